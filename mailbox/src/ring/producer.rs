@@ -1,0 +1,142 @@
+//! The end of a ring that writes.
+
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::{Full, Shared};
+use crate::sync::Arc;
+use crate::sync::atomic::{Acquire, Relaxed, Release};
+
+/// The end of a ring that values go in at.
+///
+/// There is one for each ring: it may move to another thread, but cannot be copied or shared.
+/// Dropping it publishes what was pushed and then tells the consumer that nothing more will come.
+pub struct Producer<T> {
+    shared: Arc<Shared<T>>,
+    /// Where the next value goes.
+    tail: u32,
+    /// The tail as the consumer may know it.
+    published: u32,
+    /// The consumer's head as last read; the true one is never behind it.
+    head_cached: u32,
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl<T> Producer<T> {
+    pub(super) fn new(shared: Arc<Shared<T>>, origin: u32) -> Self {
+        Self {
+            shared,
+            tail: origin,
+            published: origin,
+            head_cached: origin,
+            not_sync: PhantomData,
+        }
+    }
+
+    /// Writes `value` into the next slot, **without** letting the consumer see it yet: that is
+    /// [`publish`](Self::publish).
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] with the value if every slot is taken. The ring is not closed by the consumer's end
+    /// being dropped: pushes then go on until it is full, and the values are dropped with the ring;
+    /// see [`is_closed`](Self::is_closed).
+    #[inline]
+    pub fn push(&mut self, value: T) -> Result<(), Full<T>> {
+        if self.room_cached() == 0 && self.room_reloaded() == 0 {
+            return Err(Full(value));
+        }
+        // SAFETY: there is room, so the consumer has left this slot (rule 2), and only this handle
+        // writes.
+        unsafe { self.shared.slots.put(self.tail, value) };
+        self.tail = self.tail.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Lets the consumer see everything pushed so far, and says how many values that were new to
+    /// it.
+    ///
+    /// Without such values it does nothing, not even a store. To wake a consumer that sleeps is not
+    /// its business: see [`wake`](crate::wake).
+    #[inline]
+    pub fn publish(&mut self) -> u32 {
+        let fresh = self.unpublished();
+        if fresh != 0 {
+            // Release: pairs with the consumer's Acquire load of the tail, which then sees the
+            // slots below it.
+            self.shared.tail.position.store(self.tail, Release);
+            self.published = self.tail;
+        }
+        fresh
+    }
+
+    /// How many values have been pushed and not published.
+    #[inline]
+    pub fn unpublished(&self) -> u32 {
+        self.tail.wrapping_sub(self.published)
+    }
+
+    /// How many values can be pushed for certain. Looks at the consumer's counter only if the
+    /// answer would be 0 otherwise, so it may say less than there is, but says 0 only if the ring
+    /// was full a moment ago.
+    #[inline]
+    pub fn room(&mut self) -> u32 {
+        match self.room_cached() {
+            0 => self.room_reloaded(),
+            room => room,
+        }
+    }
+
+    /// Whether `n` values can be pushed. Looks at the consumer's counter only if what is known of
+    /// it says no.
+    #[inline]
+    pub fn has_room(&mut self, n: u32) -> bool {
+        self.room_cached() >= n || self.room_reloaded() >= n
+    }
+
+    /// Whether the consumer is gone, so that nothing pushed will ever be taken.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        // Relaxed: nothing is read on the strength of the answer.
+        self.shared.head.closed.load(Relaxed)
+    }
+
+    /// The number of slots.
+    #[inline]
+    pub fn capacity(&self) -> u32 {
+        self.shared.slots.capacity()
+    }
+
+    #[inline]
+    fn room_cached(&self) -> u32 {
+        self.capacity() - self.tail.wrapping_sub(self.head_cached)
+    }
+
+    #[inline]
+    fn room_reloaded(&mut self) -> u32 {
+        // Acquire: pairs with the consumer's Release store of the head, after which it reads no
+        // slot below it.
+        self.head_cached = self.shared.head.position.load(Acquire);
+        self.room_cached()
+    }
+}
+
+impl<T> Drop for Producer<T> {
+    fn drop(&mut self) {
+        self.publish();
+        // Release: pairs with the Acquire load in `Consumer::is_closed`, after which the last tail
+        // is seen.
+        self.shared.tail.closed.store(true, Release);
+    }
+}
+
+impl<T> fmt::Debug for Producer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("capacity", &self.capacity())
+            .field("unpublished", &self.unpublished())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
