@@ -1,0 +1,288 @@
+//! The list of addresses that a message visits.
+
+mod convert;
+mod hops;
+mod modify;
+mod parse;
+mod wire;
+
+pub use modify::RouteBuilder;
+pub use parse::RouteError;
+
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use crate::{Address, Hint, TransportType};
+use hops::Hops;
+
+/// One step of a [`Route`]: an address, and where it was last seen.
+///
+/// Hops are equal when their addresses are; the hint is a memory aid and not part of the value.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// Who is visited.
+    pub address: Address,
+    /// Where that worker was last seen, if known.
+    pub hint: Option<Hint>,
+}
+
+impl Hop {
+    /// A hop without a hint.
+    #[inline]
+    pub fn new(address: impl Into<Address>) -> Self {
+        Self {
+            address: address.into(),
+            hint: None,
+        }
+    }
+
+    /// A hop to a place known to the sender.
+    #[inline]
+    pub fn with_hint(address: Address, hint: Hint) -> Self {
+        Self {
+            address,
+            hint: Some(hint),
+        }
+    }
+}
+
+impl PartialEq for Hop {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address
+    }
+}
+
+impl Eq for Hop {}
+
+impl Hash for Hop {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address.hash(state);
+    }
+}
+
+/// The list of addresses that a message visits, first to last.
+///
+/// Workers on the way take themselves off the front of a message's onward route and put themselves
+/// on the front of its return route. A route of no or one address lies inside the value, so making,
+/// moving and cloning it takes no memory from the heap; that is the route of every message between
+/// two workers of a node.
+///
+/// Routes that travel may have up to [`HOPS_MAX`](Self::HOPS_MAX) addresses. The methods here build
+/// longer ones without complaint; [`check`](Self::check) tells, and parsing and encoding refuse.
+///
+/// ```
+/// use ringpost_router::{Route, TransportType, route};
+///
+/// let onward = Route::new()
+///     .append("relay")
+///     .append_t(TransportType::TCP, "127.0.0.1:4000")
+///     .append("echoer");
+/// assert_eq!(onward.to_string(), "0#relay => 1#127.0.0.1:4000 => 0#echoer");
+/// assert_eq!(onward, route!["relay", "1#127.0.0.1:4000", "echoer"]);
+/// assert_eq!(onward, Route::parse("relay => 1#127.0.0.1:4000 => echoer")?);
+/// # Ok::<(), ringpost_router::RouteError>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Route {
+    hops: Hops,
+}
+
+const _: () = assert!(size_of::<Hop>() <= 48 && size_of::<Route>() <= 56);
+
+impl Route {
+    /// The most addresses that a route may have when it is sent, parsed or decoded.
+    pub const HOPS_MAX: usize = 64;
+
+    /// The route that leads nowhere.
+    #[inline]
+    pub const fn new() -> Self {
+        Self { hops: Hops::None }
+    }
+
+    /// A route of hops, which keep their hints.
+    pub fn from_hops(hops: impl IntoIterator<Item = Hop>) -> Self {
+        Self {
+            hops: hops.into_iter().collect(),
+        }
+    }
+
+    /// Adds an address at the end.
+    #[must_use]
+    #[inline]
+    pub fn append(mut self, address: impl Into<Address>) -> Self {
+        self.push_back(Hop::new(address));
+        self
+    }
+
+    /// Adds an address of the given transport type at the end; the name is taken as it stands.
+    #[must_use]
+    pub fn append_t(self, transport: TransportType, name: impl Into<String>) -> Self {
+        self.append(Address::new(transport, name.into()))
+    }
+
+    /// Adds an address at the front.
+    #[must_use]
+    #[inline]
+    pub fn prepend(mut self, address: impl Into<Address>) -> Self {
+        self.push_front(Hop::new(address));
+        self
+    }
+
+    /// Adds all of another route at the end, hints included.
+    #[must_use]
+    pub fn append_route(mut self, other: impl Into<Route>) -> Self {
+        self.hops.append(other.into().hops);
+        self
+    }
+
+    /// Adds all of another route at the front, hints included.
+    #[must_use]
+    pub fn prepend_route(self, other: impl Into<Route>) -> Self {
+        other.into().append_route(self)
+    }
+
+    /// Adds a hop at the front.
+    #[inline]
+    pub fn push_front(&mut self, hop: Hop) {
+        self.hops.push_front(hop);
+    }
+
+    /// Adds a hop at the end.
+    #[inline]
+    pub fn push_back(&mut self, hop: Hop) {
+        self.hops.push_back(hop);
+    }
+
+    /// Takes the first hop off.
+    #[inline]
+    pub fn pop_front(&mut self) -> Option<Hop> {
+        self.hops.pop_front()
+    }
+
+    /// Takes the last hop off.
+    #[inline]
+    pub fn pop_back(&mut self) -> Option<Hop> {
+        self.hops.pop_back()
+    }
+
+    /// The first hop.
+    #[inline]
+    pub fn first(&self) -> Option<&Hop> {
+        self.hops.first()
+    }
+
+    /// The first hop, to be given a new hint.
+    #[inline]
+    pub fn first_mut(&mut self) -> Option<&mut Hop> {
+        self.hops.first_mut()
+    }
+
+    /// The last address, which is the recipient.
+    #[inline]
+    pub fn last(&self) -> Option<&Address> {
+        self.hops.last().map(|hop| &hop.address)
+    }
+
+    /// The first address.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::Empty`] if there is none.
+    pub fn next(&self) -> Result<&Address, RouteError> {
+        self.first()
+            .map(|hop| &hop.address)
+            .ok_or(RouteError::Empty)
+    }
+
+    /// Takes the first address off.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::Empty`] if there is none.
+    pub fn step(&mut self) -> Result<Address, RouteError> {
+        self.pop_front()
+            .map(|hop| hop.address)
+            .ok_or(RouteError::Empty)
+    }
+
+    /// The last address.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::Empty`] if there is none.
+    pub fn recipient(&self) -> Result<&Address, RouteError> {
+        self.last().ok_or(RouteError::Empty)
+    }
+
+    /// Edits the route in place, in one chain of calls.
+    pub fn modify(&mut self) -> RouteBuilder<'_> {
+        RouteBuilder::new(self)
+    }
+
+    /// How many addresses there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.hops.reversed().len()
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.hops, Hops::None)
+    }
+
+    /// Checks the length.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::TooLong`] if there are more than [`HOPS_MAX`](Self::HOPS_MAX) addresses.
+    pub fn check(&self) -> Result<(), RouteError> {
+        match self.len() {
+            hops if hops > Self::HOPS_MAX => Err(RouteError::TooLong { hops }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The addresses, first to last.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Address> + ExactSizeIterator {
+        self.hops().map(|hop| &hop.address)
+    }
+
+    /// The hops, first to last.
+    pub fn hops(&self) -> impl DoubleEndedIterator<Item = &Hop> + ExactSizeIterator {
+        self.hops.reversed().iter().rev()
+    }
+
+    /// Whether the addresses of `other` occur here, one behind the other; an empty route does.
+    pub fn contains_route(&self, other: &Route) -> bool {
+        // Both sides are reversed alike.
+        let sought = other.hops.reversed();
+        sought.is_empty()
+            || self
+                .hops
+                .reversed()
+                .windows(sought.len())
+                .any(|part| part == sought)
+    }
+}
+
+impl fmt::Display for Route {
+    /// Prints the addresses with ` => ` between them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, address) in self.iter().enumerate() {
+            let separator = if i == 0 { "" } else { " => " };
+            write!(f, "{separator}{address}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Route({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+use super::*;
+use crate::{Handle, HandleKind, RouteError, route};
+
+fn names(route: &Route) -> Vec<String> {
+    route
+        .iter()
+        .map(|address| address.as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn hint(core: u16) -> Hint {
+    let handle = Handle {
+        index: 1,
+        generation: 1,
+    };
+    Hint {
+        core,
+        kind: HandleKind::Worker,
+        handle,
+    }
+}
+
+#[test]
+fn both_ends_work_at_every_length() {
+    let mut route = Route::new();
+    let mut model = std::collections::VecDeque::new();
+    for round in 0..200_u32 {
+        let name = round.to_string();
+        // Lengths rise to 4 and fall to 0 again, through both ends in turn.
+        match round % 8 {
+            0 | 2 => {
+                route.push_front(Hop::new(&name));
+                model.push_front(name);
+            }
+            1 | 3 => {
+                route.push_back(Hop::new(&name));
+                model.push_back(name);
+            }
+            4 | 7 => assert_eq!(
+                route.pop_front().map(|hop| hop.address),
+                model.pop_front().map(Address::from)
+            ),
+            _ => assert_eq!(
+                route.pop_back().map(|hop| hop.address),
+                model.pop_back().map(Address::from)
+            ),
+        }
+        assert_eq!(names(&route), Vec::from(model.clone()));
+        assert_eq!(
+            (route.len(), route.is_empty()),
+            (model.len(), model.is_empty())
+        );
+        assert_eq!(
+            route.first().map(|hop| hop.address.to_string()),
+            route.next().ok().map(Address::to_string)
+        );
+        assert_eq!(
+            route.last().and_then(Address::as_str),
+            model.back().map(String::as_str)
+        );
+        assert_eq!(route, model.iter().collect::<Route>());
+    }
+    assert!(route.pop_front().is_none() && route.pop_back().is_none());
+}
+
+#[test]
+fn an_empty_route_says_so() {
+    let mut route = Route::new();
+    assert_eq!(route.next(), Err(RouteError::Empty));
+    assert_eq!(route.step(), Err(RouteError::Empty));
+    assert_eq!(route.recipient(), Err(RouteError::Empty));
+    assert_eq!(route.to_string(), "");
+    assert!(route.first_mut().is_none());
+}
+
+#[test]
+fn hints_travel_with_their_hop_and_do_not_count_in_comparisons() {
+    let known = Hop::with_hint("a".into(), hint(3));
+    assert_eq!(known, Hop::new("a"));
+    let mut route = route!["x", known, "y"];
+    assert_eq!(route, route!["x", "a", "y"]);
+    route.pop_front();
+    assert_eq!(route.first().and_then(|hop| hop.hint), Some(hint(3)));
+    route.first_mut().unwrap().hint = Some(hint(4));
+    assert_eq!(route.pop_front().and_then(|hop| hop.hint), Some(hint(4)));
+}
+
+#[test]
+fn a_hop_moves_itself_from_the_onward_to_the_return_route() {
+    let mut onward = route!["h1", "h2", "echoer"];
+    let mut back = Route::from("app");
+    for _ in 0..2 {
+        back.push_front(onward.pop_front().unwrap());
+    }
+    assert_eq!(onward, Route::from("echoer"));
+    assert_eq!(back, route!["h2", "h1", "app"]);
+    assert_eq!(back.recipient().unwrap(), &Address::from("app"));
+}
+
+#[test]
+fn routes_join_in_order() {
+    for front in 0..4 {
+        for back in 0..4 {
+            let left: Route = (0..front).map(|i| format!("l{i}")).collect();
+            let right: Route = (0..back).map(|i| format!("r{i}")).collect();
+            let mut expected = names(&left);
+            expected.extend(names(&right));
+            assert_eq!(names(&left.clone().append_route(&right)), expected);
+            assert_eq!(names(&right.clone().prepend_route(&left)), expected);
+            let mut extended = left;
+            extended.extend(right.clone());
+            assert_eq!(names(&extended), expected);
+            assert!(extended.contains_route(&right));
+        }
+    }
+}
+
+#[test]
+fn part_of_a_route_is_found_only_in_order() {
+    let route = route!["a", "b", "c"];
+    assert!(route.contains_route(&route!["b", "c"]));
+    assert!(route.contains_route(&route));
+    assert!(!route.contains_route(&route!["c", "b"]));
+    assert!(!route.contains_route(&route!["a", "c"]));
+}
+
+#[test]
+fn everything_that_names_workers_is_a_route() {
+    let one = route!["a"];
+    assert_eq!(Route::from("a"), one);
+    assert_eq!(Route::from(String::from("a")), one);
+    assert_eq!(Route::from(&String::from("a")), one);
+    assert_eq!(Route::from(Address::from("a")), one);
+    assert_eq!(Route::from(&Address::from("a")), one);
+    assert_eq!(Route::from(Hop::new("a")), one);
+    assert_eq!(Route::from(vec!["a"]), one);
+    assert_eq!(Route::from(["a"]), one);
+    assert_eq!(Route::new().prepend("a"), one);
+    assert_eq!(one.into_iter().collect::<Vec<_>>(), [Address::from("a")]);
+}
+
+#[test]
+fn the_builder_edits_in_place() {
+    let mut route = route!["a", "b"];
+    let copy: Route = route
+        .modify()
+        .replace("x")
+        .pop_back()
+        .append_t(TransportType::TCP, "h:1")
+        .append_route(["y"])
+        .prepend_route(["w"])
+        .into();
+    assert_eq!(route.to_string(), "0#w => 0#x => 1#h:1 => 0#y");
+    assert_eq!(copy, route);
+    assert!(format!("{:?}", route.modify()).contains("0#w"));
+}
+
+#[test]
+fn parsing_says_which_address_is_wrong() {
+    assert_eq!(Route::parse(" "), Err(RouteError::Empty));
+    let error = "a => 300#x".parse::<Route>().unwrap_err();
+    assert!(
+        matches!(error, RouteError::Address { position: 2, .. }),
+        "{error}"
+    );
+    let long = vec!["a"; Route::HOPS_MAX + 1].join("=>");
+    assert_eq!(Route::parse(&long), Err(RouteError::TooLong { hops: 65 }));
+    assert!(Route::parse(&long[4..]).is_err());
+    assert_eq!(Route::parse(&long[3..]).unwrap().len(), Route::HOPS_MAX);
+}
+
+#[test]
+fn routes_over_the_limit_stay_at_home() {
+    let long: Route = vec!["a"; Route::HOPS_MAX + 1].into();
+    assert_eq!(long.check(), Err(RouteError::TooLong { hops: 65 }));
+    assert!(serde_bare::to_vec(&long).is_err());
+    let raw = serde_bare::to_vec(&vec![Address::from("a"); Route::HOPS_MAX + 1]).unwrap();
+    assert!(serde_bare::from_slice::<Route>(&raw).is_err());
+}
+
+#[test]
+fn the_bare_form_is_a_list_without_hints() {
+    let route = route![Hop::with_hint("a".into(), hint(1)), "1#b"];
+    let bytes = serde_bare::to_vec(&route).unwrap();
+    assert_eq!(bytes, [2, 0, 1, b'a', 1, 1, b'b']);
+    let decoded: Route = serde_bare::from_slice(&bytes).unwrap();
+    assert_eq!(decoded, route);
+    assert!(decoded.hops().all(|hop| hop.hint.is_none()));
+    let hop: Hop = serde_bare::from_slice(&serde_bare::to_vec(&Hop::new("a")).unwrap()).unwrap();
+    assert_eq!(hop, Hop::new("a"));
+}
