@@ -1,0 +1,420 @@
+//! The interface of workers and futures to their node.
+
+pub(crate) mod receive;
+pub(crate) mod request;
+pub(crate) mod send;
+pub(crate) mod sleep;
+mod workers;
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context as Polling, Poll};
+use std::time::Duration;
+
+use ringpost_router::{Address, Body, Handle, Message, Route};
+
+use crate::core::Core;
+use crate::core::deliver::{Attempt, Outgoing};
+use crate::core::lifecycle::Forwarder;
+use crate::envelope::ReplyTo;
+use crate::error::{Error, ErrorKind, Reason, Result};
+use crate::mailbox::{Mailbox, State, Stop};
+use crate::node::handle::NodeHandle;
+use crate::node::stop::Stage;
+use crate::routed::Routed;
+
+use self::receive::Receive;
+use self::request::Request;
+use self::send::SendMessage;
+use self::sleep::{Sleep, YieldNow};
+
+/// How long a stopping worker or node may take to handle what is queued, when nothing else is said.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A worker's or a future's interface to its node: an address with a mailbox, and the means to send.
+///
+/// It belongs to one core and is neither `Send` nor `Sync`; threads outside the node use a
+/// [`NodeHandle`]. Dropping a [detached](Self::detached) context frees its address, and what waits in
+/// its mailbox is reported undelivered.
+pub struct Context {
+    pub(crate) core: Rc<Core>,
+    pub(crate) mailbox: Rc<Mailbox>,
+    kind: Kind,
+    /// Whether a forwarder at the address's home leads here.
+    forwarded: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The worker's end is the mailbox's end.
+    Worker,
+    /// The context's end is the mailbox's end.
+    Detached,
+    /// Stands for threads outside; it has no mailbox of its own.
+    Outside,
+}
+
+impl Context {
+    pub(crate) fn of_worker(core: Rc<Core>, mailbox: Rc<Mailbox>) -> Self {
+        Self {
+            core,
+            mailbox,
+            kind: Kind::Worker,
+            forwarded: false,
+        }
+    }
+
+    pub(crate) fn of_outside(core: &Rc<Core>) -> Self {
+        let mailbox = Rc::clone(&core.outside);
+        Self {
+            core: Rc::clone(core),
+            mailbox,
+            kind: Kind::Outside,
+            forwarded: false,
+        }
+    }
+
+    /// A context at this address of this core.
+    pub(crate) fn detached_at(core: &Rc<Core>, address: Address) -> Result<Self> {
+        let mailbox = Rc::new(core.detached_mailbox(address));
+        core.register(&mailbox).map_err(Error::new)?;
+        Ok(Self {
+            core: Rc::clone(core),
+            mailbox,
+            kind: Kind::Detached,
+            forwarded: false,
+        })
+    }
+
+    /// The address of this context's mailbox.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.mailbox.address.clone()
+    }
+
+    /// The core that this context belongs to, from 0.
+    #[must_use]
+    pub fn core(&self) -> usize {
+        usize::from(self.core.id)
+    }
+
+    /// How many cores the node has.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        usize::from(self.core.cores())
+    }
+
+    /// The core on which a worker with this address lives, unless it was placed elsewhere.
+    #[must_use]
+    pub fn home(&self, address: impl Into<Address>) -> usize {
+        usize::from(self.core.placement.home(&address.into()))
+    }
+
+    /// A handle for threads outside the node.
+    #[must_use]
+    pub fn handle(&self) -> NodeHandle {
+        NodeHandle::new(Arc::clone(&self.core.node))
+    }
+
+    /// Sends a message along a route; waits while its receiver has no room.
+    ///
+    /// `Ok` means accepted: the message will be handled, or reported undelivered with the reason.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when the first hop is known not to exist, [`ErrorKind::EmptyRoute`],
+    /// [`ErrorKind::NoTransport`]. The error hands the message back
+    /// ([`Error::into_message`]).
+    #[inline]
+    pub fn send_message(&self, route: impl Into<Route>, message: impl Message) -> SendMessage<'_> {
+        SendMessage::new(self, Outgoing::new(route.into(), message))
+    }
+
+    /// Sends a message if its receiver has room now.
+    ///
+    /// # Errors
+    /// As [`send_message`](Self::send_message), and [`ErrorKind::Full`]. The error hands the message
+    /// back.
+    #[inline]
+    pub fn try_send_message(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
+        let mut out = Outgoing::new(route.into(), message);
+        match self.core.attempt(&self.mailbox, &mut out) {
+            Attempt::Sent => Ok(()),
+            Attempt::Failed(error) => Err(error),
+            Attempt::Blocked(_) | Attempt::Misgranted => Err(self.full(out)),
+        }
+    }
+
+    #[cold]
+    fn full(&self, mut out: Outgoing) -> Error {
+        let address = out
+            .route
+            .first()
+            .map_or_else(|| self.address(), |hop| hop.address.clone());
+        match out.fail(ErrorKind::Full { address }) {
+            Attempt::Failed(error) => error,
+            Attempt::Sent | Attempt::Blocked(_) | Attempt::Misgranted => {
+                Error::new(ErrorKind::EmptyRoute)
+            }
+        }
+    }
+
+    /// Sends a message and waits for its reply, for 30 seconds unless [`Request::within`] says
+    /// otherwise.
+    ///
+    /// ```
+    /// # use ringpost::{Context, Result, Routed, Worker};
+    /// # struct Square;
+    /// # impl Worker for Square {
+    /// #     type Message = u64;
+    /// #     type Context = Context;
+    /// #     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+    /// #         ctx.send_message(msg.reply(), *msg * *msg).await
+    /// #     }
+    /// # }
+    /// # fn main() -> Result<()> {
+    /// # ringpost::Node::builder().cores(1).run(async |ctx: Context| {
+    /// # ctx.start_worker("square", Square).await?;
+    /// let nine: u64 = ctx.request("square", 3u64).await?;
+    /// assert_eq!(nine, 9);
+    /// # ctx.stop().await
+    /// # })
+    /// # }
+    /// ```
+    pub fn request<R: Message>(
+        &self,
+        route: impl Into<Route>,
+        message: impl Message,
+    ) -> Request<'_, R> {
+        Request::new(self, Outgoing::new(route.into(), message))
+    }
+
+    /// Waits for the next message of type `M`, whoever it is from.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Stopping`] when the node ends and nothing more will come.
+    pub fn receive<M: Message>(&mut self) -> Receive<'_, M> {
+        Receive::new(self, None, None)
+    }
+
+    /// As [`receive`](Self::receive), for at most so long.
+    ///
+    /// # Errors
+    /// Also [`ErrorKind::Timeout`].
+    pub fn receive_timeout<M: Message>(&mut self, timeout: Duration) -> Receive<'_, M> {
+        Receive::new(self, None, Some(timeout))
+    }
+
+    /// Waits for the next message of type `M` that `wanted` accepts; the others stay where they are.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn receive_match<M: Message, F: FnMut(&M) -> bool + Unpin>(
+        &mut self,
+        wanted: F,
+    ) -> Receive<'_, M, F> {
+        Receive::new(self, Some(wanted), None)
+    }
+
+    /// Puts a received message back at the front of this mailbox, to be received or handled again.
+    pub fn put_back<M: Message>(&mut self, message: Routed<M>) {
+        self.core.uncount_handled();
+        self.core
+            .put_message_back(&self.mailbox, message.into_envelope(), 0);
+    }
+
+    /// Sends a message on to the next hop of its route. This worker is taken off the way on and put
+    /// on the way back, so that the reply comes by here.
+    ///
+    /// # Errors
+    /// As [`send_message`](Self::send_message); [`ErrorKind::EmptyRoute`] if the route ends here.
+    pub fn forward<M: Message>(&self, message: Routed<M>) -> SendMessage<'_> {
+        let (routes, message) = message.into_next_hop();
+        let mut out = Outgoing::with_body(Route::new(), message.into_body());
+        if let Some(body) = out.body.take() {
+            self.core.wrap_with(routes, body, &mut out);
+        }
+        SendMessage::new(self, out)
+    }
+
+    /// Sends a message another way: `route` takes this worker's place in its way on, and the way back
+    /// does not come by here.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn relay<M: Message>(
+        &self,
+        message: Routed<M>,
+        route: impl Into<Route>,
+    ) -> SendMessage<'_> {
+        let (routes, message) = message.into_rerouted(route.into());
+        let mut out = Outgoing::with_body(Route::new(), message.into_body());
+        if let Some(body) = out.body.take() {
+            self.core.wrap_with(routes, body, &mut out);
+        }
+        SendMessage::new(self, out)
+    }
+
+    /// Waits until so much time has passed.
+    pub fn sleep(&self, wait: Duration) -> Sleep {
+        Sleep::new(Rc::clone(&self.core), wait)
+    }
+
+    /// Lets everybody else on this core have a turn.
+    pub fn yield_now(&self) -> YieldNow {
+        YieldNow { yielded: false }
+    }
+
+    /// Runs a future on this core, beside the workers. It is dropped when the node ends.
+    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
+        self.core.tasks.spawn(Box::pin(future));
+    }
+
+    /// A context with an address that nobody else has, for a spawned future.
+    ///
+    /// Others reach it by the return route of the messages it sends.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub fn detached(&self) -> Result<Context> {
+        Context::detached_at(&self.core, self.core.random_address())
+    }
+
+    /// A context at this address, which every core can send to by name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::InvalidAddress`], [`ErrorKind::Stopping`].
+    pub async fn new_detached(&self, address: impl Into<Address>) -> Result<Context> {
+        let address = address.into();
+        self.core.check_new(&address).map_err(Error::new)?;
+        let mut ctx = Context::detached_at(&self.core, address.clone())?;
+        let home = self.core.placement.home(&address);
+        if home != self.core.id {
+            let onward = ctx.mailbox.hop();
+            let start = move |core: &Rc<Core>, to| {
+                core.start_here(address, || Forwarder::to(onward, None), false, to);
+            };
+            self.call(home, start).await?;
+            ctx.forwarded = true;
+        }
+        Ok(ctx)
+    }
+
+    /// Stops the node: new work is refused, every worker handles what is queued (for at most
+    /// [`DRAIN_TIMEOUT`], or what the node was built with) and runs `shutdown`.
+    ///
+    /// Resolves when every worker has ended; when a worker's own handler awaits this, when every
+    /// *other* worker has ended, and that worker ends after its handler.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub async fn stop(&self) -> Result<()> {
+        let drain = self.core.node.drain;
+        self.stop_with(Stop::Drain, drain).await
+    }
+
+    /// Stops the node without handling what is queued: it is reported undelivered.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub async fn stop_now(&self) -> Result<()> {
+        let drain = self.core.node.drain;
+        self.stop_with(Stop::Now, drain).await
+    }
+
+    async fn stop_with(&self, stop: Stop, drain: Duration) -> Result<()> {
+        if self.kind == Kind::Worker {
+            let mut exempt = self.core.exempt.borrow_mut();
+            if !exempt.iter().any(|other| Rc::ptr_eq(other, &self.mailbox)) {
+                exempt.push(Rc::clone(&self.mailbox));
+            }
+        }
+        if self.core.node.stop.begin(stop, drain) {
+            self.core.node.ring_all();
+        }
+        let node = &self.core.node;
+        poll_fn(
+            |polling| match node.stop.poll_reached(Stage::Finishing, polling.waker()) {
+                true => Poll::Ready(Ok(())),
+                false => Poll::Pending,
+            },
+        )
+        .await
+    }
+
+    /// Runs `work` on a core, and waits for the answer that it promises to give.
+    pub(crate) async fn call(
+        &self,
+        core: u16,
+        work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
+    ) -> Result<Body> {
+        let handle = self.core.replies.reserve(&Route::new(), None);
+        let place = Place { ctx: self, handle };
+        let to = ReplyTo {
+            core: self.core.id,
+            handle,
+        };
+        if core == self.core.id {
+            work(&self.core, to);
+        } else {
+            self.core
+                .send_job(core, Box::new(move |core| work(core, to)));
+        }
+        poll_fn(|polling| place.ctx.poll_place(place.handle, polling)).await
+    }
+
+    /// The answer at this place, if it has come.
+    pub(crate) fn poll_place(
+        &self,
+        handle: Handle,
+        polling: &mut Polling<'_>,
+    ) -> Poll<Result<Body>> {
+        let wake = || self.core.tasks.register(polling);
+        match self.core.replies.poll(&self.core, handle, wake) {
+            Some(answer) => Poll::Ready(answer),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(crate) fn is_own(&self, address: &Address) -> bool {
+        self.kind == Kind::Worker && self.mailbox.address == *address
+    }
+}
+
+/// A reserved place, given up when the future that waits for it is dropped.
+struct Place<'a> {
+    ctx: &'a Context,
+    handle: Handle,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.ctx.core.replies.cancel(&self.ctx.core, self.handle);
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if self.kind != Kind::Detached || self.mailbox.state.get() == State::Closed {
+            return;
+        }
+        let address = self.mailbox.address.clone();
+        self.core.close(&self.mailbox, Reason::Stopped);
+        if self.forwarded {
+            let home = self.core.placement.home(&address);
+            let onward = self.mailbox.hop().hint;
+            let end = move |core: &Rc<Core>| core.stop_forwarder(&address, onward);
+            self.core.send_job(home, Box::new(end));
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("address", &self.mailbox.address)
+            .field("core", &self.core.id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,415 @@
+//! Sending: from a route and a payload to a queue, and what happens when there is no room.
+//!
+//! A message to a worker of the same core needs a credit of that worker; one to another core needs a
+//! credit of the link and room in the ring ([`links`](super::links)). Who lacks either is put in a
+//! queue, first come first served, and is *granted* what it waited for: the credit is not free again
+//! in between, so nobody can overtake.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Message, Route};
+
+use crate::core::Core;
+use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes};
+use crate::error::{Error, ErrorKind};
+use crate::mailbox::{Mailbox, State, Waiter, Waiting, pop_waiting, trim};
+use crate::task::Wake;
+
+/// A message that has not been accepted yet.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) route: Route,
+    /// Taken when the message is accepted.
+    pub(crate) body: Option<Body>,
+    /// The reserved place of the reply, for a request.
+    pub(crate) reply: Handle,
+    /// Whether `body` is a [`Detour`] already.
+    pub(crate) detour: bool,
+    /// What the sender holds after waiting for it.
+    pub(crate) grant: Grant,
+    /// The other core that the grant is for, if it is for one.
+    pub(crate) grant_core: Option<u16>,
+}
+
+/// What a sender was granted and has not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Grant {
+    Nothing,
+    /// A credit of the mailbox or the link.
+    Credit,
+    /// Room in the ring.
+    Room,
+    /// Both.
+    CreditAndRoom,
+}
+
+impl Grant {
+    pub(crate) fn credit(self) -> bool {
+        matches!(self, Grant::Credit | Grant::CreditAndRoom)
+    }
+
+    pub(crate) fn room(self) -> bool {
+        matches!(self, Grant::Room | Grant::CreditAndRoom)
+    }
+
+    pub(crate) fn with_credit(self) -> Self {
+        if self.room() {
+            Grant::CreditAndRoom
+        } else {
+            Grant::Credit
+        }
+    }
+
+    pub(crate) fn with_room(self) -> Self {
+        if self.credit() {
+            Grant::CreditAndRoom
+        } else {
+            Grant::Room
+        }
+    }
+}
+
+/// What came of an attempt to send.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// Accepted.
+    Sent,
+    /// It cannot be sent; the message is in the error.
+    Failed(Error),
+    /// Something is lacking.
+    Blocked(Lack),
+    /// What the sender was granted is for a place where the receiver is not, or is no longer.
+    Misgranted,
+}
+
+/// What a sender lacks.
+#[derive(Debug, Clone)]
+pub(crate) enum Lack {
+    /// A credit of this mailbox of the same core.
+    Local(Rc<Mailbox>),
+    /// A credit of this link to that core.
+    Link { core: u16, link: u32, epoch: u32 },
+    /// Room in the ring to that core.
+    Room { core: u16 },
+    /// A link to that core: as many as are allowed are in use.
+    Destination { core: u16 },
+}
+
+impl Lack {
+    /// The other core that this is about.
+    pub(crate) fn core(&self) -> Option<u16> {
+        match self {
+            Lack::Local(_) => None,
+            Lack::Link { core, .. } | Lack::Room { core } | Lack::Destination { core } => {
+                Some(*core)
+            }
+        }
+    }
+}
+
+impl Outgoing {
+    pub(crate) fn new<M: Message>(route: Route, message: M) -> Self {
+        Self::with_body(route, message.into_body())
+    }
+
+    pub(crate) fn with_body(route: Route, body: Body) -> Self {
+        Self {
+            route,
+            body: Some(body),
+            reply: Handle::NONE,
+            detour: false,
+            grant: Grant::Nothing,
+            grant_core: None,
+        }
+    }
+
+    /// The payload, out of its detour.
+    pub(crate) fn take_payload(&mut self) -> Option<Body> {
+        let body = self.body.take()?;
+        if !self.detour {
+            return Some(body);
+        }
+        match body.take::<Detour>() {
+            Ok(detour) => Some(detour.body),
+            Err(body) => Some(body),
+        }
+    }
+
+    /// A failure that gives the message back.
+    #[cold]
+    pub(crate) fn fail(&mut self, kind: ErrorKind) -> Attempt {
+        Attempt::Failed(match self.take_payload() {
+            Some(body) => Error::returning(kind, body),
+            None => Error::new(kind),
+        })
+    }
+
+    #[cold]
+    pub(crate) fn fail_not_found(&mut self) -> Attempt {
+        let kind = crate::error::not_found(&self.route);
+        self.fail(kind)
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            detour: self.detour,
+            ..Origin::LOCAL
+        }
+    }
+}
+
+impl Core {
+    /// Sends the message if everything it needs is there.
+    #[inline]
+    pub(crate) fn attempt(self: &Rc<Self>, from: &Rc<Mailbox>, out: &mut Outgoing) -> Attempt {
+        if out.route.len() > 1 && !out.detour {
+            self.wrap(from, out);
+        }
+        let Some(hop) = out.route.first() else {
+            return out.fail(ErrorKind::EmptyRoute);
+        };
+        match hop.hint {
+            Some(Hint {
+                core,
+                kind: HandleKind::Worker,
+                handle,
+            }) if core == self.id => match self.at(handle) {
+                Some(to) => self.deliver(&to, from, out),
+                None => out.fail_not_found(),
+            },
+            Some(hint) => self.attempt_hinted(hint, from, out),
+            None => self.attempt_named(from, out),
+        }
+    }
+
+    /// Puts the message in the queue of this core if its receiver has a credit left.
+    #[inline]
+    pub(crate) fn deliver(
+        self: &Rc<Self>,
+        to: &Rc<Mailbox>,
+        from: &Rc<Mailbox>,
+        out: &mut Outgoing,
+    ) -> Attempt {
+        let room = to.room.get();
+        if room == 0 || out.grant != Grant::Nothing {
+            return self.deliver_slow(to, from, out);
+        }
+        to.room.set(room - 1);
+        self.enqueue(to, from, out);
+        Attempt::Sent
+    }
+
+    #[inline]
+    fn enqueue(&self, to: &Rc<Mailbox>, from: &Rc<Mailbox>, out: &mut Outgoing) {
+        let Some(body) = out.body.take() else { return };
+        to.queued.set(to.queued.get() + 1);
+        self.tally().sent_local.add(1);
+        self.queue.borrow_mut().push_back(Envelope {
+            to: Rc::clone(to),
+            from: Rc::clone(from),
+            reply: out.reply,
+            origin: out.origin(),
+            body,
+        });
+    }
+
+    #[cold]
+    fn deliver_slow(
+        self: &Rc<Self>,
+        to: &Rc<Mailbox>,
+        from: &Rc<Mailbox>,
+        out: &mut Outgoing,
+    ) -> Attempt {
+        if !to.accepts() {
+            return out.fail_not_found();
+        }
+        if out.grant != Grant::Nothing && out.grant_core.is_some() {
+            return Attempt::Misgranted;
+        }
+        if !out.grant.credit() {
+            return Attempt::Blocked(Lack::Local(Rc::clone(to)));
+        }
+        out.grant = Grant::Nothing;
+        self.enqueue(to, from, out);
+        Attempt::Sent
+    }
+
+    fn attempt_hinted(
+        self: &Rc<Self>,
+        hint: Hint,
+        from: &Rc<Mailbox>,
+        out: &mut Outgoing,
+    ) -> Attempt {
+        if let Some(reply) = ReplyTo::from_hint(hint) {
+            // A reply never waits: its place was reserved by the request.
+            if let Some(body) = out.take_payload() {
+                self.tally().replies.add(1);
+                self.answer(reply, Ok(body));
+            }
+            return Attempt::Sent;
+        }
+        self.attempt_remote(hint.core, from, out)
+    }
+
+    fn attempt_named(self: &Rc<Self>, from: &Rc<Mailbox>, out: &mut Outgoing) -> Attempt {
+        let Some(hop) = out.route.first() else {
+            return out.fail(ErrorKind::EmptyRoute);
+        };
+        let address = &hop.address;
+        if !address.is_local() {
+            let address = address.clone();
+            return out.fail(ErrorKind::NoTransport { address });
+        }
+        let home = self.placement.home(address);
+        if home == self.id || self.guests.get() > 0 {
+            match self.named(address) {
+                Some(to) => return self.deliver(&to, from, out),
+                None if home == self.id => return out.fail_not_found(),
+                None => {}
+            }
+        }
+        self.attempt_remote(home, from, out)
+    }
+
+    /// Packs the routes of a message that has more than one hop before it into its body.
+    #[cold]
+    fn wrap(&self, from: &Rc<Mailbox>, out: &mut Outgoing) {
+        let Some(body) = out.body.take() else { return };
+        let back = if out.reply == Handle::NONE {
+            from.hop()
+        } else {
+            let reply = ReplyTo {
+                core: self.id,
+                handle: out.reply,
+            };
+            Hop {
+                address: from.address.clone(),
+                hint: Some(reply.hint()),
+            }
+        };
+        let routes = Box::new(Routes {
+            onward: out.route.clone(),
+            back: Route::from(back),
+        });
+        out.reply = Handle::NONE;
+        self.wrap_with(routes, body, out);
+    }
+
+    /// Packs these routes; the message goes to the first hop of the onward one.
+    pub(crate) fn wrap_with(&self, routes: Box<Routes>, body: Body, out: &mut Outgoing) {
+        out.route = routes
+            .onward
+            .first()
+            .cloned()
+            .map(Route::from)
+            .unwrap_or_default();
+        out.body = Some(Detour { routes, body }.into_body());
+        out.detour = true;
+    }
+
+    /// Queues a sender for what it lacks.
+    pub(crate) fn wait_for(&self, lack: &Lack, wake: Wake) -> Rc<Waiter> {
+        let waiter = Waiter::new(wake);
+        match lack {
+            Lack::Local(mailbox) => {
+                mailbox.special.set(true);
+                mailbox.with_more(|more| more.senders.push_back(Rc::clone(&waiter)));
+            }
+            Lack::Link { core, link, epoch } => {
+                self.wait_for_link(*core, *link, *epoch, &waiter);
+            }
+            Lack::Room { core } => self.wait_for_room(*core, &waiter),
+            Lack::Destination { core } => self.wait_for_destination(*core, &waiter),
+        }
+        self.tally().blocked.add(1);
+        waiter
+    }
+
+    /// Gives up waiting: what was granted meanwhile goes to the next in the queue.
+    pub(crate) fn stop_waiting(self: &Rc<Self>, lack: &Lack, waiter: &Waiter) {
+        if waiter.state.replace(Waiting::Cancelled) == Waiting::Granted {
+            self.give_grant_back(lack);
+        }
+        match lack {
+            Lack::Local(mailbox) => {
+                mailbox.if_more(|more| trim(&mut more.senders));
+            }
+            Lack::Link { core, link, .. } => self.trim_waiters(*core, Some(*link)),
+            Lack::Room { core } | Lack::Destination { core } => self.trim_waiters(*core, None),
+        }
+    }
+
+    /// Passes an unused grant on.
+    pub(crate) fn give_grant_back(self: &Rc<Self>, lack: &Lack) {
+        match lack {
+            Lack::Local(mailbox) => self.local_credit_back(mailbox),
+            Lack::Link { core, link, epoch } => self.link_credit_back(*core, *link, *epoch, 1),
+            Lack::Room { core } => self.room_back(*core),
+            // A link that is free stays free; the next turn grants it to the next.
+            Lack::Destination { .. } => {}
+        }
+    }
+
+    /// A message has been taken: its credit goes back to where it came from.
+    #[inline]
+    pub(crate) fn settle(self: &Rc<Self>, to: &Rc<Mailbox>, origin: Origin) {
+        to.queued.set(to.queued.get() - 1);
+        match origin.kind {
+            OriginKind::Local if !to.special.get() => to.room.set(to.room.get() + 1),
+            OriginKind::Local => self.local_credit_back(to),
+            OriginKind::Link => self.owe(origin.core, origin.link, false),
+            OriginKind::Free => {}
+        }
+    }
+
+    /// As [`settle`](Self::settle), for a message that finds its receiver gone.
+    pub(crate) fn settle_ended(self: &Rc<Self>, origin: Origin) {
+        if origin.kind == OriginKind::Link {
+            self.owe(origin.core, origin.link, true);
+        }
+    }
+
+    /// A local credit is free: the first who waits gets it.
+    #[cold]
+    fn local_credit_back(&self, mailbox: &Rc<Mailbox>) {
+        if !mailbox.accepts() {
+            return;
+        }
+        let next = mailbox.with_more(|more| {
+            let next = pop_waiting(&mut more.senders);
+            mailbox.special.set(!more.senders.is_empty());
+            next
+        });
+        match next {
+            Some(waiter) => self.grant(&waiter),
+            None => mailbox.room.set(mailbox.room.get() + 1),
+        }
+    }
+
+    /// Marks a waiter as having what it waited for, and wakes it.
+    pub(crate) fn grant(&self, waiter: &Waiter) {
+        waiter.state.set(Waiting::Granted);
+        let wake = waiter.wake.replace(Wake::Nobody);
+        self.wake(&wake);
+    }
+
+    /// Tells waiters that what they wait for will never come.
+    pub(crate) fn close_waiters(&self, waiters: &mut VecDeque<Rc<Waiter>>) {
+        while let Some(waiter) = pop_waiting(waiters) {
+            waiter.state.set(Waiting::Closed);
+            let wake = waiter.wake.replace(Wake::Nobody);
+            self.wake(&wake);
+        }
+    }
+
+    /// A mailbox that may receive but has no worker, for contexts and futures.
+    pub(crate) fn detached_mailbox(&self, address: Address) -> Mailbox {
+        Mailbox::new(
+            address,
+            self.id,
+            State::Detached,
+            self.limits.mailbox_credits,
+        )
+    }
+}

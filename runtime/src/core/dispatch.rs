@@ -1,0 +1,313 @@
+//! Handling: from the queue to the worker's handler, and what follows from how it ended.
+
+use std::rc::Rc;
+
+use ringpost_router::Unpack;
+
+use crate::core::Core;
+use crate::envelope::{Envelope, Head, Origin};
+use crate::error::{Error, ErrorKind, Reason, Undelivered};
+use crate::mailbox::{Mailbox, State, Stop};
+use crate::task::raw::{Call, Step, drop_guarded};
+use crate::task::{ReadyTask, Spawned};
+
+impl Core {
+    /// Handles up to `budget` messages of the queue. Returns how many.
+    pub(crate) fn run_queue(self: &Rc<Self>, budget: u32) -> u32 {
+        for done in 0..budget {
+            let next = self.queue.borrow_mut().pop_front();
+            match next {
+                Some(envelope) => self.dispatch(envelope),
+                None => return done,
+            }
+        }
+        budget
+    }
+
+    #[inline]
+    fn dispatch(self: &Rc<Self>, envelope: Envelope) {
+        if envelope.to.state.get() == State::Idle {
+            self.handle(envelope);
+        } else {
+            self.set_aside(envelope);
+        }
+    }
+
+    /// The receiver is not ready: the message waits at its mailbox, or is reported.
+    #[cold]
+    fn set_aside(self: &Rc<Self>, envelope: Envelope) {
+        let to = Rc::clone(&envelope.to);
+        match to.state.get() {
+            State::Closed => {
+                let reason = if self.node.is_stopping() {
+                    Reason::NodeStopped
+                } else {
+                    Reason::Stopped
+                };
+                self.undeliver(envelope, reason);
+            }
+            State::Ending => self.undeliver(envelope, Reason::Stopped),
+            State::Stub => self.undeliver(envelope, Reason::NotFound),
+            _ => {
+                let receiver = to.with_more(|more| {
+                    more.stash.push_back(envelope);
+                    crate::mailbox::pop_waiting(&mut more.receivers)
+                });
+                if let Some(receiver) = receiver {
+                    self.grant(&receiver);
+                }
+            }
+        }
+    }
+
+    /// Runs the handler of an idle worker.
+    #[inline]
+    fn handle(self: &Rc<Self>, envelope: Envelope) {
+        let to = Rc::clone(&envelope.to);
+        self.settle(&to, envelope.origin);
+        self.tally().handled.add(1);
+        to.state.set(State::Busy);
+        let (head, body) = envelope.open();
+        let step = self.run_worker(&to, Call::Handle(head, body));
+        if let Step::Done(Ok(())) = step
+            && to.stop.get() == Stop::No
+            && !to.has_stash()
+        {
+            to.state.set(State::Idle);
+            return;
+        }
+        self.after_step(&to, step);
+    }
+
+    /// Makes a call of the worker and polls it once, keeping it if it suspends.
+    #[inline]
+    pub(crate) fn run_worker(self: &Rc<Self>, mailbox: &Rc<Mailbox>, call: Call) -> Step {
+        let mut task = mailbox.task.borrow_mut();
+        let Some(task) = task.as_mut() else {
+            return Step::Pending;
+        };
+        let step = self
+            .tasks
+            .with_spare(|polling| task.run(call, &self.frames, polling));
+        if matches!(step, Step::Pending) {
+            let key = self.tasks.bind_spare(Rc::clone(mailbox));
+            mailbox.with_more(|more| more.task_key = Some(key));
+        }
+        step
+    }
+
+    /// What follows from a handler's step, when it is not simply the next message.
+    fn after_step(self: &Rc<Self>, mailbox: &Rc<Mailbox>, step: Step) {
+        if self.conclude(mailbox, step) {
+            self.rest(mailbox);
+        }
+    }
+
+    /// Counts and reports how a handler ended. Whether the worker is ready for what is next.
+    fn conclude(self: &Rc<Self>, mailbox: &Rc<Mailbox>, step: Step) -> bool {
+        match step {
+            Step::Pending => return false,
+            Step::Done(Ok(())) => {}
+            Step::Done(Err(error)) => {
+                self.tally().handler_errors.add(1);
+                tracing::error!(worker = %mailbox.address, %error, "a handler returned an error; the worker goes on");
+            }
+            Step::Panicked(message) => {
+                self.after_panic(mailbox, message);
+                return false;
+            }
+            Step::Mismatch(parts) => {
+                self.uncount_handled();
+                self.reject(parts.0, parts.1);
+            }
+        }
+        true
+    }
+
+    /// The worker has nothing running: what is next for it?
+    pub(crate) fn rest(self: &Rc<Self>, mailbox: &Rc<Mailbox>) {
+        let ending = match mailbox.stop.get() {
+            Stop::No => false,
+            Stop::Drain => mailbox.queued.get() == 0,
+            Stop::Now => true,
+        };
+        if ending || mailbox.has_stash() {
+            mailbox.state.set(State::Backlog);
+            self.attend(Rc::clone(mailbox));
+        } else {
+            mailbox.state.set(State::Idle);
+        }
+    }
+
+    fn after_panic(self: &Rc<Self>, mailbox: &Rc<Mailbox>, message: String) {
+        self.tally().panics.add(1);
+        tracing::error!(worker = %mailbox.address, panic = message, "a worker panicked and is ended");
+        self.close(mailbox, Reason::Panicked);
+    }
+
+    /// Reports a payload that its receiver does not take.
+    #[cold]
+    pub(crate) fn reject(self: &Rc<Self>, head: Head, mismatch: Unpack) {
+        let address = head.to.address.clone();
+        let (reason, kind, type_name) = match &mismatch {
+            Unpack::WrongType {
+                expected, found, ..
+            } => (
+                Reason::WrongType,
+                ErrorKind::WrongType {
+                    address: address.clone(),
+                    expected,
+                    found,
+                },
+                *found,
+            ),
+            Unpack::Codec(cause) => (
+                Reason::Undecodable,
+                ErrorKind::Codec(cause.clone()),
+                "an encoded payload",
+            ),
+        };
+        tracing::warn!(worker = %address, error = %Error::new(kind.clone()), "a payload the worker cannot take");
+        self.report(&Undelivered {
+            to: address,
+            from: head.from.address.clone(),
+            type_name,
+            reason,
+        });
+        self.refuse(head.requester(), kind);
+        drop_guarded(mismatch);
+    }
+
+    /// Looks at the mailboxes that need it. Returns how many messages and steps it took.
+    pub(crate) fn run_attention(self: &Rc<Self>, budget: u32) -> u32 {
+        let mut done = 0;
+        let count = self.attention.borrow().len();
+        for _ in 0..count {
+            if done >= budget {
+                break;
+            }
+            let next = self.attention.borrow_mut().pop_front();
+            let Some(mailbox) = next else { break };
+            done += 1;
+            match mailbox.state.get() {
+                State::Starting => self.initialize(&mailbox),
+                State::Backlog => done += self.work_off(&mailbox),
+                _ => {}
+            }
+        }
+        done
+    }
+
+    /// Handles waiting messages of one worker, up to its burst, or ends it if it is to stop.
+    fn work_off(self: &Rc<Self>, mailbox: &Rc<Mailbox>) -> u32 {
+        for done in 0..self.limits.worker_burst {
+            if mailbox.state.get() != State::Backlog {
+                return done;
+            }
+            if mailbox.stop.get() == Stop::Now {
+                self.end(mailbox);
+                return done;
+            }
+            match mailbox.unstash() {
+                Some(envelope) => {
+                    self.settle(mailbox, envelope.origin);
+                    self.tally().handled.add(1);
+                    mailbox.state.set(State::Busy);
+                    let (head, body) = envelope.open();
+                    let step = self.run_worker(mailbox, Call::Handle(head, body));
+                    if !self.conclude(mailbox, step) {
+                        return done + 1;
+                    }
+                    mailbox.state.set(State::Backlog);
+                }
+                None if mailbox.stop.get() == Stop::Drain && mailbox.queued.get() == 0 => {
+                    self.end(mailbox);
+                    return done;
+                }
+                None => {
+                    mailbox.state.set(State::Idle);
+                    return done;
+                }
+            }
+        }
+        self.attend(Rc::clone(mailbox));
+        self.limits.worker_burst
+    }
+
+    /// Polls up to `budget` ready tasks. Returns how many.
+    pub(crate) fn run_ready(self: &Rc<Self>, budget: u32) -> u32 {
+        for done in 0..budget {
+            let Some(ready) = self.tasks.next_ready() else {
+                return done;
+            };
+            match ready.task {
+                ReadyTask::Nothing => {}
+                ReadyTask::Handler(mailbox) => {
+                    let step = {
+                        let mut task = mailbox.task.borrow_mut();
+                        let Some(task) = task.as_mut() else { continue };
+                        self.tasks.with_task(ready.key, &ready.waker, |polling| {
+                            task.resume(&self.frames, polling)
+                        })
+                    };
+                    self.after_resume(&mailbox, ready.key, step);
+                }
+                ReadyTask::Future(future) => self.poll_spawned(ready.key, &ready.waker, future),
+            }
+        }
+        budget
+    }
+
+    fn after_resume(self: &Rc<Self>, mailbox: &Rc<Mailbox>, key: u32, step: Step) {
+        if matches!(step, Step::Pending) {
+            return;
+        }
+        self.tasks.release(key);
+        mailbox.with_more(|more| more.task_key = None);
+        match mailbox.state.get() {
+            State::Starting => self.after_initialize(mailbox, step),
+            State::Ending => self.after_shutdown(mailbox, step),
+            State::Busy => self.after_step(mailbox, step),
+            _ => {}
+        }
+    }
+
+    fn poll_spawned(self: &Rc<Self>, key: u32, waker: &std::task::Waker, mut future: Spawned) {
+        let poll = self.tasks.with_task(key, waker, |polling| {
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                future.as_mut().poll(polling).is_ready()
+            }))
+        });
+        match poll {
+            Ok(false) => self.tasks.put_back(key, future),
+            Ok(true) => {
+                drop_guarded(future);
+                self.tasks.release(key);
+            }
+            Err(panic) => {
+                self.tally().panics.add(1);
+                let message = crate::task::raw::panic_text(&*panic);
+                tracing::error!(panic = message, "a spawned future panicked and is dropped");
+                drop_guarded(panic);
+                drop_guarded(future);
+                self.tasks.release(key);
+            }
+        }
+    }
+
+    /// A message that was counted as handled was not: it is reported, or back in its mailbox.
+    pub(crate) fn uncount_handled(&self) {
+        let handled = &self.tally().handled;
+        handled.set(handled.value() - 1);
+    }
+
+    /// Hands a message that was taken and not wanted back to this position of its mailbox.
+    pub(crate) fn put_message_back(&self, mailbox: &Rc<Mailbox>, envelope: Envelope, at: usize) {
+        debug_assert!(
+            envelope.origin.kind == Origin::FREE.kind,
+            "its credit was given back"
+        );
+        mailbox.queued.set(mailbox.queued.get() + 1);
+        mailbox.with_more(|more| more.stash.insert(at, envelope));
+    }
+}

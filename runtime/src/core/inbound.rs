@@ -1,0 +1,347 @@
+//! The way in from other cores: from the rings to this core's queue, and credits back.
+
+use std::rc::Rc;
+
+use ringpost_mailbox::ring::Consumer;
+use ringpost_router::{Body, Handle};
+
+use crate::core::Core;
+use crate::core::outbound::INTRODUCED_MAX;
+use crate::core::record::{Control, Record, Target};
+use crate::envelope::{Envelope, Origin, OriginKind, ReplyTo};
+use crate::mailbox::Mailbox;
+
+/// What one core has for receiving from one other.
+pub(crate) struct Inbound {
+    from: u16,
+    data: Consumer<Body>,
+    control: Consumer<Body>,
+    decoder: Decoder,
+    /// The request that the next control slot answers.
+    answering: Option<Handle>,
+}
+
+/// What the records of a data ring have said so far.
+struct Decoder {
+    from: u16,
+    links: Vec<Option<FarEnd>>,
+    introduced: Vec<Option<Rc<Mailbox>>>,
+    run: Option<Run>,
+}
+
+/// Where a link leads on this core.
+struct FarEnd {
+    target: Target,
+    mailbox: Option<Rc<Mailbox>>,
+}
+
+/// What the last head said.
+struct Run {
+    link: u32,
+    to: Rc<Mailbox>,
+    from: Rc<Mailbox>,
+    reply: Handle,
+    detour: bool,
+}
+
+impl Inbound {
+    pub(crate) fn new(from: u16, data: Consumer<Body>, control: Consumer<Body>) -> Self {
+        let decoder = Decoder {
+            from,
+            links: Vec::new(),
+            introduced: vec![None; INTRODUCED_MAX],
+            run: None,
+        };
+        Self {
+            from,
+            data,
+            control,
+            decoder,
+            answering: None,
+        }
+    }
+
+    /// Whether the other core has published anything that was not taken yet.
+    pub(crate) fn has_work(&mut self) -> bool {
+        !self.data.is_empty() || !self.control.is_empty()
+    }
+
+    /// Takes a burst from each ring: control first, then payloads. Returns how many slots.
+    pub(crate) fn drain(&mut self, core: &Rc<Core>, burst: u32) -> u32 {
+        let answering = &mut self.answering;
+        let from = self.from;
+        let control = self
+            .control
+            .drain(burst, |cell| take_control(core, from, answering, cell));
+        let decoder = &mut self.decoder;
+        let data = self.data.drain(burst, |cell| decoder.take(core, cell));
+        if data > 0 {
+            core.pair_tally(from).bursts.add(1);
+        }
+        control + data
+    }
+}
+
+impl Decoder {
+    #[inline]
+    fn take(&mut self, core: &Rc<Core>, cell: Body) {
+        if cell.is::<Record>() {
+            return self.take_record(core, cell);
+        }
+        let Some(run) = &mut self.run else {
+            debug_assert!(false, "a payload without a head");
+            return;
+        };
+        if !run.to.accepts() {
+            run.to = resolve(&mut self.links, core, run.link);
+        }
+        let once = run.reply != Handle::NONE || run.detour;
+        let origin = Origin {
+            link: run.link,
+            core: self.from,
+            kind: OriginKind::Link,
+            detour: run.detour,
+        };
+        run.to.queued.set(run.to.queued.get() + 1);
+        core.note_arrival(self.from, run.link);
+        core.pair_tally(self.from).received.add(1);
+        let envelope = Envelope {
+            to: Rc::clone(&run.to),
+            from: Rc::clone(&run.from),
+            reply: run.reply,
+            origin,
+            body: cell,
+        };
+        core.queue.borrow_mut().push_back(envelope);
+        if once {
+            self.run = None;
+        }
+    }
+
+    fn take_record(&mut self, core: &Rc<Core>, cell: Body) {
+        let Ok(record) = cell.take::<Record>() else {
+            return;
+        };
+        match record {
+            Record::Head { link, from, reply } => self.begin_run(core, link, from, reply, false),
+            Record::DetourHead { link, from } => {
+                self.begin_run(core, link, from, Handle::NONE, true);
+            }
+            Record::Introduce(introduction) => {
+                let slot = introduction.handle.index as usize % INTRODUCED_MAX;
+                let stub = Mailbox::stub(introduction.address, self.from, introduction.handle);
+                self.introduced[slot] = Some(Rc::new(stub));
+            }
+            Record::Open(opening) => {
+                let link = opening.link as usize;
+                if self.links.len() <= link {
+                    self.links.resize_with(link + 1, || None);
+                }
+                self.links[link] = Some(FarEnd {
+                    target: opening.target,
+                    mailbox: None,
+                });
+            }
+            Record::Close { link } => {
+                if let Some(slot) = self.links.get_mut(link as usize) {
+                    *slot = None;
+                }
+                // The sender forgets its last head only if it was for this link; so do we.
+                self.run.take_if(|run| run.link == link);
+                core.close_far_end(self.from, link);
+            }
+            Record::Job(job) => job(core),
+        }
+    }
+
+    fn begin_run(&mut self, core: &Rc<Core>, link: u32, from: Handle, reply: Handle, detour: bool) {
+        let known = self.introduced[from.index as usize % INTRODUCED_MAX].as_ref();
+        let from = known.map_or_else(|| Rc::clone(&core.outside), Rc::clone);
+        let to = resolve(&mut self.links, core, link);
+        self.run = Some(Run {
+            link,
+            to,
+            from,
+            reply,
+            detour,
+        });
+    }
+}
+
+/// The mailbox at the far end of a link. A place is good for one worker's life; a name is looked up
+/// again when the worker that had it is gone. Where nobody is, a stub stands in, and what is sent to
+/// it is reported undelivered when its turn comes.
+fn resolve(links: &mut [Option<FarEnd>], core: &Core, link: u32) -> Rc<Mailbox> {
+    let nobody = || Rc::clone(&core.outside);
+    let Some(Some(far)) = links.get_mut(link as usize) else {
+        return nobody();
+    };
+    if let Some(mailbox) = &far.mailbox
+        && mailbox.accepts()
+    {
+        return Rc::clone(mailbox);
+    }
+    let found = match &far.target {
+        Target::Place(handle, _) => core.at(*handle),
+        Target::Name(address) => core.named(address),
+    };
+    far.mailbox = found.filter(|mailbox| mailbox.accepts());
+    match &far.mailbox {
+        Some(mailbox) => Rc::clone(mailbox),
+        None => Rc::new(Mailbox::stub(
+            far.target.address().clone(),
+            core.id,
+            Handle::NONE,
+        )),
+    }
+}
+
+fn take_control(core: &Rc<Core>, from: u16, answering: &mut Option<Handle>, cell: Body) {
+    if let Some(handle) = answering.take() {
+        return core.answer(
+            ReplyTo {
+                core: core.id,
+                handle,
+            },
+            Ok(cell),
+        );
+    }
+    let Ok(control) = cell.take::<Control>() else {
+        return;
+    };
+    match control {
+        Control::Credit { link, count, ended } => core.credit_arrived(from, link, count, ended),
+        Control::Chain(chain) => core.pool.accept(chain),
+        Control::LinkFree { link } => core.link_freed(from, link),
+        Control::Answer { to } => *answering = Some(to),
+        Control::Fail { to, error } => {
+            core.answer(
+                ReplyTo {
+                    core: core.id,
+                    handle: to,
+                },
+                Err(error),
+            );
+        }
+    }
+}
+
+/// Credits that this core owes to one other, by link.
+#[derive(Default)]
+pub(crate) struct Owed {
+    links: Vec<OwedLink>,
+    /// Links with a debt, for the next time this core has nothing better to do.
+    indebted: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct OwedLink {
+    /// Taken and not given back.
+    count: u32,
+    /// Arrived and not taken.
+    pending: u32,
+    listed: bool,
+    closing: bool,
+}
+
+impl Core {
+    /// A message of this link is in this core's hands.
+    #[inline]
+    pub(crate) fn note_arrival(&self, from: u16, link: u32) {
+        let mut owed = self.owed.borrow_mut();
+        let links = &mut owed[usize::from(from)].links;
+        if links.len() <= link as usize {
+            links.resize(link as usize + 1, OwedLink::default());
+        }
+        links[link as usize].pending += 1;
+    }
+
+    /// A message of this link was taken: its sender's core gets the credit back, in batches.
+    pub(crate) fn owe(&self, from: u16, link: u32, ended: bool) {
+        let batch = self.limits.link_credits / 2;
+        let due = {
+            let mut owed = self.owed.borrow_mut();
+            let Owed { links, indebted } = &mut owed[usize::from(from)];
+            let Some(entry) = links.get_mut(link as usize) else {
+                return;
+            };
+            entry.pending -= 1;
+            entry.count += 1;
+            if entry.closing {
+                if entry.pending == 0 {
+                    *entry = OwedLink {
+                        listed: entry.listed,
+                        ..OwedLink::default()
+                    };
+                    drop(owed);
+                    self.send_control(from, Control::LinkFree { link });
+                }
+                return;
+            }
+            if ended || entry.count >= batch.max(1) {
+                std::mem::take(&mut entry.count)
+            } else {
+                if !entry.listed {
+                    entry.listed = true;
+                    indebted.push(link);
+                }
+                return;
+            }
+        };
+        self.send_control(
+            from,
+            Control::Credit {
+                link,
+                count: due,
+                ended,
+            },
+        );
+    }
+
+    /// Pays every debt: this core has nothing else to do.
+    pub(crate) fn pay_debts(&self) {
+        for from in 0..self.cores() {
+            loop {
+                let (link, count) = {
+                    let mut owed = self.owed.borrow_mut();
+                    let Owed { links, indebted } = &mut owed[usize::from(from)];
+                    let Some(link) = indebted.pop() else { break };
+                    let Some(entry) = links.get_mut(link as usize) else {
+                        continue;
+                    };
+                    entry.listed = false;
+                    (link, std::mem::take(&mut entry.count))
+                };
+                if count > 0 {
+                    self.send_control(
+                        from,
+                        Control::Credit {
+                            link,
+                            count,
+                            ended: false,
+                        },
+                    );
+                }
+            }
+        }
+    }
+
+    /// The sending core will not use this link again.
+    fn close_far_end(&self, from: u16, link: u32) {
+        {
+            let mut owed = self.owed.borrow_mut();
+            let links = &mut owed[usize::from(from)].links;
+            if let Some(entry) = links.get_mut(link as usize) {
+                if entry.pending > 0 {
+                    entry.closing = true;
+                    return;
+                }
+                *entry = OwedLink {
+                    listed: entry.listed,
+                    ..OwedLink::default()
+                };
+            }
+        }
+        self.send_control(from, Control::LinkFree { link });
+    }
+}

@@ -1,0 +1,227 @@
+//! Links: what one core knows of the destinations it has on one other core.
+//!
+//! A link is a number that stands for a destination, with the credits this core has left there. It is
+//! opened by a record in the data ring, ahead of the first message that uses it, and closed the same
+//! way; its number is used again when the far side says that nothing of it is left.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use hashbrown::HashTable;
+use ringpost_router::{Handle, HandleKind, Hop};
+
+use crate::core::record::Target;
+use crate::mailbox::Waiter;
+
+/// One destination.
+pub(crate) struct Link {
+    pub(crate) target: Target,
+    pub(crate) credits: u32,
+    pub(crate) waiters: VecDeque<Rc<Waiter>>,
+    pub(crate) state: LinkState,
+    /// Counts the uses of this number, so that a waiter of an old use is told apart.
+    pub(crate) epoch: u32,
+    /// Set at each use, cleared by the hand that looks for links to close.
+    used: bool,
+}
+
+impl Link {
+    /// Whether messages may be sent on it.
+    pub(crate) fn is_usable(&self) -> bool {
+        matches!(self.state, LinkState::New | LinkState::Open)
+    }
+}
+
+/// How far a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    /// The far side has not been told yet.
+    New,
+    /// Messages may be sent.
+    Open,
+    /// The far end is gone and will not come back.
+    Ended,
+    /// Closed; the far side still has messages of it.
+    Closing,
+    /// The number is free.
+    Free,
+}
+
+/// The links to one core.
+pub(crate) struct LinkTable {
+    links: Vec<Link>,
+    free: Vec<u32>,
+    index: HashTable<u32>,
+    /// The last place used, so that a steady stream never hashes.
+    last: (Handle, u32),
+    hand: usize,
+    links_max: usize,
+    window: u32,
+}
+
+impl LinkTable {
+    pub(crate) fn new(links_max: u32, window: u32) -> Self {
+        Self {
+            links: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            last: (Handle::NONE, 0),
+            hand: 0,
+            links_max: links_max as usize,
+            window,
+        }
+    }
+
+    /// The link to this hop, if there is one.
+    #[inline]
+    pub(crate) fn find(&mut self, hop: &Hop) -> Option<u32> {
+        if let Some(hint) = hop.hint
+            && hint.handle == self.last.0
+        {
+            return Some(self.last.1);
+        }
+        self.look_up(hop)
+    }
+
+    fn look_up(&mut self, hop: &Hop) -> Option<u32> {
+        let links = &self.links;
+        let found = self.index.find(hash_hop(hop), |&link| {
+            links
+                .get(link as usize)
+                .is_some_and(|link| leads_to(&link.target, hop))
+        });
+        let link = *found?;
+        if let Some(hint) = hop.hint {
+            self.last = (hint.handle, link);
+        }
+        Some(link)
+    }
+
+    /// Whether another destination can be had now.
+    pub(crate) fn has_free(&self) -> bool {
+        !self.free.is_empty() || self.links.len() < self.links_max
+    }
+
+    /// A new link to this hop, or `None` if there are as many as are allowed and none is free yet.
+    pub(crate) fn open(&mut self, hop: &Hop) -> Option<u32> {
+        let target = match hop.hint {
+            Some(hint) if hint.kind == HandleKind::Worker => {
+                Target::Place(hint.handle, hop.address.clone())
+            }
+            _ => Target::Name(hop.address.clone()),
+        };
+        let link = match self.free.pop() {
+            Some(link) => link,
+            None if self.links.len() < self.links_max => {
+                self.links.push(Link {
+                    target: target.clone(),
+                    credits: 0,
+                    waiters: VecDeque::new(),
+                    state: LinkState::Free,
+                    epoch: 0,
+                    used: false,
+                });
+                u32::try_from(self.links.len() - 1).unwrap_or(u32::MAX)
+            }
+            None => return None,
+        };
+        let entry = &mut self.links[link as usize];
+        entry.target = target;
+        entry.credits = self.window;
+        entry.state = LinkState::New;
+        entry.epoch = entry.epoch.wrapping_add(1);
+        let links = &self.links;
+        self.index.insert_unique(hash_hop(hop), link, |&link| {
+            hash_target(&links[link as usize].target)
+        });
+        Some(link)
+    }
+
+    /// The next link that nobody has used since the hand last passed, and that nobody waits for. The far
+    /// side also frees a link of which it has not heard yet.
+    pub(crate) fn find_victim(&mut self) -> Option<u32> {
+        for _ in 0..2 * self.links.len() {
+            self.hand = (self.hand + 1) % self.links.len();
+            let link = &mut self.links[self.hand];
+            let closable = link.is_usable() || link.state == LinkState::Ended;
+            if !closable || !link.waiters.is_empty() {
+                continue;
+            }
+            if std::mem::replace(&mut link.used, false) {
+                continue;
+            }
+            return u32::try_from(self.hand).ok();
+        }
+        None
+    }
+
+    /// Forgets where the link leads; its number waits for the far side.
+    pub(crate) fn close(&mut self, link: u32) {
+        let Some(entry) = self.links.get_mut(link as usize) else {
+            return;
+        };
+        entry.state = LinkState::Closing;
+        let hash = hash_target(&entry.target);
+        if let Ok(found) = self.index.find_entry(hash, |&other| other == link) {
+            found.remove();
+        }
+        if self.last.1 == link {
+            self.last = (Handle::NONE, 0);
+        }
+    }
+
+    /// The far side has nothing of this link left.
+    pub(crate) fn freed(&mut self, link: u32) {
+        if let Some(entry) = self.links.get_mut(link as usize)
+            && entry.state == LinkState::Closing
+        {
+            entry.state = LinkState::Free;
+            self.free.push(link);
+        }
+    }
+
+    pub(crate) fn at_mut(&mut self, link: u32) -> Option<&mut Link> {
+        self.links.get_mut(link as usize)
+    }
+
+    /// Takes a credit and notes the use.
+    #[inline]
+    pub(crate) fn take_credit(&mut self, link: u32, granted: bool) {
+        if let Some(entry) = self.links.get_mut(link as usize) {
+            entry.used = true;
+            if !granted {
+                entry.credits -= 1;
+            }
+        }
+    }
+}
+
+fn leads_to(target: &Target, hop: &Hop) -> bool {
+    match (target, hop.hint) {
+        (Target::Place(handle, _), Some(hint)) => {
+            hint.kind == HandleKind::Worker && *handle == hint.handle
+        }
+        (Target::Name(address), None) => *address == hop.address,
+        _ => false,
+    }
+}
+
+fn hash_hop(hop: &Hop) -> u64 {
+    match hop.hint {
+        Some(hint) => hash_handle(hint.handle),
+        None => hop.address.hash64(),
+    }
+}
+
+fn hash_target(target: &Target) -> u64 {
+    match target {
+        Target::Place(handle, _) => hash_handle(*handle),
+        Target::Name(address) => address.hash64(),
+    }
+}
+
+/// Spreads small indices over all bits (Fibonacci hashing).
+fn hash_handle(handle: Handle) -> u64 {
+    let raw = u64::from(handle.generation) << 32 | u64::from(handle.index);
+    raw.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
+}

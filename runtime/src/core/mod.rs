@@ -1,0 +1,258 @@
+//! Everything that belongs to one core: its table of mailboxes, its queues, its links to other cores.
+//!
+//! A [`Core`] is never shared between threads. Workers and futures reach it through an `Rc`, so all of
+//! its fields are cells; no borrow is held while user code runs. What other threads may touch is in
+//! [`CoreShared`], and only that.
+//!
+//! One way a message goes through a core:
+//!
+//! ```text
+//! send ──┬─ same core ─────────────▶ queue ──▶ dispatch ──▶ handler
+//!        └─ other core ─▶ link ─▶ ring ═════▶ inbound ─▶ queue (there) ─▶ …
+//! ```
+
+pub(crate) mod deliver;
+pub(crate) mod dispatch;
+pub(crate) mod inbound;
+pub(crate) mod lifecycle;
+pub(crate) mod links;
+pub(crate) mod outbound;
+pub(crate) mod record;
+pub(crate) mod replies;
+pub(crate) mod undelivered;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ringpost_mailbox::pool::{Pool, PoolLimits};
+use ringpost_router::{Address, Handle, Placement, Table};
+use slab::Slab;
+
+use crate::envelope::Envelope;
+use crate::limits::Limits;
+use crate::mailbox::Mailbox;
+use crate::node::shared::{CoreShared, NodeShared};
+use crate::node::stats::{PairTally, Tally};
+use crate::node::stop::Stage;
+use crate::task::raw::Frames;
+use crate::task::{Tasks, Wake};
+use crate::time::Time;
+use crate::timers::{TimerId, Timers};
+
+use self::inbound::Owed;
+use self::outbound::Pair;
+use self::replies::Replies;
+
+/// The state of one core.
+pub(crate) struct Core {
+    pub(crate) id: u16,
+    pub(crate) node: Arc<NodeShared>,
+    pub(crate) shared: Arc<CoreShared>,
+    pub(crate) limits: Limits,
+    pub(crate) placement: Placement,
+    /// Messages to be handled on this core, in the order in which they came.
+    pub(crate) queue: RefCell<VecDeque<Envelope>>,
+    /// Mailboxes that need a look: to initialize, to work off a backlog, to end.
+    pub(crate) attention: RefCell<VecDeque<Rc<Mailbox>>>,
+    pub(crate) table: RefCell<Table<Rc<Mailbox>>>,
+    /// Names in the table whose home is another core: replicated workers.
+    pub(crate) guests: Cell<u32>,
+    pub(crate) replies: Replies,
+    pub(crate) tasks: Tasks,
+    pub(crate) pairs: RefCell<Vec<Pair>>,
+    /// Cores for which something was written and not published.
+    pub(crate) dirty: RefCell<Vec<u16>>,
+    /// The list that the last flush has worked off.
+    pub(crate) flushing: RefCell<Vec<u16>>,
+    pub(crate) owed: RefCell<Vec<Owed>>,
+    pub(crate) timers: RefCell<TimerQueue>,
+    pub(crate) frames: Frames,
+    pub(crate) pool: Pool,
+    pub(crate) now: Cell<Time>,
+    /// Sender of messages that come from outside the node.
+    pub(crate) outside: Rc<Mailbox>,
+    /// Workers that are not closed; the node stops when there are none.
+    pub(crate) workers: Cell<usize>,
+    /// Workers whose own handler awaits the node's stop: they end last.
+    pub(crate) exempt: RefCell<Vec<Rc<Mailbox>>>,
+    entropy: Cell<u64>,
+}
+
+impl Core {
+    pub(crate) fn new(id: u16, node: &Arc<NodeShared>, now: Time) -> Rc<Self> {
+        let shared = Arc::clone(&node.cores[usize::from(id)]);
+        let outside = Mailbox::new(
+            Address::local("~outside"),
+            id,
+            crate::mailbox::State::Stub,
+            0,
+        );
+        let cores = node.cores.len();
+        Rc::new(Self {
+            id,
+            node: Arc::clone(node),
+            limits: node.limits,
+            placement: node.placement,
+            queue: RefCell::default(),
+            attention: RefCell::default(),
+            table: RefCell::new(Table::new()),
+            guests: Cell::new(0),
+            replies: Replies::new(),
+            tasks: Tasks::new(Arc::clone(&shared)),
+            pairs: RefCell::new((0..cores).map(|to| Pair::new(node, id, to)).collect()),
+            dirty: RefCell::default(),
+            flushing: RefCell::default(),
+            owed: RefCell::new((0..cores).map(|_| Owed::default()).collect()),
+            timers: RefCell::new(TimerQueue::new(now)),
+            frames: Frames::new(),
+            pool: Pool::in_group(node.id, id, PoolLimits::default()),
+            now: Cell::new(now),
+            outside: Rc::new(outside),
+            workers: Cell::new(0),
+            exempt: RefCell::default(),
+            entropy: Cell::new(node.seed ^ (u64::from(id) << 48) ^ 0x9e37_79b9_7f4a_7c15),
+            shared,
+        })
+    }
+
+    /// The counters of this core.
+    #[inline]
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.shared.counters.core
+    }
+
+    /// The counters of this core about another.
+    #[inline]
+    pub(crate) fn pair_tally(&self, core: u16) -> &PairTally {
+        &self.shared.counters.pairs[usize::from(core)]
+    }
+
+    /// Whether the node's end is so far that nothing more will be received.
+    pub(crate) fn has_finished(&self) -> bool {
+        self.node.stop.stage() >= Stage::Finishing
+    }
+
+    /// How many cores the node has.
+    pub(crate) fn cores(&self) -> u16 {
+        self.placement.cores()
+    }
+
+    /// The mailbox at this place, if the handle is still good.
+    #[inline]
+    pub(crate) fn at(&self, handle: Handle) -> Option<Rc<Mailbox>> {
+        self.table.borrow().at(handle).cloned()
+    }
+
+    /// The mailbox with this name on this core.
+    pub(crate) fn named(&self, address: &Address) -> Option<Rc<Mailbox>> {
+        let table = self.table.borrow();
+        let handle = table.find(address, self.placement.bucket(address))?;
+        table.at(handle).cloned()
+    }
+
+    /// Wakes a task of this core or a foreign waker.
+    pub(crate) fn wake(&self, wake: &Wake) {
+        self.tasks.wake(wake);
+    }
+
+    /// The next number of this core's own generator (SplitMix64): reproducible from the node's seed.
+    pub(crate) fn random(&self) -> u64 {
+        let state = self.entropy.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.entropy.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A name that nobody else has.
+    pub(crate) fn random_address(&self) -> Address {
+        Address::random_local(u128::from(self.random()) << 64 | u128::from(self.random()))
+    }
+
+    /// Puts the mailbox in the queue of those that need a look.
+    pub(crate) fn attend(&self, mailbox: Rc<Mailbox>) {
+        self.attention.borrow_mut().push_back(mailbox);
+    }
+
+    /// Whether anything could run without input from elsewhere.
+    pub(crate) fn has_local_work(&self) -> bool {
+        !self.queue.borrow().is_empty()
+            || !self.attention.borrow().is_empty()
+            || self.tasks.has_ready()
+    }
+}
+
+/// What a timer does when it fires.
+pub(crate) enum Timed {
+    /// Ends a sleep.
+    Sleep(Rc<RefCell<SleepState>>),
+    /// Ends a request that nobody answered.
+    Reply(Handle),
+    /// Ends the draining of a stopping worker.
+    Drain(Rc<Mailbox>),
+}
+
+/// Shared between a sleeping future and its timer.
+#[derive(Debug)]
+pub(crate) struct SleepState {
+    pub(crate) over: bool,
+    pub(crate) wake: Wake,
+}
+
+/// Names a timer that has not fired.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimerKey {
+    id: TimerId,
+    slot: usize,
+}
+
+/// The timers of a core and what each is for.
+pub(crate) struct TimerQueue {
+    wheel: Timers,
+    targets: Slab<Timed>,
+}
+
+impl TimerQueue {
+    fn new(now: Time) -> Self {
+        Self {
+            wheel: Timers::new(now),
+            targets: Slab::new(),
+        }
+    }
+
+    pub(crate) fn arm(&mut self, deadline: Time, timed: Timed) -> TimerKey {
+        let slot = self.targets.insert(timed);
+        TimerKey {
+            id: self.wheel.insert(deadline, slot as u64),
+            slot,
+        }
+    }
+
+    /// Disarms a timer; its target comes back if it had not fired.
+    pub(crate) fn disarm(&mut self, key: TimerKey) -> Option<Timed> {
+        self.wheel
+            .cancel(key.id)
+            .then(|| self.targets.try_remove(key.slot))
+            .flatten()
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.wheel.next_deadline()
+    }
+
+    /// Takes what is due, up to `budget`.
+    pub(crate) fn due(&mut self, now: Time, budget: usize, due: &mut Vec<Timed>) {
+        let targets = &mut self.targets;
+        self.wheel.expire(now, budget, |slot| {
+            let slot = usize::try_from(slot).unwrap_or(usize::MAX);
+            due.extend(targets.try_remove(slot));
+        });
+    }
+
+    /// Forgets every timer, handing out the targets to be dropped.
+    pub(crate) fn clear(&mut self) -> Slab<Timed> {
+        std::mem::take(&mut self.targets)
+    }
+}

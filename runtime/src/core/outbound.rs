@@ -1,0 +1,564 @@
+//! The way to other cores: two rings for each, their publishing, and what waits for room in them.
+//!
+//! Payloads go by the data ring, which makes senders wait when it is full. Answers, credits, buffers
+//! and control go by the control ring, which never makes anybody wait: what does not fit is kept here,
+//! bounded by what the other side has reserved for it (one answer a request, two returns a link, one
+//! chain an owner).
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ringpost_mailbox::ring::Producer;
+use ringpost_mailbox::wake::publish_fence;
+use ringpost_router::{Body, Handle, Message};
+
+use crate::core::Core;
+use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
+use crate::core::links::{LinkState, LinkTable};
+use crate::core::record::{Control, Introduction, Job, Opening, Record};
+use crate::core::replies::Answer;
+use crate::envelope::ReplyTo;
+use crate::mailbox::{Mailbox, Waiter, pop_waiting, trim};
+use crate::node::shared::{InboxItem, NodeShared};
+
+/// Slots that one message takes at the most: an opening, an introduction, a head and the payload.
+const MESSAGE_SLOTS: u32 = 4;
+/// Senders that a core remembers having introduced to one other core.
+pub(crate) const INTRODUCED_MAX: usize = 256;
+
+/// Freed blocks that go home together while a core is busy; an idle core sends what it has.
+const CHAIN_BLOCKS: u32 = 32;
+
+/// Everything one core has for sending to one other.
+pub(crate) struct Pair {
+    to: u16,
+    data: Lane,
+    control: Lane,
+    pub(crate) links: LinkTable,
+    /// Link and sender of the last head, which following payloads need not repeat.
+    run: Option<(u32, Handle)>,
+    introduced: Vec<Option<Handle>>,
+    room_waiters: VecDeque<Rc<Waiter>>,
+    /// Senders to destinations for which there is no link yet.
+    destination_waiters: VecDeque<Rc<Waiter>>,
+    /// Slots granted to waiters that have not used them yet.
+    reserved: u32,
+    connection: Connection,
+    dirty: bool,
+}
+
+/// The rings are made by the core that reads them, when they are first needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    None,
+    Asked,
+    Made,
+}
+
+/// One ring, and what waits to get into it.
+struct Lane {
+    ring: Option<Producer<Body>>,
+    spill: VecDeque<Body>,
+    slots: u32,
+}
+
+impl Lane {
+    fn new(slots: u32) -> Self {
+        Self {
+            ring: None,
+            spill: VecDeque::new(),
+            slots,
+        }
+    }
+
+    /// Whether so many slots can be pushed without spilling; before there is a ring, its capacity.
+    #[inline]
+    fn has_room(&mut self, slots: u32) -> bool {
+        match &mut self.ring {
+            Some(ring) => self.spill.is_empty() && ring.has_room(slots),
+            None => self.spill.len() as u32 + slots <= self.slots,
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, cell: Body) {
+        let Some(ring) = self.ring.as_mut().filter(|_| self.spill.is_empty()) else {
+            return self.spill.push_back(cell);
+        };
+        if let Err(full) = ring.push(cell) {
+            self.spill.push_back(full.0);
+        }
+    }
+
+    /// Moves what waits into the ring, and publishes.
+    fn pump(&mut self) {
+        let Some(ring) = &mut self.ring else { return };
+        while let Some(cell) = self.spill.pop_front() {
+            if let Err(full) = ring.push(cell) {
+                self.spill.push_front(full.0);
+                break;
+            }
+        }
+        ring.publish();
+    }
+
+    fn unpublished(&self) -> u32 {
+        self.ring.as_ref().map_or(0, Producer::unpublished)
+    }
+}
+
+impl Pair {
+    pub(crate) fn new(node: &Arc<NodeShared>, _from: u16, to: usize) -> Self {
+        let slots = node.limits.ring_slots_for(node.placement.cores());
+        Self {
+            to: u16::try_from(to).unwrap_or(u16::MAX),
+            data: Lane::new(slots),
+            control: Lane::new(slots),
+            links: LinkTable::new(node.limits.links_max, node.limits.link_credits),
+            run: None,
+            introduced: vec![None; INTRODUCED_MAX],
+            room_waiters: VecDeque::new(),
+            destination_waiters: VecDeque::new(),
+            reserved: 0,
+            connection: Connection::None,
+            dirty: false,
+        }
+    }
+
+    /// What a message on this link lacks.
+    #[inline]
+    fn lack(&mut self, link: u32, grant: Grant) -> Option<Lack> {
+        let core = self.to;
+        let entry = self.links.at_mut(link)?;
+        let taken = entry.credits == 0 || !entry.waiters.is_empty();
+        if (taken && !grant.credit()) || entry.state == LinkState::Ended {
+            return Some(Lack::Link {
+                core,
+                link,
+                epoch: entry.epoch,
+            });
+        }
+        if grant.room() {
+            return None;
+        }
+        let free =
+            self.room_waiters.is_empty() && self.data.has_room(MESSAGE_SLOTS + self.reserved);
+        (!free).then_some(Lack::Room { core })
+    }
+
+    /// Writes a message into the data ring. Everything it needs has been checked.
+    #[inline]
+    fn push(&mut self, link: u32, from: &Mailbox, out: &mut Outgoing) {
+        let Some(body) = out.body.take() else { return };
+        self.links.take_credit(link, out.grant.credit());
+        if out.grant.room() {
+            self.reserved -= MESSAGE_SLOTS;
+        }
+        out.grant = Grant::Nothing;
+        let sender = from.handle.get();
+        let plain = out.reply == Handle::NONE && !out.detour;
+        if !plain || self.run != Some((link, sender)) {
+            self.push_head(link, from, out.reply, out.detour);
+            self.run = plain.then_some((link, sender));
+        }
+        self.data.push(body);
+    }
+
+    fn push_head(&mut self, link: u32, from: &Mailbox, reply: Handle, detour: bool) {
+        if let Some(entry) = self.links.at_mut(link)
+            && entry.state == LinkState::New
+        {
+            entry.state = LinkState::Open;
+            let opening = Opening {
+                link,
+                target: entry.target.clone(),
+            };
+            self.data.push(Record::Open(Box::new(opening)).into_body());
+        }
+        let sender = from.handle.get();
+        let known = &mut self.introduced[sender.index as usize % INTRODUCED_MAX];
+        if *known != Some(sender) {
+            *known = Some(sender);
+            let introduction = Introduction {
+                handle: sender,
+                address: from.address.clone(),
+            };
+            self.data
+                .push(Record::Introduce(Box::new(introduction)).into_body());
+        }
+        let head = if detour {
+            Record::DetourHead { link, from: sender }
+        } else {
+            Record::Head {
+                link,
+                from: sender,
+                reply,
+            }
+        };
+        self.data.push(head.into_body());
+    }
+
+    fn close_link(&mut self, link: u32) {
+        self.links.close(link);
+        if self.run.is_some_and(|(of, _)| of == link) {
+            self.run = None;
+        }
+        self.data.push(Record::Close { link }.into_body());
+    }
+
+    /// Grants room, and links, to those who wait, first come first served.
+    fn grant_room(&mut self, granted: &mut Vec<Rc<Waiter>>) {
+        if !self.destination_waiters.is_empty() {
+            if self.links.has_free() {
+                granted.extend(pop_waiting(&mut self.destination_waiters));
+            } else if self.data.has_room(self.reserved + MESSAGE_SLOTS)
+                && let Some(victim) = self.links.find_victim()
+            {
+                self.close_link(victim);
+            }
+        }
+        while !self.room_waiters.is_empty() && self.data.has_room(self.reserved + MESSAGE_SLOTS) {
+            let Some(waiter) = pop_waiting(&mut self.room_waiters) else {
+                break;
+            };
+            self.reserved += MESSAGE_SLOTS;
+            granted.push(waiter);
+        }
+    }
+
+    /// Whether something here can only go on when the other core has drained its rings.
+    fn is_stuck(&self) -> bool {
+        !self.room_waiters.is_empty()
+            || !self.destination_waiters.is_empty()
+            || !self.data.spill.is_empty()
+            || !self.control.spill.is_empty()
+    }
+}
+
+impl Core {
+    /// Sends to a worker of another core: over its link, if there is a credit and room.
+    #[inline]
+    pub(crate) fn attempt_remote(
+        self: &Rc<Self>,
+        core: u16,
+        from: &Rc<Mailbox>,
+        out: &mut Outgoing,
+    ) -> Attempt {
+        if out.grant != Grant::Nothing && out.grant_core != Some(core) {
+            return Attempt::Misgranted;
+        }
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        let found = out.route.first().and_then(|hop| pair.links.find(hop));
+        let link = match found {
+            Some(link) => link,
+            None => match Self::open_link(pair, out) {
+                Some(link) => link,
+                None => return Attempt::Blocked(Lack::Destination { core }),
+            },
+        };
+        if let Some(lack) = pair.lack(link, out.grant) {
+            return Self::lacking(pair, link, lack, out);
+        }
+        pair.push(link, from, out);
+        self.tally().sent_remote.add(1);
+        self.pair_tally(core).sent.add(1);
+        let full_batch = pair.data.unpublished() >= self.limits.flush_slots;
+        if !pair.dirty {
+            pair.dirty = true;
+            self.dirty.borrow_mut().push(core);
+        }
+        if full_batch {
+            self.publish_now(&mut pairs[usize::from(core)]);
+        }
+        Attempt::Sent
+    }
+
+    #[cold]
+    fn open_link(pair: &mut Pair, out: &Outgoing) -> Option<u32> {
+        let hop = out.route.first()?;
+        pair.links.open(hop)
+    }
+
+    /// The message cannot go now: either it waits, or its receiver is known to be gone.
+    #[cold]
+    fn lacking(pair: &mut Pair, link: u32, lack: Lack, out: &mut Outgoing) -> Attempt {
+        let ended = pair
+            .links
+            .at_mut(link)
+            .is_some_and(|link| link.state == LinkState::Ended);
+        if ended {
+            if pair.data.has_room(MESSAGE_SLOTS + pair.reserved) {
+                pair.close_link(link);
+            }
+            return out.fail_not_found();
+        }
+        Attempt::Blocked(lack)
+    }
+
+    /// Publishes a full batch in the middle of a turn, so that the other core can begin.
+    fn publish_now(&self, pair: &mut Pair) {
+        pair.data.pump();
+        self.pair_tally(pair.to).batches.add(1);
+        publish_fence();
+        self.node.cores[usize::from(pair.to)].wake_if_parked(self.tally());
+    }
+
+    /// Puts a control message on its way. It is never refused.
+    pub(crate) fn send_control(&self, core: u16, control: Control) {
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        pair.control.push(control.into_body());
+        self.mark_dirty(pair);
+    }
+
+    /// Has work done on another core, after all that was sent there before. It is never refused: what
+    /// does not fit into the ring waits here, and what is sent later waits behind it. Whoever asks for
+    /// work awaits it, so what waits is bounded by those who ask.
+    pub(crate) fn send_job(&self, core: u16, job: Job) {
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        pair.data.push(Record::Job(job).into_body());
+        self.mark_dirty(pair);
+    }
+
+    /// Whether what a waiter was granted is still worth something.
+    pub(crate) fn is_grant_good(&self, lack: &Lack) -> bool {
+        match lack {
+            Lack::Local(mailbox) => mailbox.accepts(),
+            Lack::Link { core, link, epoch } => {
+                let mut pairs = self.pairs.borrow_mut();
+                let entry = pairs[usize::from(*core)].links.at_mut(*link);
+                entry.is_some_and(|entry| entry.epoch == *epoch && entry.is_usable())
+            }
+            Lack::Room { .. } | Lack::Destination { .. } => true,
+        }
+    }
+
+    /// Sends an answer to a requester on another core.
+    pub(crate) fn send_answer(&self, to: ReplyTo, answer: Answer) {
+        let mut pairs = self.pairs.borrow_mut();
+        let Some(pair) = pairs.get_mut(usize::from(to.core)) else {
+            return;
+        };
+        match answer {
+            Ok(body) => {
+                pair.control
+                    .push(Control::Answer { to: to.handle }.into_body());
+                pair.control.push(body);
+            }
+            Err(error) => {
+                pair.control.push(
+                    Control::Fail {
+                        to: to.handle,
+                        error,
+                    }
+                    .into_body(),
+                );
+            }
+        }
+        self.mark_dirty(pair);
+    }
+
+    fn mark_dirty(&self, pair: &mut Pair) {
+        if !pair.dirty {
+            pair.dirty = true;
+            self.dirty.borrow_mut().push(pair.to);
+        }
+    }
+
+    /// Publishes everything written, then wakes the cores that sleep: one fence for all of them.
+    pub(crate) fn flush(&self) {
+        self.send_chains(CHAIN_BLOCKS);
+        if self.dirty.borrow().is_empty() {
+            return;
+        }
+        // The two lists change places, so that neither is allocated anew.
+        let mut dirty = self.dirty.replace(self.flushing.take());
+        let mut pairs = self.pairs.borrow_mut();
+        for &core in &dirty {
+            let pair = &mut pairs[usize::from(core)];
+            pair.dirty = false;
+            if pair.connection == Connection::None {
+                self.ask_for_rings(pair);
+            }
+            pair.data.pump();
+            pair.control.pump();
+            self.note_flush(core, pair);
+        }
+        publish_fence();
+        for &core in &dirty {
+            self.node.cores[usize::from(core)].wake_if_parked(self.tally());
+        }
+        for &core in &dirty {
+            let pair = &mut pairs[usize::from(core)];
+            if pair.connection == Connection::None || pair.is_stuck() {
+                self.mark_dirty(pair);
+            }
+        }
+        dirty.clear();
+        self.flushing.replace(dirty);
+    }
+
+    /// Sends buffers that were freed here to the cores that own them, where so many have gathered.
+    pub(crate) fn send_chains(&self, min: u32) {
+        if self.pool.gathered() < min {
+            return;
+        }
+        for owner in 0..self.cores() {
+            while let Some(chain) = self.pool.take_chain(owner, min) {
+                self.send_control(owner, Control::Chain(chain));
+            }
+        }
+    }
+
+    fn note_flush(&self, core: u16, pair: &Pair) {
+        let tally = self.pair_tally(core);
+        tally.batches.add(1);
+        let depth = pair.control.spill.len() as u64;
+        if depth > 0 || tally.spill_depth.value() > 0 {
+            tally.spill_depth.set(depth);
+            tally
+                .spill_depth_max
+                .set(depth.max(tally.spill_depth_max.value()));
+        }
+    }
+
+    fn ask_for_rings(&self, pair: &mut Pair) {
+        let item = InboxItem::Connect { from: self.id };
+        if self.node.cores[usize::from(pair.to)]
+            .inbox
+            .push(item)
+            .is_ok()
+        {
+            pair.connection = Connection::Asked;
+        }
+    }
+
+    /// The other core has made the rings.
+    pub(crate) fn connected(&self, core: u16, data: Producer<Body>, control: Producer<Body>) {
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        pair.data.ring = Some(data);
+        pair.control.ring = Some(control);
+        pair.connection = Connection::Made;
+        self.mark_dirty(pair);
+    }
+
+    /// Whether this core must look again soon although nothing may wake it: it waits for a ring.
+    pub(crate) fn waits_for_room(&self) -> bool {
+        !self.dirty.borrow().is_empty()
+    }
+
+    /// Grants room in the rings to those who wait for it.
+    pub(crate) fn grant_room(&self) {
+        if self.dirty.borrow().is_empty() {
+            return;
+        }
+        let mut granted = Vec::new();
+        {
+            let mut pairs = self.pairs.borrow_mut();
+            for &core in self.dirty.borrow().iter() {
+                pairs[usize::from(core)].grant_room(&mut granted);
+            }
+        }
+        granted.iter().for_each(|waiter| self.grant(waiter));
+    }
+
+    pub(crate) fn wait_for_room(&self, core: u16, waiter: &Rc<Waiter>) {
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        pair.room_waiters.push_back(Rc::clone(waiter));
+        self.pair_tally(core).ring_full.add(1);
+        self.mark_dirty(pair);
+    }
+
+    pub(crate) fn wait_for_destination(&self, core: u16, waiter: &Rc<Waiter>) {
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        pair.destination_waiters.push_back(Rc::clone(waiter));
+        self.mark_dirty(pair);
+    }
+
+    pub(crate) fn wait_for_link(&self, core: u16, link: u32, epoch: u32, waiter: &Rc<Waiter>) {
+        let mut pairs = self.pairs.borrow_mut();
+        self.pair_tally(core).credit_waits.add(1);
+        let entry = pairs[usize::from(core)].links.at_mut(link);
+        match entry.filter(|entry| entry.epoch == epoch) {
+            Some(entry) => entry.waiters.push_back(Rc::clone(waiter)),
+            // The link was closed between the attempt and the wait, which one poll does not let happen.
+            None => self.grant(waiter),
+        }
+    }
+
+    /// Forgets those at the end of the queues who have given up.
+    pub(crate) fn trim_waiters(&self, core: u16, link: Option<u32>) {
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        if let Some(entry) = link.and_then(|link| pair.links.at_mut(link)) {
+            trim(&mut entry.waiters);
+        }
+        trim(&mut pair.room_waiters);
+        trim(&mut pair.destination_waiters);
+    }
+
+    /// An unused grant of room goes to the next.
+    pub(crate) fn room_back(&self, core: u16) {
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        pair.reserved -= MESSAGE_SLOTS;
+        self.mark_dirty(pair);
+    }
+
+    /// Credits of a link come back: those who wait get them first.
+    pub(crate) fn link_credit_back(&self, core: u16, link: u32, epoch: u32, count: u32) {
+        let mut granted = Vec::new();
+        {
+            let mut pairs = self.pairs.borrow_mut();
+            let Some(entry) = pairs[usize::from(core)].links.at_mut(link) else {
+                return;
+            };
+            if entry.epoch != epoch {
+                return;
+            }
+            entry.credits += count;
+            while entry.credits > 0 {
+                let Some(waiter) = pop_waiting(&mut entry.waiters) else {
+                    break;
+                };
+                entry.credits -= 1;
+                granted.push(waiter);
+            }
+        }
+        granted.iter().for_each(|waiter| self.grant(waiter));
+    }
+
+    /// A credit return has arrived from another core.
+    pub(crate) fn credit_arrived(&self, core: u16, link: u32, count: u32, ended: bool) {
+        let (epoch, mut closed) = {
+            let mut pairs = self.pairs.borrow_mut();
+            let Some(entry) = pairs[usize::from(core)].links.at_mut(link) else {
+                return;
+            };
+            let mut closed = VecDeque::new();
+            if ended && entry.state == LinkState::Open {
+                closed = std::mem::take(&mut entry.waiters);
+                if matches!(entry.target, crate::core::record::Target::Place(..)) {
+                    entry.state = LinkState::Ended;
+                }
+            }
+            (entry.epoch, closed)
+        };
+        self.close_waiters(&mut closed);
+        self.link_credit_back(core, link, epoch, count);
+    }
+
+    /// The number of a closed link may be used again; whoever waited for one may try.
+    pub(crate) fn link_freed(&self, core: u16, link: u32) {
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        pair.links.freed(link);
+        self.mark_dirty(pair);
+    }
+}

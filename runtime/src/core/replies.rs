@@ -1,0 +1,199 @@
+//! Places where replies are waited for.
+//!
+//! A request reserves its place before it is sent, so an answer never waits for room. A place is named
+//! by a generational handle: an answer that comes after the requester has given up finds nobody.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringpost_router::{Address, Body, Handle, Route, Slab};
+
+use crate::core::{Core, Timed, TimerKey};
+use crate::envelope::ReplyTo;
+use crate::error::{Error, ErrorKind, Reason, Undelivered};
+use crate::task::Wake;
+use crate::time::Time;
+
+/// What a requester gets.
+pub(crate) type Answer = Result<Body, Error>;
+
+struct Place {
+    answer: Option<Answer>,
+    wake: Wake,
+    /// When to give up, and how long that was from the start.
+    deadline: Option<(Time, Duration)>,
+    timer: Option<TimerKey>,
+    /// Whose answer is waited for, for the text of the error.
+    of: Option<Address>,
+}
+
+/// The pending replies of a core.
+pub(crate) struct Replies {
+    places: RefCell<Slab<Place>>,
+    /// Places made in this turn whose timers are not armed yet: a request that is answered within the
+    /// turn never touches the timer wheel.
+    young: RefCell<Vec<Handle>>,
+}
+
+impl Replies {
+    pub(crate) fn new() -> Self {
+        Self {
+            places: RefCell::new(Slab::new()),
+            young: RefCell::default(),
+        }
+    }
+
+    /// Reserves a place.
+    pub(crate) fn reserve(&self, of: &Route, deadline: Option<(Time, Duration)>) -> Handle {
+        let of = of.last().cloned();
+        let place = Place {
+            answer: None,
+            wake: Wake::Nobody,
+            deadline,
+            timer: None,
+            of,
+        };
+        let handle = self.places.borrow_mut().insert(place);
+        if deadline.is_some() {
+            self.young.borrow_mut().push(handle);
+        }
+        handle
+    }
+
+    /// Takes the answer if it is there, freeing the place; else notes whom to wake.
+    pub(crate) fn poll(
+        &self,
+        core: &Core,
+        handle: Handle,
+        wake: impl FnOnce() -> Wake,
+    ) -> Option<Answer> {
+        let mut places = self.places.borrow_mut();
+        let Some(place) = places.at_mut(handle) else {
+            return Some(Err(Error::new(ErrorKind::Stopping)));
+        };
+        if place.answer.is_none() {
+            place.wake = wake();
+            return None;
+        }
+        let place = places.remove(handle)?;
+        drop(places);
+        disarm(core, place.timer);
+        place.answer
+    }
+
+    /// Gives a place up. A late answer is reported undelivered.
+    pub(crate) fn cancel(&self, core: &Core, handle: Handle) {
+        let place = self.places.borrow_mut().remove(handle);
+        if let Some(place) = place {
+            disarm(core, place.timer);
+        }
+    }
+
+    /// Arms the timers of the places made in this turn that still wait.
+    pub(crate) fn arm_young(&self, core: &Core) {
+        if self.young.borrow().is_empty() {
+            return;
+        }
+        let mut places = self.places.borrow_mut();
+        let mut timers = core.timers.borrow_mut();
+        for handle in self.young.borrow_mut().drain(..) {
+            if let Some(place) = places.at_mut(handle)
+                && place.answer.is_none()
+                && let Some((deadline, _)) = place.deadline
+            {
+                place.timer = Some(timers.arm(deadline, Timed::Reply(handle)));
+            }
+        }
+    }
+
+    /// The deadline of this place has come.
+    pub(crate) fn expire(&self, core: &Core, handle: Handle) {
+        let mut places = self.places.borrow_mut();
+        let Some(place) = places.at_mut(handle) else {
+            return;
+        };
+        place.timer = None;
+        if place.answer.is_some() {
+            return;
+        }
+        let after = place.deadline.map_or(Duration::ZERO, |(_, after)| after);
+        let waiting_for = match &place.of {
+            Some(of) => format!("a reply of {of}"),
+            None => "a reply".to_owned(),
+        };
+        place.answer = Some(Err(Error::new(ErrorKind::Timeout { waiting_for, after })));
+        let wake = std::mem::replace(&mut place.wake, Wake::Nobody);
+        drop(places);
+        core.wake(&wake);
+    }
+
+    /// Puts the answer in its place and wakes the requester. Gives it back if nobody waits any more.
+    pub(crate) fn put(&self, core: &Core, handle: Handle, answer: Answer) -> Result<(), Answer> {
+        let mut places = self.places.borrow_mut();
+        match places.at_mut(handle) {
+            Some(place) if place.answer.is_none() => {
+                place.answer = Some(answer);
+                let wake = std::mem::replace(&mut place.wake, Wake::Nobody);
+                drop(places);
+                core.wake(&wake);
+                Ok(())
+            }
+            _ => Err(answer),
+        }
+    }
+
+    /// Fails whatever still waits: the node ends.
+    pub(crate) fn fail_all(&self, core: &Core) {
+        let mut wakes = Vec::new();
+        let mut places = self.places.borrow_mut();
+        let waiting: Vec<_> = places.iter().map(|(handle, _)| handle).collect();
+        for handle in waiting {
+            if let Some(place) = places.at_mut(handle)
+                && place.answer.is_none()
+            {
+                place.answer = Some(Err(Error::new(ErrorKind::Stopping)));
+                wakes.push(std::mem::replace(&mut place.wake, Wake::Nobody));
+            }
+        }
+        drop(places);
+        wakes.iter().for_each(|wake| core.wake(wake));
+    }
+}
+
+fn disarm(core: &Core, timer: Option<TimerKey>) {
+    if let Some(key) = timer {
+        let target = core.timers.borrow_mut().disarm(key);
+        drop(target);
+    }
+}
+
+impl Core {
+    /// Brings an answer to wherever its requester is.
+    pub(crate) fn answer(self: &Rc<Self>, to: ReplyTo, answer: Answer) {
+        if to.handle == Handle::NONE {
+            return;
+        }
+        if to.core != self.id {
+            return self.send_answer(to, answer);
+        }
+        if let Err(late) = self.replies.put(self, to.handle, answer)
+            && let Ok(body) = late
+        {
+            let address = Address::local("~reply");
+            self.report(&Undelivered {
+                to: address,
+                from: self.outside.address.clone(),
+                type_name: body.type_name(),
+                reason: Reason::LateReply,
+            });
+        }
+    }
+
+    /// Tells whoever waits for the answer that there will be none.
+    pub(crate) fn refuse(self: &Rc<Self>, requester: Option<ReplyTo>, kind: ErrorKind) {
+        if let Some(to) = requester {
+            self.answer(to, Err(Error::new(kind)));
+        }
+    }
+}

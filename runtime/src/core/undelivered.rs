@@ -1,0 +1,72 @@
+//! Messages that were accepted and cannot be handled: reported, never dropped in silence (G3).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use crate::core::Core;
+use crate::envelope::Envelope;
+use crate::error::{ErrorKind, Reason, Undelivered};
+use crate::task::raw::drop_guarded;
+
+impl Core {
+    /// Counts and traces the loss, and calls the node's hook.
+    #[cold]
+    pub(crate) fn report(&self, undelivered: &Undelivered) {
+        self.tally().undelivered(undelivered.reason);
+        tracing::warn!(
+            to = %undelivered.to,
+            from = %undelivered.from,
+            message = undelivered.type_name,
+            reason = ?undelivered.reason,
+            "a message was not delivered"
+        );
+        if let Some(hook) = &self.node.on_undelivered {
+            let hook = AssertUnwindSafe(|| hook(undelivered));
+            if catch_unwind(hook).is_err() {
+                tracing::error!("the hook for undelivered messages panicked");
+            }
+        }
+    }
+
+    /// Reports an envelope, gives its credit back, and tells its requester if it was a request.
+    #[cold]
+    pub(crate) fn undeliver(self: &Rc<Self>, envelope: Envelope, reason: Reason) {
+        let undelivered = Undelivered {
+            to: envelope.to.address.clone(),
+            from: envelope.from.address.clone(),
+            type_name: envelope.payload().type_name(),
+            reason,
+        };
+        self.settle_ended(envelope.origin);
+        let address = undelivered.to.clone();
+        let (head, body) = envelope.open();
+        self.report(&undelivered);
+        let kind = match reason {
+            Reason::NotFound => ErrorKind::NotFound { address },
+            Reason::NodeStopped => ErrorKind::Stopping,
+            _ => ErrorKind::Dropped { address },
+        };
+        self.refuse(head.requester(), kind);
+        drop_guarded(body);
+    }
+}
+
+impl Core {
+    /// A message from outside that its core could not send on: `Ok` was said for it already, so it is
+    /// reported.
+    pub(crate) fn report_returned(&self, wanted: &ErrorKind, error: &crate::error::Error) {
+        let (to, reason) = match (wanted, error.kind()) {
+            (_, ErrorKind::NoTransport { address }) => (address.clone(), Reason::NoTransport),
+            (ErrorKind::NotFound { address }, _) => (address.clone(), Reason::NotFound),
+            _ => (self.outside.address.clone(), Reason::NotFound),
+        };
+        let from = self.outside.address.clone();
+        let type_name = error.message_type().unwrap_or("a message from outside");
+        self.report(&Undelivered {
+            to,
+            from,
+            type_name,
+            reason,
+        });
+    }
+}

@@ -1,0 +1,239 @@
+//! The real driver: one thread for each core, pinned where that helps, asleep when idle.
+//!
+//! A loop that finds nothing spins for a while, calibrated by what a wake-up costs on this machine,
+//! and then parks in the kernel's poll, which a bell or the next deadline ends. Every sleep is bounded.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the one place where the clock is read"
+)]
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token, Waker};
+use ringpost_mailbox::wake::{Parked, Parker};
+
+use crate::driver::MainMaker;
+use crate::driver::cores::{CorePlan, pin_current};
+use crate::node::shared::{Bell, NodeShared, Plan, Seed, assemble};
+use crate::shard::{Shard, Turn};
+use crate::time::Time;
+
+/// No sleep is longer than this, so that a lost wake-up would be a delay, and counted.
+const SLEEP_MAX: Duration = Duration::from_millis(100);
+/// How long to sleep while senders wait for room in a ring: draining it does not ring a bell.
+const SLEEP_FOR_ROOM: Duration = Duration::from_millis(1);
+/// Busy turns between two looks at the clock.
+const TURNS_PER_CLOCK: u32 = 8;
+/// Bounds of the time that an idle loop spins before it sleeps.
+const SPIN_MIN: Duration = Duration::from_micros(5);
+const SPIN_MAX: Duration = Duration::from_micros(50);
+/// Spinning pays for about as long as a sleep and its wake-up take, which is some twenty times what
+/// ringing a bell costs when nobody sleeps.
+const SPIN_BELLS: u32 = 20;
+const BELL: Token = Token(0);
+
+/// The running threads of a node.
+pub(crate) struct Threads {
+    pub(crate) node: Arc<NodeShared>,
+    joins: Vec<JoinHandle<()>>,
+}
+
+struct MioBell(Waker);
+
+impl Bell for MioBell {
+    fn ring(&self) {
+        if let Err(error) = self.0.wake() {
+            // The sleeper will look by itself when its time is over.
+            tracing::error!(%error, "a sleeping core could not be woken");
+        }
+    }
+}
+
+/// Starts the threads of a node. The main future, if there is one, runs on the core of its address.
+///
+/// # Errors
+/// Of the system: no descriptors or no threads.
+pub(crate) fn start(plan: Plan, cores: CorePlan, main: Option<MainMaker>) -> io::Result<Threads> {
+    let mut bells: Vec<Box<dyn Bell>> = Vec::new();
+    let mut polls = Vec::new();
+    for _ in &cores.loops {
+        let poll = Poll::new()?;
+        bells.push(Box::new(MioBell(Waker::new(poll.registry(), BELL)?)));
+        polls.push(poll);
+    }
+    let spin = match (cores.spin, bells.first(), polls.first_mut()) {
+        (true, Some(bell), Some(poll)) => calibrate(&**bell, poll),
+        _ => Duration::ZERO,
+    };
+    let (node, seeds) = assemble(plan, bells);
+    let home = node
+        .placement
+        .home(&ringpost_router::Address::local(crate::driver::APP));
+    let clock = Clock(Instant::now());
+    let mut threads = Threads {
+        node,
+        joins: Vec::new(),
+    };
+    let mut main = main;
+    for ((seed, poll), pin) in seeds.into_iter().zip(polls).zip(cores.loops) {
+        let main = if seed.id == home { main.take() } else { None };
+        let name = format!("ringpost-{}", seed.id);
+        let body = move || {
+            if let Some(cpu) = pin
+                && !pin_current(cpu)
+            {
+                seed.node.cores[usize::from(seed.id)]
+                    .counters
+                    .core
+                    .pins_refused
+                    .add(1);
+                tracing::warn!(
+                    core = seed.id,
+                    cpu = cpu.id,
+                    "the system refused to pin this core"
+                );
+            }
+            run_core(seed, poll, clock, spin, main);
+        };
+        match Builder::new().name(name).spawn(body) {
+            Ok(join) => threads.joins.push(join),
+            Err(error) => {
+                // Cores that have no thread cannot take part in an orderly stop.
+                tracing::error!(%error, "a core's thread could not be started");
+                return Err(error);
+            }
+        }
+    }
+    Ok(threads)
+}
+
+impl Threads {
+    /// Waits until every core has ended.
+    pub(crate) fn join(&mut self) {
+        for join in self.joins.drain(..) {
+            if join.join().is_err() {
+                tracing::error!("a core's thread panicked; this is a defect of ringpost");
+            }
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        !self.joins.is_empty()
+    }
+}
+
+/// The time since the node's start.
+#[derive(Debug, Clone, Copy)]
+struct Clock(Instant);
+
+impl Clock {
+    fn now(self) -> Time {
+        Time::ZERO.saturating_add(self.0.elapsed())
+    }
+}
+
+/// The loop of one core.
+fn run_core(seed: Seed, mut poll: Poll, clock: Clock, spin: Duration, main: Option<MainMaker>) {
+    let id = seed.id;
+    let mut now = clock.now();
+    let (mut shard, mut parker) = Shard::new(seed, now);
+    if let Some(main) = main {
+        let future = main(&shard.core);
+        shard.spawn_main(future);
+    }
+    let mut events = Events::with_capacity(64);
+    tracing::debug!(core = id, ?spin, "a core runs");
+    let mut idle_since: Option<Time> = None;
+    let mut turns = 0u32;
+    let mut woken = false;
+    loop {
+        match guarded_turn(&mut shard, now) {
+            Turn::Over => return,
+            Turn::Busy => {
+                idle_since = None;
+                woken = false;
+                turns = turns.wrapping_add(1);
+                if turns.is_multiple_of(TURNS_PER_CLOCK) {
+                    now = clock.now();
+                }
+            }
+            Turn::Idle(deadline) => {
+                now = clock.now();
+                if std::mem::take(&mut woken) {
+                    shard.core.tally().wakes_spurious.add(1);
+                }
+                let since = *idle_since.get_or_insert(now);
+                if now.saturating_since(since) < spin {
+                    std::hint::spin_loop();
+                    continue;
+                }
+                let wait = sleep_time(&shard, now, deadline);
+                woken = sleep(&mut shard, &mut parker, &mut poll, &mut events, wait);
+                idle_since = None;
+                now = clock.now();
+            }
+        }
+    }
+}
+
+/// A turn. User code is guarded where it is called; a panic that comes up to here is a defect of this
+/// crate, and a node that goes on without one of its cores could never stop.
+fn guarded_turn(shard: &mut Shard, now: Time) -> Turn {
+    let turn = AssertUnwindSafe(|| shard.turn(now));
+    catch_unwind(turn).unwrap_or_else(|_| {
+        tracing::error!("a core panicked outside its workers; the process cannot go on");
+        std::process::abort()
+    })
+}
+
+fn sleep_time(shard: &Shard, now: Time, deadline: Option<Time>) -> Duration {
+    let bound = if shard.core.waits_for_room() {
+        SLEEP_FOR_ROOM
+    } else {
+        SLEEP_MAX
+    };
+    deadline.map_or(bound, |deadline| bound.min(deadline.saturating_since(now)))
+}
+
+/// Sleeps until the bell rings or the time is over. Whether the bell ended it.
+fn sleep(
+    shard: &mut Shard,
+    parker: &mut Parker,
+    poll: &mut Poll,
+    events: &mut Events,
+    wait: Duration,
+) -> bool {
+    let core = std::rc::Rc::clone(&shard.core);
+    core.tally().parks.add(1);
+    let block = || {
+        if let Err(error) = poll.poll(events, Some(wait))
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            tracing::error!(%error, "polling the kernel failed");
+        }
+    };
+    match parker.park(|| shard.has_arrivals(), block) {
+        Parked::Notified => return true,
+        Parked::FoundAfterTimeout => core.tally().found_after_timeout.add(1),
+        Parked::FoundWork | Parked::TimedOut => {}
+    }
+    false
+}
+
+/// How long to spin: measured from what it costs to ring a bell and hear it.
+fn calibrate(bell: &dyn Bell, poll: &mut Poll) -> Duration {
+    let mut events = Events::with_capacity(1);
+    let start = Instant::now();
+    for _ in 0..SPIN_BELLS {
+        bell.ring();
+        if poll.poll(&mut events, Some(Duration::ZERO)).is_err() {
+            return SPIN_MAX;
+        }
+    }
+    start.elapsed().clamp(SPIN_MIN, SPIN_MAX)
+}

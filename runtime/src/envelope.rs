@@ -1,0 +1,232 @@
+//! A message on its way inside one core: 64 bytes, moved by value.
+
+use std::rc::Rc;
+
+use ringpost_router::{Body, CodecError, Handle, HandleKind, Hint, Hop, Message, Route};
+
+use crate::mailbox::Mailbox;
+
+/// A message between its sending and its handling.
+pub(crate) struct Envelope {
+    pub(crate) to: Rc<Mailbox>,
+    pub(crate) from: Rc<Mailbox>,
+    /// The place reserved for the reply to a request, or [`Handle::NONE`].
+    pub(crate) reply: Handle,
+    pub(crate) origin: Origin,
+    pub(crate) body: Body,
+}
+
+/// Whose credit a message holds until it is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The link of the sending core, or the place of the permit for a thread outside.
+    pub(crate) link: u32,
+    /// The sending core.
+    pub(crate) core: u16,
+    pub(crate) kind: OriginKind,
+    /// Whether the body is a [`Detour`].
+    pub(crate) detour: bool,
+}
+
+/// The kinds of [`Origin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OriginKind {
+    /// A credit of the mailbox for its own core.
+    Local,
+    /// A credit of a link from another core.
+    Link,
+    /// No credit is held: it was given back, or the message never needed one.
+    Free,
+}
+
+impl Origin {
+    pub(crate) const FREE: Origin = Origin {
+        link: 0,
+        core: 0,
+        kind: OriginKind::Free,
+        detour: false,
+    };
+    pub(crate) const LOCAL: Origin = Origin {
+        link: 0,
+        core: 0,
+        kind: OriginKind::Local,
+        detour: false,
+    };
+}
+
+/// A place in some core's table of pending replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReplyTo {
+    pub(crate) core: u16,
+    pub(crate) handle: Handle,
+}
+
+impl ReplyTo {
+    pub(crate) fn hint(self) -> Hint {
+        Hint {
+            core: self.core,
+            kind: HandleKind::Reply,
+            handle: self.handle,
+        }
+    }
+
+    pub(crate) fn from_hint(hint: Hint) -> Option<Self> {
+        (hint.kind == HandleKind::Reply).then_some(Self {
+            core: hint.core,
+            handle: hint.handle,
+        })
+    }
+}
+
+/// The routes of a message whose way has more than one hop in either direction.
+#[derive(Debug, Clone)]
+pub(crate) struct Routes {
+    /// The way on, the present hop first.
+    pub(crate) onward: Route,
+    /// The way back.
+    pub(crate) back: Route,
+}
+
+/// A body together with its routes; most messages have trivial ones and do without.
+#[derive(Debug)]
+pub(crate) struct Detour {
+    pub(crate) routes: Box<Routes>,
+    pub(crate) body: Body,
+}
+
+impl Message for Detour {
+    fn encode(&self, _out: &mut Vec<u8>) -> Result<(), CodecError> {
+        Err(CodecError::not_encodable(
+            "a message under way inside a node",
+        ))
+    }
+
+    fn decode(_bytes: &[u8]) -> Result<Self, CodecError> {
+        Err(CodecError::not_encodable(
+            "a message under way inside a node",
+        ))
+    }
+}
+
+/// What a handler learns about a message besides its payload.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) to: Rc<Mailbox>,
+    pub(crate) from: Rc<Mailbox>,
+    pub(crate) reply: Handle,
+    pub(crate) routes: Option<Box<Routes>>,
+}
+
+impl Head {
+    /// The hop that leads straight back: the reserved place of a request, else the sender.
+    pub(crate) fn back(&self) -> Hop {
+        if self.reply == Handle::NONE {
+            return self.from.hop();
+        }
+        let reply = ReplyTo {
+            core: self.from.core,
+            handle: self.reply,
+        };
+        Hop {
+            address: self.from.address.clone(),
+            hint: Some(reply.hint()),
+        }
+    }
+
+    pub(crate) fn return_route(&self) -> Route {
+        match &self.routes {
+            Some(routes) => routes.back.clone(),
+            None => Route::from(self.back()),
+        }
+    }
+
+    pub(crate) fn onward_route(&self) -> Route {
+        match &self.routes {
+            Some(routes) => routes.onward.clone(),
+            None => Route::from(self.to.hop()),
+        }
+    }
+
+    /// The place where a requester waits for the answer, if anybody does.
+    pub(crate) fn requester(&self) -> Option<ReplyTo> {
+        match &self.routes {
+            Some(routes) => ReplyTo::from_hint(routes.back.hops().next_back()?.hint?),
+            None if self.reply == Handle::NONE => None,
+            None => Some(ReplyTo {
+                core: self.from.core,
+                handle: self.reply,
+            }),
+        }
+    }
+}
+
+impl Envelope {
+    /// The envelope, holding the credit that it was sent with.
+    pub(crate) fn with_credit_of(mut self, origin: Origin) -> Self {
+        self.origin = Origin {
+            detour: self.origin.detour,
+            ..origin
+        };
+        self
+    }
+
+    /// Parts the envelope into what the handler learns and the payload.
+    #[inline]
+    pub(crate) fn open(self) -> (Head, Body) {
+        let Self {
+            to,
+            from,
+            reply,
+            origin,
+            body,
+        } = self;
+        if origin.detour {
+            return Self::open_detour(to, from, body);
+        }
+        (
+            Head {
+                to,
+                from,
+                reply,
+                routes: None,
+            },
+            body,
+        )
+    }
+
+    #[cold]
+    fn open_detour(to: Rc<Mailbox>, from: Rc<Mailbox>, body: Body) -> (Head, Body) {
+        match body.take::<Detour>() {
+            Ok(Detour { routes, body }) => (
+                Head {
+                    to,
+                    from,
+                    reply: Handle::NONE,
+                    routes: Some(routes),
+                },
+                body,
+            ),
+            Err(body) => (
+                Head {
+                    to,
+                    from,
+                    reply: Handle::NONE,
+                    routes: None,
+                },
+                body,
+            ),
+        }
+    }
+
+    /// The payload's type, seen through a detour.
+    pub(crate) fn payload(&self) -> &Body {
+        if !self.origin.detour {
+            return &self.body;
+        }
+        self.body
+            .peek::<Detour>()
+            .map_or(&self.body, |detour| &detour.body)
+    }
+}
+
+const _: () = assert!(size_of::<Envelope>() == 64, "an envelope is one cache line");

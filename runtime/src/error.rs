@@ -1,0 +1,334 @@
+//! What can go wrong, said in full: what was asked, what happened, what to do.
+//!
+//! An [`Error`] is one pointer wide, so that `Result<()>` stays small on the message path. A failed
+//! send keeps the message inside the error: [`Error::into_message`] gives it back.
+
+use std::fmt;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use ringpost_router::{Address, Body, CodecError, Message, Route};
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation failed. Open: later versions add kinds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No worker lives at this address, or it has stopped.
+    NotFound {
+        /// The address that was asked for.
+        address: Address,
+    },
+    /// Another worker holds this address; nothing was changed.
+    AlreadyExists {
+        /// The address that was asked for.
+        address: Address,
+    },
+    /// The name is reserved or empty and cannot be given to a worker.
+    InvalidAddress {
+        /// The address that was asked for.
+        address: Address,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The receiver has no credit left, or the ring to its core is full.
+    Full {
+        /// The receiver.
+        address: Address,
+    },
+    /// The receiver takes messages of another type.
+    WrongType {
+        /// The receiver.
+        address: Address,
+        /// The type that the receiver takes.
+        expected: &'static str,
+        /// The type that was sent.
+        found: &'static str,
+    },
+    /// Nothing came within the time allowed.
+    Timeout {
+        /// What was waited for.
+        waiting_for: String,
+        /// How long.
+        after: Duration,
+    },
+    /// The worker panicked; the text is the panic's message.
+    Panicked {
+        /// The worker.
+        address: Address,
+        /// The panic's message.
+        message: String,
+    },
+    /// The receiver ended before it took the message.
+    Dropped {
+        /// The receiver.
+        address: Address,
+    },
+    /// A route has no hop to send to.
+    EmptyRoute,
+    /// A route goes on to an address type for which no transport is registered.
+    NoTransport {
+        /// The hop that needs the transport.
+        address: Address,
+    },
+    /// The node is stopping or has stopped.
+    Stopping,
+    /// A value of the configuration cannot be used.
+    Config {
+        /// The setting and what is wrong with it.
+        reason: String,
+    },
+    /// A payload could not be encoded or decoded.
+    Codec(CodecError),
+    /// An error of the operating system.
+    Io(String),
+    /// An error of the application.
+    Other(String),
+}
+
+struct Inner {
+    kind: ErrorKind,
+    /// A message that could not be sent. The lock only makes the error `Sync`; it is never contended.
+    message: Mutex<Option<Body>>,
+}
+
+/// An error of ringpost. See [`ErrorKind`] for the causes.
+///
+/// ```
+/// use ringpost::{Error, ErrorKind};
+/// let error = Error::other("the disk is full");
+/// assert_eq!(error.kind(), &ErrorKind::Other("the disk is full".into()));
+/// ```
+pub struct Error(Box<Inner>);
+
+impl Error {
+    /// An error of this kind.
+    #[cold]
+    #[must_use]
+    pub fn new(kind: ErrorKind) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: Mutex::new(None),
+        }))
+    }
+
+    /// An error of the application, with the text of `cause`.
+    #[must_use]
+    pub fn other(cause: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Other(cause.to_string()))
+    }
+
+    /// An error of this kind that hands `message` back to the sender.
+    #[cold]
+    pub(crate) fn returning(kind: ErrorKind, message: Body) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: Mutex::new(Some(message)),
+        }))
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The message that could not be sent, if this error carries one of type `M`.
+    ///
+    /// # Errors
+    /// The error itself, unchanged, when it carries no message or one of another type.
+    pub fn into_message<M: Message>(self) -> std::result::Result<M, Self> {
+        let Some(body) = self.0.message.lock().take() else {
+            return Err(self);
+        };
+        match M::from_body(body) {
+            Ok(message) => Ok(message),
+            Err(mismatch) => {
+                *self.0.message.lock() = mismatch.into_body();
+                Err(self)
+            }
+        }
+    }
+
+    /// The type of the message that is handed back.
+    pub(crate) fn message_type(&self) -> Option<&'static str> {
+        self.0.message.lock().as_ref().map(Body::type_name)
+    }
+
+    /// Whether a message is handed back.
+    #[must_use]
+    pub fn has_message(&self) -> bool {
+        self.0.message.lock().is_some()
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({:?}: {self})", self.0.kind)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.kind {
+            ErrorKind::NotFound { address } => write!(
+                f,
+                "no worker at {address}: it was never started, or it has stopped; start it first or check the name"
+            ),
+            ErrorKind::AlreadyExists { address } => write!(
+                f,
+                "the address {address} is taken: stop its worker first or choose another name"
+            ),
+            ErrorKind::InvalidAddress { address, reason } => {
+                write!(f, "the address {address} cannot be used: {reason}")
+            }
+            ErrorKind::Full { address } => write!(
+                f,
+                "{address} has no room for a message now: wait with send_message, or try again later"
+            ),
+            ErrorKind::WrongType {
+                address,
+                expected,
+                found,
+            } => write!(
+                f,
+                "{address} takes messages of type {expected}, but was sent {found}"
+            ),
+            ErrorKind::Timeout { waiting_for, after } => {
+                write!(f, "waited {after:?} for {waiting_for}, and nothing came")
+            }
+            ErrorKind::Panicked { address, message } => {
+                write!(f, "the worker at {address} panicked: {message}")
+            }
+            ErrorKind::Dropped { address } => {
+                write!(f, "{address} ended before it answered")
+            }
+            ErrorKind::EmptyRoute => {
+                write!(
+                    f,
+                    "the route has no address to send to: append at least one"
+                )
+            }
+            ErrorKind::NoTransport { address } => write!(
+                f,
+                "no transport for {address}: create the transport of type {} first",
+                address.transport().0
+            ),
+            ErrorKind::Stopping => write!(f, "the node is stopping and takes no new work"),
+            ErrorKind::Config { reason } => write!(f, "the node cannot start: {reason}"),
+            ErrorKind::Codec(cause) => write!(f, "{cause}"),
+            ErrorKind::Io(cause) => write!(f, "the operating system says: {cause}"),
+            ErrorKind::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<CodecError> for Error {
+    fn from(cause: CodecError) -> Self {
+        Self::new(ErrorKind::Codec(cause))
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(cause: std::io::Error) -> Self {
+        Self::new(ErrorKind::Io(cause.to_string()))
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
+macro_rules! from_text {
+    ($($cause:ty),* $(,)?) => {$(
+        impl From<$cause> for Error {
+            fn from(cause: $cause) -> Self {
+                Self::other(cause)
+            }
+        }
+    )*};
+}
+
+from_text!(
+    fmt::Error,
+    std::num::ParseIntError,
+    std::num::ParseFloatError,
+    std::num::TryFromIntError,
+    std::str::Utf8Error,
+    std::string::FromUtf8Error,
+    std::net::AddrParseError,
+    ringpost_router::AddressError,
+    ringpost_router::RouteError,
+    &str,
+    String,
+);
+
+/// Why a message was not handled. Open: later versions add reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Reason {
+    /// No worker at the address.
+    NotFound,
+    /// The worker takes another type.
+    WrongType,
+    /// The payload could not be decoded.
+    Undecodable,
+    /// The worker was stopped before it took the message.
+    Stopped,
+    /// The worker panicked before it took the message.
+    Panicked,
+    /// The reply came after its requester had given up.
+    LateReply,
+    /// The node stopped before the message was taken.
+    NodeStopped,
+    /// No transport for the next hop of the route.
+    NoTransport,
+}
+
+impl Reason {
+    /// How many reasons there are.
+    pub const COUNT: usize = 8;
+
+    /// Every reason, in the order of the counters.
+    pub const ALL: [Reason; Self::COUNT] = [
+        Reason::NotFound,
+        Reason::WrongType,
+        Reason::Undecodable,
+        Reason::Stopped,
+        Reason::Panicked,
+        Reason::LateReply,
+        Reason::NodeStopped,
+        Reason::NoTransport,
+    ];
+}
+
+/// A message that was accepted and could not be handled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Undelivered {
+    /// Where it was going.
+    pub to: Address,
+    /// Who sent it.
+    pub from: Address,
+    /// The type of the payload.
+    pub type_name: &'static str,
+    /// Why it was not handled.
+    pub reason: Reason,
+}
+
+/// The kind that stands for a missing worker at the first hop of `route`.
+pub(crate) fn not_found(route: &Route) -> ErrorKind {
+    match route.first() {
+        Some(hop) => ErrorKind::NotFound {
+            address: hop.address.clone(),
+        },
+        None => ErrorKind::EmptyRoute,
+    }
+}

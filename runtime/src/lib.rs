@@ -1,0 +1,74 @@
+//! Thread-per-core, lock-free message passing: nodes, workers, routes.
+//!
+//! A node runs one event loop for each CPU core. Workers live at addresses, on the core that the hash
+//! of their address picks, handle one message at a time, and share nothing. Messages travel along
+//! routes; between cores they cross lock-free single-producer rings, and inside the node they are
+//! moved, never encoded.
+//!
+//! ```
+//! use ringpost::{Context, Result, Routed, Worker, async_worker};
+//!
+//! struct Echo;
+//!
+//! #[async_worker]
+//! impl Worker for Echo {
+//!     type Message = String;
+//!     type Context = Context;
+//!
+//!     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
+//!         ctx.send_message(msg.reply(), msg.take()).await
+//!     }
+//! }
+//!
+//! #[ringpost::node]
+//! async fn main(mut ctx: Context) -> Result<()> {
+//!     ctx.start_worker("echo", Echo).await?;
+//!     ctx.send_message("echo", "hello".to_string()).await?;
+//!     let reply = ctx.receive::<String>().await?;
+//!     assert_eq!(*reply, "hello");
+//!     ctx.stop().await
+//! }
+//! ```
+//!
+//! What is promised about delivery, order, bounds and stopping is in `GUARANTEES.md`; how it is built,
+//! in `ARCHITECTURE.md`.
+
+#![deny(unsafe_code)]
+
+mod context;
+mod core;
+mod driver;
+mod envelope;
+mod error;
+mod limits;
+mod mailbox;
+mod node;
+mod routed;
+mod shard;
+mod task;
+mod time;
+mod timers;
+mod worker;
+
+pub use crate::context::receive::Receive;
+pub use crate::context::request::{REQUEST_TIMEOUT, Request};
+pub use crate::context::send::SendMessage;
+pub use crate::context::sleep::{Sleep, YieldNow};
+pub use crate::context::{Context, DRAIN_TIMEOUT};
+pub use crate::driver::sim;
+pub use crate::error::{Error, ErrorKind, Reason, Result, Undelivered};
+pub use crate::limits::Limits;
+pub use crate::node::builder::{CORES_MAX, Node, NodeBuilder};
+pub use crate::node::handle::NodeHandle;
+pub use crate::node::stats::{CoreStats, NodeStats, PairStats};
+pub use crate::routed::Routed;
+pub use crate::worker::Worker;
+pub use ringpost_macros::{Message, async_worker, node, worker};
+pub use ringpost_mailbox::buf::{Buf, BufMut, SharedBuf};
+pub use ringpost_router::{
+    Address, Any, CodecError, Encoded, Hop, Message, Pod, PodView, Route, TransportType, codec,
+    local_message, route,
+};
+
+/// The transport type of TCP addresses, for [`Route::append_t`].
+pub const TCP: TransportType = TransportType::TCP;

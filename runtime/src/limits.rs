@@ -1,0 +1,105 @@
+//! Every limit of a node, in one place.
+//!
+//! The memory that messages can hold is a sum over these: a worker's mailbox holds at most
+//! `mailbox_credits` messages from its own core, `link_credits` from each other core and
+//! `outside_credits` from threads outside the node; a ring holds `ring_slots`.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most places that a core's inbox can have for threads outside.
+const INBOX_SLOTS_MAX: u32 = 1 << 18;
+
+/// The limits of a node, with their defaults.
+///
+/// ```
+/// let limits = ringpost::Limits::default();
+/// assert!(limits.mailbox_credits >= limits.link_credits);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Messages that workers of the same core may have waiting at one worker. Default 1,024.
+    pub mailbox_credits: u32,
+    /// Messages that the workers of one other core may have waiting at one worker. Default 512.
+    pub link_credits: u32,
+    /// Messages that threads outside the node may have under way to one address. Default 256.
+    pub outside_credits: u32,
+    /// Messages in transit from threads outside the node to one core. Default 1,024.
+    pub inbox_slots: u32,
+    /// Slots of each ring; 0 chooses by the number of cores: 4,096 / cores, from 64 to 1,024.
+    pub ring_slots: u32,
+    /// Destinations that one core keeps open on one other core. Default 65,536.
+    pub links_max: u32,
+    /// Messages taken from one ring in one pass. Default 256.
+    pub ring_burst: u32,
+    /// Messages handled in one turn before timers and rings get theirs. Default 256.
+    pub turn_messages: u32,
+    /// Messages one worker takes from its backlog before others get their turn. Default 64.
+    pub worker_burst: u32,
+    /// Timers fired in one turn. Default 256.
+    pub timers_burst: u32,
+    /// Unpublished slots after which a ring is published within a turn. Default 16.
+    pub flush_slots: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            mailbox_credits: 1024,
+            link_credits: 512,
+            outside_credits: 256,
+            inbox_slots: 1024,
+            ring_slots: 0,
+            links_max: 65_536,
+            ring_burst: 256,
+            turn_messages: 256,
+            worker_burst: 64,
+            timers_burst: 256,
+            flush_slots: 16,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether a node can work within these limits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], naming the limit.
+    pub(crate) fn check(&self) -> Result<()> {
+        let positive = [
+            ("mailbox_credits", self.mailbox_credits),
+            ("link_credits", self.link_credits),
+            ("outside_credits", self.outside_credits),
+            ("inbox_slots", self.inbox_slots),
+            ("links_max", self.links_max),
+            ("ring_burst", self.ring_burst),
+            ("turn_messages", self.turn_messages),
+            ("worker_burst", self.worker_burst),
+            ("timers_burst", self.timers_burst),
+            ("flush_slots", self.flush_slots),
+        ];
+        let zero = positive.iter().find(|(_, value)| *value == 0);
+        let reason = match zero {
+            Some((name, _)) => format!("limits.{name} = 0: nothing could ever move"),
+            None if self.inbox_slots > INBOX_SLOTS_MAX => {
+                format!(
+                    "limits.inbox_slots = {}: the most is {INBOX_SLOTS_MAX}",
+                    self.inbox_slots
+                )
+            }
+            None => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Config { reason }))
+    }
+
+    /// The slots of one ring of a node with so many cores.
+    #[must_use]
+    pub fn ring_slots_for(&self, cores: u16) -> u32 {
+        if self.ring_slots != 0 {
+            return self.ring_slots.next_power_of_two().clamp(8, 1 << 16);
+        }
+        (4096 / u32::from(cores.max(1)))
+            .next_power_of_two()
+            .clamp(64, 1024)
+    }
+}

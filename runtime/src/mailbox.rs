@@ -1,0 +1,235 @@
+//! What lives at an address: its identity, its credits, and what waits for it.
+//!
+//! A mailbox belongs to one core and is never touched from another. It is the identity of a sender
+//! too: an envelope holds its sender's mailbox, so that replying needs no look-up. A message from
+//! another core holds a *stub*, the local record of a mailbox that lives elsewhere.
+//!
+//! State machine of a worker's mailbox:
+//!
+//! ```text
+//! Starting ──initialize──▶ Idle ◀──▶ Busy (a handler runs or is suspended)
+//!                           │  ▲        │
+//!                           ▼  └────────┤ (its backlog is empty)
+//!                        Backlog ◀──────┘ (messages came meanwhile)
+//!      any of them ──stop, drained──▶ Ending (shutdown runs) ──▶ Closed
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringpost_router::{Address, Handle, HandleKind, Hint, Hop};
+
+use crate::envelope::{Envelope, ReplyTo};
+use crate::error::Error;
+use crate::task::Wake;
+use crate::task::raw::WorkerTask;
+
+/// What the mailbox is doing. See the module's drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// `initialize` has not returned yet.
+    Starting,
+    /// Nothing runs and nothing waits: the next message is handled at once.
+    Idle,
+    /// A handler runs, or is suspended.
+    Busy,
+    /// Nothing runs, messages wait, and the mailbox is in the core's attention queue.
+    Backlog,
+    /// `shutdown` runs.
+    Ending,
+    /// A context without a worker: messages wait for `receive`.
+    Detached,
+    /// Ended. Whatever comes is reported undelivered.
+    Closed,
+    /// A stand-in for a mailbox on another core.
+    Stub,
+}
+
+/// How a worker is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Not asked to.
+    No,
+    /// Handle what is queued, then end.
+    Drain,
+    /// End at the next opportunity; what is queued is reported.
+    Now,
+}
+
+/// One address on one core.
+pub(crate) struct Mailbox {
+    pub(crate) address: Address,
+    pub(crate) handle: Cell<Handle>,
+    pub(crate) core: u16,
+    pub(crate) state: Cell<State>,
+    pub(crate) stop: Cell<Stop>,
+    /// Set while a credit that comes back may not simply be added to `room`.
+    pub(crate) special: Cell<bool>,
+    /// Credits left for senders of this core. 0 sends a sender to the slow path.
+    pub(crate) room: Cell<u32>,
+    /// Messages accepted for this mailbox and not yet taken by it.
+    pub(crate) queued: Cell<u32>,
+    pub(crate) task: RefCell<Option<WorkerTask>>,
+    more: RefCell<Option<Box<More>>>,
+}
+
+/// What only some mailboxes need, some of the time.
+#[derive(Default)]
+pub(crate) struct More {
+    /// Messages that came while the worker was busy, oldest first.
+    pub(crate) stash: VecDeque<Envelope>,
+    /// Senders of this core that wait for a credit, first come first served.
+    pub(crate) senders: VecDeque<Rc<Waiter>>,
+    /// Whoever waits in `receive`.
+    pub(crate) receivers: VecDeque<Rc<Waiter>>,
+    /// Who is told that the worker has started.
+    pub(crate) starter: Option<ReplyTo>,
+    /// Who is told that the worker has ended.
+    pub(crate) stoppers: Vec<ReplyTo>,
+    /// Why `initialize` failed.
+    pub(crate) failure: Option<Error>,
+    /// Where this mailbox passes messages on to, if it is a forwarder's.
+    pub(crate) forwards: Option<Hint>,
+    /// Whether other cores have instances under the same address.
+    pub(crate) replicated: bool,
+    /// How long the worker may take to drain, and then to shut down.
+    pub(crate) drain: Duration,
+    /// Ends the drain when its time is up.
+    pub(crate) drain_timer: Option<crate::core::TimerKey>,
+    /// The task slot of a suspended handler.
+    pub(crate) task_key: Option<u32>,
+}
+
+impl Mailbox {
+    pub(crate) fn new(address: Address, core: u16, state: State, room: u32) -> Self {
+        Self {
+            address,
+            handle: Cell::new(Handle::NONE),
+            core,
+            state: Cell::new(state),
+            stop: Cell::new(Stop::No),
+            special: Cell::new(false),
+            room: Cell::new(room),
+            queued: Cell::new(0),
+            task: RefCell::new(None),
+            more: RefCell::new(None),
+        }
+    }
+
+    /// The record of a mailbox that lives on another core.
+    pub(crate) fn stub(address: Address, core: u16, handle: Handle) -> Self {
+        let stub = Self::new(address, core, State::Stub, 0);
+        stub.handle.set(handle);
+        stub
+    }
+
+    /// How a route names this mailbox: its address, and where it is.
+    pub(crate) fn hop(&self) -> Hop {
+        let hint = Hint {
+            core: self.core,
+            kind: HandleKind::Worker,
+            handle: self.handle.get(),
+        };
+        let hint = (self.handle.get() != Handle::NONE).then_some(hint);
+        Hop {
+            address: self.address.clone(),
+            hint,
+        }
+    }
+
+    /// Runs `f` on the rarely needed part, making it first if it is not there.
+    pub(crate) fn with_more<R>(&self, f: impl FnOnce(&mut More) -> R) -> R {
+        f(self.more.borrow_mut().get_or_insert_default())
+    }
+
+    /// Runs `f` on the rarely needed part, if it is there.
+    pub(crate) fn if_more<R>(&self, f: impl FnOnce(&mut More) -> R) -> Option<R> {
+        self.more.borrow_mut().as_deref_mut().map(f)
+    }
+
+    /// Takes the rarely needed part away.
+    pub(crate) fn take_more(&self) -> Option<Box<More>> {
+        self.more.borrow_mut().take()
+    }
+
+    /// Takes the oldest waiting message.
+    pub(crate) fn unstash(&self) -> Option<Envelope> {
+        self.if_more(|more| more.stash.pop_front()).flatten()
+    }
+
+    pub(crate) fn has_stash(&self) -> bool {
+        self.if_more(|more| !more.stash.is_empty()).unwrap_or(false)
+    }
+
+    /// Whether new messages are accepted.
+    pub(crate) fn accepts(&self) -> bool {
+        self.state.get() != State::Closed && self.stop.get() == Stop::No
+    }
+
+    pub(crate) fn is_detached(&self) -> bool {
+        self.state.get() == State::Detached
+    }
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} on core {} ({:?})",
+            self.address,
+            self.core,
+            self.state.get()
+        )
+    }
+}
+
+/// How far a waiting sender or receiver is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// In the queue.
+    Queued,
+    /// What was waited for is reserved for this waiter.
+    Granted,
+    /// It will never come: the other side has ended.
+    Closed,
+    /// The future was dropped; whoever pops this waiter passes on.
+    Cancelled,
+}
+
+/// A place in a queue of suspended futures.
+pub(crate) struct Waiter {
+    pub(crate) state: Cell<Waiting>,
+    pub(crate) wake: RefCell<Wake>,
+}
+
+impl Waiter {
+    pub(crate) fn new(wake: Wake) -> Rc<Self> {
+        Rc::new(Self {
+            state: Cell::new(Waiting::Queued),
+            wake: RefCell::new(wake),
+        })
+    }
+}
+
+/// Takes cancelled waiters off the end, so that those who try and give up leave nothing behind.
+pub(crate) fn trim(queue: &mut VecDeque<Rc<Waiter>>) {
+    while queue
+        .back()
+        .is_some_and(|waiter| waiter.state.get() == Waiting::Cancelled)
+    {
+        queue.pop_back();
+    }
+}
+
+/// Takes the first waiter that still waits.
+pub(crate) fn pop_waiting(queue: &mut VecDeque<Rc<Waiter>>) -> Option<Rc<Waiter>> {
+    while let Some(waiter) = queue.pop_front() {
+        if waiter.state.get() == Waiting::Queued {
+            return Some(waiter);
+        }
+    }
+    None
+}

@@ -1,0 +1,294 @@
+//! Choosing and starting a node.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringpost_mailbox::sync::atomic::{AtomicU32, Ordering};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::context::{Context, DRAIN_TIMEOUT};
+use crate::driver::cores::{CoreSet, Pinning};
+use crate::driver::threads::{self, Threads};
+use crate::driver::{MainMaker, main_maker, main_outcome};
+use crate::error::{Error, ErrorKind, Result, Undelivered};
+use crate::limits::Limits;
+use crate::mailbox::Stop;
+use crate::node::handle::NodeHandle;
+use crate::node::shared::{Plan, UndeliveredHook};
+
+/// The most cores a node can have.
+pub const CORES_MAX: usize = 1024;
+
+/// A running node. Dropping it stops it.
+pub struct Node {
+    handle: NodeHandle,
+    threads: Threads,
+}
+
+impl Node {
+    /// Begins the choice of a node.
+    pub fn builder() -> NodeBuilder {
+        NodeBuilder::default()
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn handle(&self) -> NodeHandle {
+        self.handle.clone()
+    }
+
+    /// Stops the node: workers handle what is queued, run `shutdown`, and every thread ends. When this
+    /// returns no worker code runs.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub fn stop(mut self) -> Result<()> {
+        self.end(Stop::Drain);
+        Ok(())
+    }
+
+    /// As [`stop`](Self::stop), but what is queued is reported undelivered instead of handled.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub fn stop_now(mut self) -> Result<()> {
+        self.end(Stop::Now);
+        Ok(())
+    }
+
+    /// Waits until somebody stops the node.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub fn wait(mut self) -> Result<()> {
+        self.threads.join();
+        Ok(())
+    }
+
+    fn end(&mut self, stop: Stop) {
+        self.handle.begin_stop(stop);
+        self.threads.join();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if self.threads.is_running() {
+            self.end(Stop::Drain);
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The choice of a node: how many cores, where, and within which limits.
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it is run or started"]
+pub struct NodeBuilder {
+    cores: Option<usize>,
+    pinning: Pinning,
+    limits: Limits,
+    drain: Duration,
+    seed: Option<u64>,
+    on_undelivered: Option<UndeliveredHook>,
+}
+
+impl Default for NodeBuilder {
+    fn default() -> Self {
+        Self {
+            cores: None,
+            pinning: Pinning::Auto,
+            limits: Limits::default(),
+            drain: DRAIN_TIMEOUT,
+            seed: None,
+            on_undelivered: None,
+        }
+    }
+}
+
+impl NodeBuilder {
+    /// So many cores. Without this: as many as the process may use.
+    pub fn cores(mut self, cores: usize) -> Self {
+        self.cores = Some(cores);
+        self
+    }
+
+    /// Whether each core's thread is pinned to a CPU. Without this: where it helps, which is where
+    /// every thread can have a CPU of its own and no quota takes it away.
+    pub fn pin(mut self, pin: bool) -> Self {
+        self.pinning = if pin { Pinning::Always } else { Pinning::Never };
+        self
+    }
+
+    /// Other limits than the usual ones.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long stopping workers may take to handle what is queued, and then to shut down.
+    pub fn drain(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Decides where addresses live and what random names are. Without this it is drawn anew for each
+    /// node, so that nobody can aim at one core by choosing addresses.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Calls `hook` for each accepted message that could not be delivered, on the core that finds out.
+    pub fn on_undelivered(mut self, hook: impl Fn(&Undelivered) + Send + Sync + 'static) -> Self {
+        self.on_undelivered = Some(Arc::new(hook));
+        self
+    }
+
+    /// Starts the node and leaves it running beside the program.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for a choice that cannot be; [`ErrorKind::Io`] of the system.
+    pub fn start(self) -> Result<Node> {
+        let threads = self.launch(None)?;
+        Ok(Node {
+            handle: NodeHandle::new(Arc::clone(&threads.node)),
+            threads,
+        })
+    }
+
+    /// Runs the node with this main function until it has been stopped. If `main` returns `Ok` and
+    /// nobody has stopped the node, it goes on; if it returns an error, the node stops.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and the error of `main`.
+    pub fn run<F>(self, main: F) -> Result<()>
+    where
+        F: AsyncFnOnce(Context) -> Result<()> + Send + 'static,
+    {
+        self.run_with(main, |_| Ok(()))
+    }
+
+    /// As [`run`](Self::run); SIGINT and SIGTERM stop the node gracefully, and a second one ends the
+    /// process.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn serve<F>(self, main: F) -> Result<()>
+    where
+        F: AsyncFnOnce(Context) -> Result<()> + Send + 'static,
+    {
+        self.run_with(main, |handle| Ok(SignalWatch::start(handle)?))
+    }
+
+    fn run_with<F, W>(self, main: F, watch: impl FnOnce(NodeHandle) -> Result<W>) -> Result<()>
+    where
+        F: AsyncFnOnce(Context) -> Result<()> + Send + 'static,
+    {
+        let main = async move |ctx: Context| {
+            let handle = ctx.handle();
+            let outcome = main(ctx).await;
+            if outcome.is_err() {
+                handle.begin_stop(Stop::Drain);
+            }
+            outcome
+        };
+        let (maker, result) = main_maker(main);
+        let mut threads = self.launch(Some(maker))?;
+        let watch = watch(NodeHandle::new(Arc::clone(&threads.node)));
+        threads.join();
+        watch.map(drop)?;
+        main_outcome(&result)
+    }
+
+    fn launch(self, main: Option<MainMaker>) -> Result<Threads> {
+        let config = |reason: String| Err(Error::new(ErrorKind::Config { reason }));
+        match self.cores {
+            Some(0) => return config("cores = 0: a node needs at least one core".into()),
+            Some(cores) if cores > CORES_MAX => {
+                return config(format!("cores = {cores}: the most is {CORES_MAX}"));
+            }
+            _ => {}
+        }
+        self.limits.check()?;
+        let plan = Plan {
+            id: next_node_id(),
+            limits: self.limits,
+            drain: self.drain,
+            seed: self.seed.unwrap_or_else(random_seed),
+            on_undelivered: self.on_undelivered,
+        };
+        let cores = CoreSet::of_process().plan(self.cores, self.pinning);
+        Ok(threads::start(plan, cores, main)?)
+    }
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder")
+            .field("cores", &self.cores)
+            .field("pinning", &self.pinning)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A number that no other node of this process has.
+pub(crate) fn next_node_id() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    // Relaxed: only the uniqueness of the number matters.
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A seed from the system's randomness, by way of the standard library's hash keys.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(next_node_id())
+}
+
+/// Stops the node at the first signal, and ends the process at the second.
+struct SignalWatch {
+    signals: signal_hook::iterator::Handle,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl SignalWatch {
+    fn start(handle: NodeHandle) -> std::io::Result<Self> {
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let close = signals.handle();
+        let watch = move || {
+            for signal in signals.forever() {
+                if handle.is_stopping() {
+                    std::process::exit(128 + signal);
+                }
+                tracing::info!(signal, "stopping at the system's request");
+                handle.begin_stop(Stop::Drain);
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("ringpost-signals".into())
+            .spawn(watch)?;
+        Ok(Self {
+            signals: close,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for SignalWatch {
+    fn drop(&mut self) {
+        self.signals.close();
+        if let Some(thread) = self.thread.take() {
+            // It ends by itself once closed; a panic there has nothing left to harm.
+            let _ = thread.join();
+        }
+    }
+}

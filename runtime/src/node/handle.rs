@@ -1,0 +1,491 @@
+//! The node as threads outside it see it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use ringpost_mailbox::inbox::InboxError;
+use ringpost_mailbox::semaphore::Semaphore;
+use ringpost_mailbox::sync::Mutex;
+use ringpost_router::{Address, Body, Message, Route};
+
+use crate::context::Context;
+use crate::context::request::{REQUEST_TIMEOUT, Request};
+use crate::context::send::SendMessage;
+use crate::core::Core;
+use crate::core::deliver::Outgoing;
+use crate::core::record::Job;
+use crate::error::{Error, ErrorKind, Reason, Result, Undelivered, not_found};
+use crate::mailbox::Stop;
+use crate::node::shared::{InboxItem, NodeShared};
+use crate::node::stats::NodeStats;
+use crate::node::stop::Stage;
+use crate::worker::Worker;
+
+/// A handle to a running node, for other threads and other runtimes. Cheap to clone.
+///
+/// Its futures may be polled by any executor. Each address has a number of messages that threads
+/// outside may have under way to it ([`Limits::outside_credits`](crate::Limits)); beyond it the
+/// senders to that address wait, and only they.
+///
+/// ```
+/// # use ringpost::{Context, Node, Result, Routed, Worker};
+/// struct Echo;
+/// impl Worker for Echo {
+///     type Message = String;
+///     type Context = Context;
+///     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
+///         ctx.send_message(msg.reply(), msg.take()).await
+///     }
+/// }
+///
+/// # fn main() -> Result<()> {
+/// let node = Node::builder().cores(2).start()?;
+/// let handle = node.handle();
+/// handle.start_worker_blocking("echo", || Echo)?;
+/// let reply: String = handle.request_blocking("echo", "hello".to_string())?;
+/// assert_eq!(reply, "hello");
+/// node.stop()
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct NodeHandle {
+    node: Arc<NodeShared>,
+}
+
+impl NodeHandle {
+    pub(crate) fn new(node: Arc<NodeShared>) -> Self {
+        Self { node }
+    }
+
+    /// How many cores the node has.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.node.cores.len()
+    }
+
+    /// The core on which a worker with this address lives, unless it was placed elsewhere.
+    #[must_use]
+    pub fn home(&self, address: impl Into<Address>) -> usize {
+        usize::from(self.node.placement.home(&address.into()))
+    }
+
+    /// Whether the node is stopping or has stopped.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.node.is_stopping()
+    }
+
+    /// The node's counters now.
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        let cores = self
+            .node
+            .cores
+            .iter()
+            .map(|core| core.counters.snapshot())
+            .collect();
+        NodeStats { cores }
+    }
+
+    /// Sends a message; waits while too many are under way to its first hop.
+    ///
+    /// `Ok` means that a core of the node has it: it will be handled, or reported undelivered.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Stopping`] and [`ErrorKind::EmptyRoute`], with the message.
+    ///
+    /// # Cancellation
+    /// Dropped before it is done, the message is not sent.
+    pub async fn send_message(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
+        let mut out = Outgoing::new(route.into(), message);
+        let core = self.core_of(&mut out)?;
+        let permit = self.permit(&mut out).await?;
+        self.hand_over(core, out, move |core, out| deliver(core, out, permit))
+            .await
+    }
+
+    /// Sends a message if its first hop's share and its core's inbox have room now.
+    ///
+    /// # Errors
+    /// As [`send_message`](Self::send_message), and [`ErrorKind::Full`], with the message.
+    pub fn try_send_message(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
+        let mut out = Outgoing::new(route.into(), message);
+        let core = self.core_of(&mut out)?;
+        let Some(address) = out.route.first().map(|hop| hop.address.clone()) else {
+            return Err(Error::new(ErrorKind::EmptyRoute));
+        };
+        let permits = self.node.permits.of(&address);
+        let transit = &self.node.cores[usize::from(core)].transit;
+        if !permits.try_acquire() {
+            return Err(failed(&mut out, ErrorKind::Full { address }));
+        }
+        let permit = Permit(permits);
+        if !transit.try_acquire() {
+            return Err(failed(&mut out, ErrorKind::Full { address }));
+        }
+        self.push(core, out, move |core, out| deliver(core, out, permit))
+    }
+
+    /// As [`send_message`](Self::send_message), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`send_message`](Self::send_message).
+    pub fn send_message_blocking(
+        &self,
+        route: impl Into<Route>,
+        message: impl Message,
+    ) -> Result<()> {
+        pollster::block_on(self.send_message(route, message))
+    }
+
+    /// Sends a message and waits for its reply, for 30 seconds.
+    ///
+    /// # Errors
+    /// As [`Context::request`].
+    pub async fn request<R: Message>(
+        &self,
+        route: impl Into<Route>,
+        message: impl Message,
+    ) -> Result<R> {
+        self.request_within(REQUEST_TIMEOUT, route, message).await
+    }
+
+    /// Sends a message and waits for its reply, for at most so long from when a core takes it up.
+    ///
+    /// # Errors
+    /// As [`Context::request`].
+    pub async fn request_within<R: Message>(
+        &self,
+        timeout: Duration,
+        route: impl Into<Route>,
+        message: impl Message,
+    ) -> Result<R> {
+        let mut out = Outgoing::new(route.into(), message);
+        let core = self.core_of(&mut out)?;
+        let permit = self.permit(&mut out).await?;
+        let (mut sender, receiver) = oneshot::channel();
+        let ask = move |core: &Rc<Core>, out: Outgoing| {
+            let ctx = Context::of_outside(core);
+            core.tasks.spawn(Box::pin(async move {
+                let mut request = pin!(Request::<R>::new(&ctx, out).within(timeout));
+                // Ends when it is answered, or when nobody listens any more.
+                let reply = poll_fn(|polling| match sender.poll_canceled(polling) {
+                    Poll::Ready(()) => Poll::Ready(None),
+                    Poll::Pending => request.as_mut().poll(polling).map(Some),
+                })
+                .await;
+                drop(permit);
+                if let Some(reply) = reply {
+                    // Whoever asked may have given up in this very moment.
+                    let _ = sender.send(reply);
+                }
+            }));
+        };
+        self.hand_over(core, out, ask).await?;
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopping)))
+    }
+
+    /// As [`request`](Self::request), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub fn request_blocking<R: Message>(
+        &self,
+        route: impl Into<Route>,
+        message: impl Message,
+    ) -> Result<R> {
+        pollster::block_on(self.request(route, message))
+    }
+
+    /// Starts a worker that is built on its core; see [`Context::start_worker_with`].
+    ///
+    /// # Errors
+    /// As [`Context::start_worker`].
+    pub async fn start_worker<W, F>(&self, address: impl Into<Address>, build: F) -> Result<()>
+    where
+        W: Worker<Context = Context>,
+        F: FnOnce() -> W + Send + 'static,
+    {
+        let address = address.into();
+        self.run_on(self.home(address.clone()), async move |ctx: Context| {
+            ctx.start_worker_with(address, build).await
+        })
+        .await?
+    }
+
+    /// As [`start_worker`](Self::start_worker), blocking the calling thread.
+    ///
+    /// # Errors
+    /// As [`Context::start_worker`].
+    pub fn start_worker_blocking<W, F>(&self, address: impl Into<Address>, build: F) -> Result<()>
+    where
+        W: Worker<Context = Context>,
+        F: FnOnce() -> W + Send + 'static,
+    {
+        pollster::block_on(self.start_worker(address, build))
+    }
+
+    /// Stops a worker; see [`Context::stop_worker`].
+    ///
+    /// # Errors
+    /// As [`Context::stop_worker`].
+    pub async fn stop_worker(&self, address: impl Into<Address>) -> Result<()> {
+        let address = address.into();
+        self.run_on(self.home(address.clone()), async move |ctx: Context| {
+            ctx.stop_worker(address).await
+        })
+        .await?
+    }
+
+    /// Runs a future on a core of the node, with a context of its own, and waits for its result.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if there is no such core; [`ErrorKind::Stopping`] if the node ends first.
+    pub async fn run_on<T, F>(&self, core: usize, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce(Context) -> T + Send + 'static,
+    {
+        if core >= self.cores() {
+            let reason = format!("core {core} does not exist: the node has {}", self.cores());
+            return Err(Error::new(ErrorKind::Config { reason }));
+        }
+        let (sender, receiver) = oneshot::channel();
+        let job = move |core: &Rc<Core>, _: Outgoing| {
+            let ctx = Context::detached_at(core, core.random_address());
+            if let Ok(ctx) = ctx {
+                core.tasks.spawn(Box::pin(async move {
+                    // Nobody listens any more if the caller has given up.
+                    let _ = sender.send(work(ctx).await);
+                }));
+            }
+        };
+        let out = Outgoing::with_body(Route::new(), ().into_body());
+        self.hand_over(core as u16, out, job).await?;
+        receiver.await.map_err(|_| Error::new(ErrorKind::Stopping))
+    }
+
+    /// Begins the node's stop and waits until every worker has ended; see [`Context::stop`].
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub async fn stop(&self) -> Result<()> {
+        self.begin_stop(Stop::Drain);
+        self.stopped().await;
+        Ok(())
+    }
+
+    /// As [`stop`](Self::stop), but what is queued is reported undelivered instead of handled.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room.
+    pub async fn stop_now(&self) -> Result<()> {
+        self.begin_stop(Stop::Now);
+        self.stopped().await;
+        Ok(())
+    }
+
+    pub(crate) fn begin_stop(&self, stop: Stop) {
+        if self.node.stop.begin(stop, self.node.drain) {
+            self.node.ring_all();
+        }
+    }
+
+    fn stopped(&self) -> impl Future<Output = ()> + '_ {
+        poll_fn(|polling| {
+            match self
+                .node
+                .stop
+                .poll_reached(Stage::Finishing, polling.waker())
+            {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+    }
+
+    /// Waits until one more message may be under way to the first hop.
+    async fn permit(&self, out: &mut Outgoing) -> Result<Permit> {
+        let permits = match out.route.first() {
+            Some(hop) => self.node.permits.of(&hop.address),
+            None => return Err(Error::new(ErrorKind::EmptyRoute)),
+        };
+        match permits.acquire().await {
+            Ok(()) => Ok(Permit(permits)),
+            Err(_) => Err(stopping(out)),
+        }
+    }
+
+    /// The core that takes a message in: where its first hop is, or should be.
+    fn core_of(&self, out: &mut Outgoing) -> Result<u16> {
+        let Some(hop) = out.route.first() else {
+            return Err(failed(out, ErrorKind::EmptyRoute));
+        };
+        Ok(match hop.hint {
+            Some(hint) => hint.core,
+            None => self.node.placement.home(&hop.address),
+        })
+    }
+
+    /// Brings a message to a core, waiting for a place in its inbox.
+    async fn hand_over(
+        &self,
+        core: u16,
+        mut out: Outgoing,
+        take: impl FnOnce(&Rc<Core>, Outgoing) + Send + 'static,
+    ) -> Result<()> {
+        let transit = &self.node.cores[usize::from(core)].transit;
+        if transit.acquire().await.is_err() {
+            return Err(stopping(&mut out));
+        }
+        self.push(core, out, take)
+    }
+
+    /// Puts a job with its message into a core's inbox, where a place is held for it.
+    fn push(
+        &self,
+        core: u16,
+        mut out: Outgoing,
+        take: impl FnOnce(&Rc<Core>, Outgoing) + Send + 'static,
+    ) -> Result<()> {
+        let there = &self.node.cores[usize::from(core)];
+        // The message stays reachable from here until the inbox has accepted the job.
+        let parcel = Arc::new(Mutex::new(out.body.take()));
+        let route = std::mem::take(&mut out.route);
+        let contents = Arc::clone(&parcel);
+        let job: Job = Box::new(move |core: &Rc<Core>| {
+            core.shared.transit.release(1);
+            let body = contents.lock().take();
+            if let Some(body) = body {
+                take(core, Outgoing::with_body(route, body));
+            }
+        });
+        match there.inbox.push(InboxItem::Job(job)) {
+            Ok(()) => {
+                there.ring_bell();
+                Ok(())
+            }
+            Err(InboxError::Full(_) | InboxError::Closed(_)) => {
+                there.transit.release(1);
+                out.body = parcel.lock().take();
+                Err(stopping(&mut out))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for NodeHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeHandle")
+            .field("cores", &self.cores())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Delivers a message from outside on the core of its first hop. If it has to wait there, it keeps
+/// its permit, so that what waits is bounded.
+fn deliver(core: &Rc<Core>, out: Outgoing, permit: Permit) {
+    let ctx = Context::of_outside(core);
+    let mut accepted = Accepted {
+        core: Rc::clone(core),
+        kind: not_found(&out.route),
+        type_name: out.body.as_ref().map_or("", Body::type_name),
+        concluded: false,
+    };
+    core.tasks.spawn(Box::pin(async move {
+        let sent = SendMessage::new(&ctx, out).await;
+        drop(permit);
+        accepted.concluded = true;
+        if let Err(error) = sent {
+            ctx.core.report_returned(&accepted.kind, &error);
+        }
+    }));
+}
+
+/// A message from outside for which `Ok` was said: if the node ends before it is sent on, it is reported.
+struct Accepted {
+    core: Rc<Core>,
+    kind: ErrorKind,
+    type_name: &'static str,
+    concluded: bool,
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        if self.concluded {
+            return;
+        }
+        let from = self.core.outside.address.clone();
+        let to = match &self.kind {
+            ErrorKind::NotFound { address } => address.clone(),
+            _ => from.clone(),
+        };
+        let (type_name, reason) = (self.type_name, Reason::NodeStopped);
+        self.core.report(&Undelivered {
+            to,
+            from,
+            type_name,
+            reason,
+        });
+    }
+}
+
+fn failed(out: &mut Outgoing, kind: ErrorKind) -> Error {
+    match out.take_payload() {
+        Some(body) => Error::returning(kind, body),
+        None => Error::new(kind),
+    }
+}
+
+fn stopping(out: &mut Outgoing) -> Error {
+    failed(out, ErrorKind::Stopping)
+}
+
+/// A permit to have one message under way to an address.
+struct Permit(Arc<Semaphore>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.release(1);
+    }
+}
+
+/// For each address, how many messages threads outside may have under way to it.
+pub(crate) struct Permits {
+    each: u32,
+    by_address: Mutex<HashMap<Address, Arc<Semaphore>>>,
+}
+
+/// Addresses for which permits are remembered; those with nothing under way are forgotten first.
+const ADDRESSES_MAX: usize = 4096;
+
+impl Permits {
+    pub(crate) fn new(each: u32) -> Self {
+        Self {
+            each,
+            by_address: Mutex::new(HashMap::new()),
+        }
+    }
+
+    fn of(&self, address: &Address) -> Arc<Semaphore> {
+        let mut by_address = self.by_address.lock();
+        if let Some(permits) = by_address.get(address) {
+            return Arc::clone(permits);
+        }
+        if by_address.len() >= ADDRESSES_MAX {
+            by_address.retain(|_, permits| Arc::strong_count(permits) > 1);
+        }
+        let permits = Arc::new(Semaphore::new(self.each));
+        by_address.insert(address.clone(), Arc::clone(&permits));
+        permits
+    }
+}

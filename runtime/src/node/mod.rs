@@ -1,0 +1,7 @@
+//! A node: its cores, what they share, and how it is built, used from outside and stopped.
+
+pub(crate) mod builder;
+pub(crate) mod handle;
+pub(crate) mod shared;
+pub(crate) mod stats;
+pub(crate) mod stop;

@@ -1,0 +1,174 @@
+//! What the threads of a node share: for each core a wake word, a bell, an inbox and counters.
+//!
+//! Nothing here is on the path of a message between workers, but for the relaxed look at another
+//! core's wake word, once in a flush.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringpost_mailbox::inbox::{InboxReceiver, InboxSender, inbox};
+use ringpost_mailbox::ring::Producer;
+use ringpost_mailbox::semaphore::Semaphore;
+use ringpost_mailbox::wake::{Parker, WakeWord, publish_fence};
+use ringpost_mailbox::wake_list::{WakeHandle, WakeList};
+use ringpost_router::{Body, Placement};
+
+use crate::core::record::Job;
+use crate::error::Undelivered;
+use crate::limits::Limits;
+use crate::node::handle::Permits;
+use crate::node::stats::{Counters, Tally};
+use crate::node::stop::StopState;
+
+/// What wakes a sleeping core's thread. Rung only by whoever won the wake word.
+pub(crate) trait Bell: Send + Sync {
+    fn ring(&self);
+}
+
+/// A hook that is told of each message that could not be delivered.
+pub(crate) type UndeliveredHook = Arc<dyn Fn(&Undelivered) + Send + Sync>;
+
+/// What a core's inbox takes.
+pub(crate) enum InboxItem {
+    /// A core wants to send: make the rings, and hand their producing ends over.
+    Connect { from: u16 },
+    /// The rings that were asked for.
+    Connected {
+        core: u16,
+        data: Producer<Body>,
+        control: Producer<Body>,
+    },
+    /// Work from a thread outside the node.
+    Job(Job),
+}
+
+/// The shared part of one core.
+pub(crate) struct CoreShared {
+    pub(crate) id: u16,
+    pub(crate) wakes: WakeHandle,
+    word: Arc<WakeWord>,
+    bell: Box<dyn Bell>,
+    pub(crate) inbox: InboxSender<InboxItem>,
+    /// Places in the inbox for threads outside the node; the rest of it belongs to the cores.
+    pub(crate) transit: Semaphore,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl CoreShared {
+    /// Wakes the core if it sleeps, after something was published for it.
+    pub(crate) fn ring_bell(&self) {
+        publish_fence();
+        if self.word.notify() {
+            self.bell.ring();
+        }
+    }
+
+    /// As [`ring_bell`](Self::ring_bell), for a flush that has made the fence already.
+    #[inline]
+    pub(crate) fn wake_if_parked(&self, tally: &Tally) {
+        if self.word.notify() {
+            tally.wakes.add(1);
+            self.bell.ring();
+        }
+    }
+}
+
+impl fmt::Debug for CoreShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CoreShared")
+            .field("id", &self.id)
+            .field("word", &self.word)
+            .finish()
+    }
+}
+
+/// The shared part of a node.
+pub(crate) struct NodeShared {
+    pub(crate) cores: Vec<Arc<CoreShared>>,
+    /// Tells this node from others of the same process.
+    pub(crate) id: u32,
+    pub(crate) limits: Limits,
+    /// How long stopping workers may take to handle what is queued.
+    pub(crate) drain: Duration,
+    pub(crate) placement: Placement,
+    pub(crate) seed: u64,
+    pub(crate) on_undelivered: Option<UndeliveredHook>,
+    pub(crate) stop: StopState,
+    /// What threads outside may have under way, by address.
+    pub(crate) permits: Permits,
+}
+
+impl NodeShared {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.is_stopping()
+    }
+
+    /// Makes every core look at the stop state.
+    pub(crate) fn ring_all(&self) {
+        self.cores.iter().for_each(|core| core.ring_bell());
+    }
+}
+
+/// What a thread needs to become one core of a node.
+pub(crate) struct Seed {
+    pub(crate) id: u16,
+    pub(crate) node: Arc<NodeShared>,
+    pub(crate) parker: Parker,
+    pub(crate) wakes: WakeList,
+    pub(crate) inbox: InboxReceiver<InboxItem>,
+}
+
+/// What is chosen before a node starts.
+pub(crate) struct Plan {
+    pub(crate) id: u32,
+    pub(crate) limits: Limits,
+    pub(crate) drain: Duration,
+    pub(crate) seed: u64,
+    pub(crate) on_undelivered: Option<UndeliveredHook>,
+}
+
+/// Makes the shared part of a node with one core for each bell, and the seeds of its cores.
+pub(crate) fn assemble(plan: Plan, bells: Vec<Box<dyn Bell>>) -> (Arc<NodeShared>, Vec<Seed>) {
+    let count = bells.len();
+    let mut cores = Vec::with_capacity(count);
+    let mut parts = Vec::with_capacity(count);
+    for (id, bell) in (0u16..).zip(bells) {
+        let (parker, word) = Parker::new();
+        let wakes = WakeList::new();
+        // Each core may ask each other for rings, and answer each other's asking, without waiting.
+        let slots = plan.limits.inbox_slots.saturating_add(2 * count as u32);
+        let (sender, receiver) = inbox(slots.next_power_of_two());
+        cores.push(Arc::new(CoreShared {
+            id,
+            wakes: wakes.handle(),
+            word,
+            bell,
+            inbox: sender,
+            transit: Semaphore::new(plan.limits.inbox_slots),
+            counters: Arc::new(Counters::new(count)),
+        }));
+        parts.push((id, parker, wakes, receiver));
+    }
+    let placement = Placement::new(plan.seed, u16::try_from(count).unwrap_or(u16::MAX));
+    let node = Arc::new(NodeShared {
+        cores,
+        id: plan.id,
+        limits: plan.limits,
+        drain: plan.drain,
+        placement,
+        seed: plan.seed,
+        on_undelivered: plan.on_undelivered,
+        stop: StopState::new(count),
+        permits: Permits::new(plan.limits.outside_credits),
+    });
+    let seed = |(id, parker, wakes, inbox)| Seed {
+        id,
+        node: Arc::clone(&node),
+        parker,
+        wakes,
+        inbox,
+    };
+    let seeds = parts.into_iter().map(seed).collect();
+    (node, seeds)
+}

@@ -1,0 +1,195 @@
+//! A message as its receiver sees it: the payload, and where it came from.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use ringpost_router::{Address, Message, Route};
+
+use crate::envelope::{Envelope, Head, Origin, ReplyTo, Routes};
+use crate::error::{Reason, Undelivered};
+
+/// A received message of type `M`, with its routes.
+///
+/// It derefs to `M`, and displays as `M` does.
+///
+/// ```
+/// # use ringpost::{Context, Result};
+/// # fn main() -> Result<()> {
+/// # ringpost::Node::builder().cores(1).run(async |mut ctx: Context| {
+/// ctx.send_message("app", "hello".to_string()).await?;
+/// let message = ctx.receive::<String>().await?;
+/// assert_eq!(message.len(), 5);
+/// assert_eq!(message.to_string(), "hello");
+/// assert_eq!(message.sender().to_string(), "0#app");
+/// assert_eq!(message.take(), "hello");
+/// # ctx.stop().await
+/// # })
+/// # }
+/// ```
+pub struct Routed<M> {
+    message: M,
+    head: Head,
+}
+
+impl<M> Routed<M> {
+    #[inline]
+    pub(crate) fn new(message: M, head: Head) -> Self {
+        Self { message, head }
+    }
+
+    /// The payload, by value.
+    #[inline]
+    pub fn take(self) -> M {
+        self.message
+    }
+
+    /// The route on which a reply reaches the sender; for a request, the requester's reserved place.
+    #[inline]
+    #[must_use]
+    pub fn reply(&self) -> Route {
+        self.head.return_route()
+    }
+
+    /// The same as [`reply`](Self::reply).
+    #[must_use]
+    pub fn return_route(&self) -> Route {
+        self.head.return_route()
+    }
+
+    /// The rest of the way, beginning with the receiver itself.
+    #[must_use]
+    pub fn onward_route(&self) -> Route {
+        self.head.onward_route()
+    }
+
+    /// Who sent the message first.
+    #[must_use]
+    pub fn sender(&self) -> Address {
+        match &self.head.routes {
+            Some(routes) => routes.back.last().cloned(),
+            None => Some(self.head.from.address.clone()),
+        }
+        .unwrap_or_else(|| self.head.from.address.clone())
+    }
+
+    /// The address to which the message was sent.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.head.to.address.clone()
+    }
+}
+
+impl<M: Message> Routed<M> {
+    /// The message again as the core keeps it, for putting it back.
+    pub(crate) fn into_envelope(self) -> Envelope {
+        let Self { message, head } = self;
+        let Head {
+            to,
+            from,
+            reply,
+            routes,
+        } = head;
+        let mut body = message.into_body();
+        let mut origin = Origin::FREE;
+        if let Some(routes) = routes {
+            body = crate::envelope::Detour { routes, body }.into_body();
+            origin.detour = true;
+        }
+        Envelope {
+            to,
+            from,
+            reply,
+            origin,
+            body,
+        }
+    }
+
+    /// What is reported if this message gets no further.
+    pub(crate) fn lost(&self, reason: Reason) -> Undelivered {
+        Undelivered {
+            to: self.head.to.address.clone(),
+            from: self.head.from.address.clone(),
+            type_name: std::any::type_name::<M>(),
+            reason,
+        }
+    }
+
+    /// The place where the requester waits, if this is a request.
+    pub(crate) fn requester(&self) -> Option<ReplyTo> {
+        self.head.requester()
+    }
+
+    /// The message one hop on: its receiver is taken off the way on and put on the way back.
+    pub(crate) fn into_next_hop(self) -> (Box<Routes>, M) {
+        let Self { message, head } = self;
+        let mut routes = match head.routes {
+            Some(routes) => routes,
+            None => Box::new(Routes {
+                onward: head.onward_route(),
+                back: head.return_route(),
+            }),
+        };
+        routes.onward.pop_front();
+        routes.back.push_front(head.to.hop());
+        (routes, message)
+    }
+
+    /// The message on another way: the receiver is replaced by `route`, the way back stays.
+    pub(crate) fn into_rerouted(self, route: Route) -> (Box<Routes>, M) {
+        let Self { message, head } = self;
+        let mut routes = match head.routes {
+            Some(routes) => routes,
+            None => Box::new(Routes {
+                onward: head.onward_route(),
+                back: head.return_route(),
+            }),
+        };
+        routes.onward.pop_front();
+        routes.onward = route.append_route(std::mem::take(&mut routes.onward));
+        (routes, message)
+    }
+}
+
+impl<M> Deref for Routed<M> {
+    type Target = M;
+
+    #[inline]
+    fn deref(&self) -> &M {
+        &self.message
+    }
+}
+
+impl<M> DerefMut for Routed<M> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut M {
+        &mut self.message
+    }
+}
+
+impl<M> AsRef<M> for Routed<M> {
+    fn as_ref(&self) -> &M {
+        &self.message
+    }
+}
+
+impl<M: fmt::Display> fmt::Display for Routed<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message.fmt(f)
+    }
+}
+
+impl<M: fmt::Debug> fmt::Debug for Routed<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routed")
+            .field("message", &self.message)
+            .field("to", &self.head.to.address)
+            .field("return_route", &self.head.return_route())
+            .finish()
+    }
+}
+
+impl<M: PartialEq> PartialEq<M> for Routed<M> {
+    fn eq(&self, other: &M) -> bool {
+        self.message == *other
+    }
+}

@@ -1,0 +1,351 @@
+//! One core's loop body: a function of time, called by a driver.
+//!
+//! [`Shard::turn`] does a bounded amount of everything: it takes what other cores and other threads
+//! have sent, handles messages, polls woken tasks, fires timers, and publishes what this core has for
+//! others. It never blocks, reads no clock and starts no thread; that is the driver's part.
+
+use std::rc::Rc;
+
+use ringpost_mailbox::inbox::InboxReceiver;
+use ringpost_mailbox::ring::ring;
+use ringpost_mailbox::wake::Parker;
+use ringpost_mailbox::wake_list::WakeList;
+
+use crate::core::inbound::Inbound;
+use crate::core::{Core, Timed};
+use crate::mailbox::State;
+use crate::node::shared::{InboxItem, Seed};
+use crate::node::stop::Stage;
+use crate::task::{Spawned, Wake};
+use crate::time::Time;
+
+/// Turns after which freed blocks go home however few there are.
+const TURNS_PER_CHAIN: u64 = 64;
+
+/// What a turn found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Something was done; there may be more.
+    Busy,
+    /// Nothing to do until something arrives, or until this time.
+    Idle(Option<Time>),
+    /// This core has ended.
+    Over,
+}
+
+/// One core of a node, as the driver sees it.
+pub(crate) struct Shard {
+    pub(crate) core: Rc<Core>,
+    inbound: Vec<Inbound>,
+    wakes: WakeList,
+    inbox: InboxReceiver<InboxItem>,
+    due: Vec<Timed>,
+    end: End,
+    /// The key of the main future, if this core runs it.
+    main: Option<u32>,
+}
+
+/// How far this core is with the node's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End {
+    entered: Stage,
+    arrived: bool,
+    /// When user code that is still running is dropped.
+    patience: Option<Time>,
+}
+
+impl Shard {
+    /// Makes the core; to be called on the thread that will run it. The parker goes to the driver.
+    pub(crate) fn new(seed: Seed, now: Time) -> (Self, Parker) {
+        let Seed {
+            id,
+            node,
+            parker,
+            wakes,
+            inbox,
+        } = seed;
+        let core = Core::new(id, &node, now);
+        let end = End {
+            entered: Stage::Running,
+            arrived: false,
+            patience: None,
+        };
+        let shard = Self {
+            core,
+            inbound: Vec::new(),
+            wakes,
+            inbox,
+            due: Vec::new(),
+            end,
+            main: None,
+        };
+        (shard, parker)
+    }
+
+    /// Runs the node's main future on this core.
+    pub(crate) fn spawn_main(&mut self, future: Spawned) {
+        self.main = Some(self.core.tasks.spawn(future));
+    }
+
+    /// One turn of the loop.
+    pub(crate) fn turn(&mut self, now: Time) -> Turn {
+        let core = Rc::clone(&self.core);
+        let _current = core.pool.enter();
+        core.now.set(now);
+        core.tally().turns.add(1);
+        let mut done = self.take_arrivals();
+        done += self.fire_timers(now);
+        core.grant_room();
+        done += self.run();
+        core.replies.arm_young(&core);
+        if self.core.node.is_stopping() && self.pass_stages(now) {
+            return Turn::Over;
+        }
+        if done == 0 {
+            core.pay_debts();
+        }
+        if done == 0 || core.tally().turns.value().is_multiple_of(TURNS_PER_CHAIN) {
+            core.send_chains(1);
+        }
+        core.flush();
+        if done > 0 || core.has_local_work() {
+            return Turn::Busy;
+        }
+        let timer = core.timers.borrow().next_deadline();
+        let patience = self.end.patience.filter(|until| *until > now);
+        Turn::Idle([timer, patience].into_iter().flatten().min())
+    }
+
+    /// Whether anything has arrived: the look that a parker takes after announcing sleep.
+    pub(crate) fn has_arrivals(&mut self) -> bool {
+        let stage = self.core.node.stop.stage();
+        stage != self.end.entered
+            || !self.inbox.is_empty()
+            || !self.wakes.is_empty()
+            || self.inbound.iter_mut().any(Inbound::has_work)
+    }
+
+    /// Takes what other cores and threads have sent. Returns how much.
+    fn take_arrivals(&mut self) -> u32 {
+        let burst = self.core.limits.ring_burst;
+        let mut done = 0;
+        for inbound in &mut self.inbound {
+            done += inbound.drain(&self.core, burst);
+        }
+        if !self.wakes.is_empty() {
+            let tasks = &self.core.tasks;
+            let woken = self
+                .wakes
+                .drain(|key| tasks.make_ready(u32::try_from(key).unwrap_or(u32::MAX)));
+            done += u32::try_from(woken).unwrap_or(u32::MAX);
+        }
+        done + self.take_inbox(burst)
+    }
+
+    fn take_inbox(&mut self, burst: u32) -> u32 {
+        for done in 0..burst {
+            let Some(item) = self.inbox.pop() else {
+                return done;
+            };
+            match item {
+                InboxItem::Connect { from } => self.connect(from),
+                InboxItem::Connected {
+                    core,
+                    data,
+                    control,
+                } => {
+                    self.core.connected(core, data, control);
+                }
+                InboxItem::Job(job) => job(&self.core),
+            }
+        }
+        burst
+    }
+
+    /// Makes the rings from another core to this one, here, where they are read.
+    fn connect(&mut self, from: u16) {
+        let slots = self.core.limits.ring_slots_for(self.core.cores());
+        let (data_in, data_out) = ring(slots);
+        let (control_in, control_out) = ring(slots);
+        self.inbound.push(Inbound::new(from, data_out, control_out));
+        let item = InboxItem::Connected {
+            core: self.core.id,
+            data: data_in,
+            control: control_in,
+        };
+        let there = &self.core.node.cores[usize::from(from)];
+        // The inbox has a place for this answer; if the core there has ended, nobody needs it.
+        if there.inbox.push(item).is_ok() {
+            there.ring_bell();
+        }
+    }
+
+    /// Handles messages and polls tasks, in turns, within this turn's budget. Returns how many.
+    fn run(&mut self) -> u32 {
+        let core = &self.core;
+        let budget = core.limits.turn_messages;
+        let slice = core.limits.worker_burst;
+        let mut done = 0;
+        while done < budget {
+            let before = done;
+            done += core.run_queue(slice);
+            done += core.run_ready(slice);
+            done += core.run_attention(slice);
+            if done == before {
+                break;
+            }
+        }
+        done
+    }
+
+    fn fire_timers(&mut self, now: Time) -> u32 {
+        let budget = self.core.limits.timers_burst as usize;
+        let mut due = std::mem::take(&mut self.due);
+        self.core.timers.borrow_mut().due(now, budget, &mut due);
+        let fired = u32::try_from(due.len()).unwrap_or(u32::MAX);
+        for timed in due.drain(..) {
+            match timed {
+                Timed::Sleep(state) => {
+                    let mut state = state.borrow_mut();
+                    state.over = true;
+                    let wake = std::mem::replace(&mut state.wake, Wake::Nobody);
+                    drop(state);
+                    self.core.wake(&wake);
+                }
+                Timed::Reply(handle) => self.core.replies.expire(&self.core, handle),
+                Timed::Drain(mailbox) => self.core.drain_is_over(&mailbox),
+            }
+        }
+        self.due = due;
+        fired
+    }
+
+    /// Takes this core through the stages of the node's end. Whether it is over.
+    fn pass_stages(&mut self, now: Time) -> bool {
+        let stage = self.core.node.stop.stage();
+        if stage != self.end.entered {
+            self.enter(stage, now);
+        }
+        let ready = match stage {
+            Stage::Running => false,
+            Stage::Draining => self.core.workers.get() == self.core.exempt.borrow().len(),
+            Stage::Finishing => self.is_finished(now),
+            Stage::Sweeping => !self.core.waits_for_room(),
+            Stage::Gone => {
+                self.sweep();
+                return true;
+            }
+        };
+        if ready && !self.end.arrived {
+            self.leave(stage);
+        }
+        false
+    }
+
+    fn enter(&mut self, stage: Stage, now: Time) {
+        let (stop, drain) = self.core.node.stop.terms();
+        self.end = End {
+            entered: stage,
+            arrived: false,
+            patience: Some(now.saturating_add(drain)),
+        };
+        match stage {
+            Stage::Draining => self.core.stop_workers(stop, drain),
+            Stage::Finishing => {
+                self.core.exempt.borrow_mut().clear();
+                self.core.stop_workers(stop, drain);
+                self.core.replies.fail_all(&self.core);
+                self.core.wake_detached();
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether no user code is left here. After the deadline what is left is dropped.
+    fn is_finished(&mut self, now: Time) -> bool {
+        let main_runs = self.main.is_some_and(|key| self.core.tasks.is_live(key));
+        let patient = self.end.patience.is_some_and(|until| now < until);
+        if patient && (main_runs || self.core.workers.get() > 0) {
+            return false;
+        }
+        self.core.workers.get() == 0
+    }
+
+    fn leave(&mut self, stage: Stage) {
+        self.end.arrived = true;
+        if stage == Stage::Finishing {
+            self.core.drop_user_code();
+        }
+        // What this core still has for others must be in the rings before the stage can end.
+        self.core.flush();
+        if let Some(waiters) = self.core.node.stop.arrive(stage) {
+            waiters.into_iter().for_each(std::task::Waker::wake);
+            self.core.node.ring_all();
+        }
+    }
+
+    /// The last look: whatever has arrived is reported undelivered.
+    fn sweep(&mut self) {
+        self.inbox.close();
+        while self.take_arrivals() > 0 {}
+        while self.core.run_queue(u32::MAX) > 0 {}
+        self.core.drop_user_code();
+    }
+}
+
+impl Core {
+    /// Asks every worker to end, but for those whose handler awaits the end of the others.
+    fn stop_workers(self: &Rc<Self>, stop: crate::mailbox::Stop, drain: std::time::Duration) {
+        let workers: Vec<_> = {
+            let table = self.table.borrow();
+            let exempt = self.exempt.borrow();
+            let ends = |mailbox: &&Rc<crate::mailbox::Mailbox>| {
+                mailbox.state.get() != State::Detached
+                    && !exempt.iter().any(|other| Rc::ptr_eq(other, mailbox))
+            };
+            table
+                .iter()
+                .map(|(_, _, mailbox)| mailbox)
+                .filter(ends)
+                .cloned()
+                .collect()
+        };
+        for worker in workers {
+            self.begin_stop(&worker, stop, drain);
+        }
+    }
+
+    /// Wakes whoever waits in `receive` outside a worker: nothing will come any more.
+    fn wake_detached(&self) {
+        let table = self.table.borrow();
+        for (_, _, mailbox) in table.iter() {
+            if mailbox.is_detached()
+                && let Some(mut receivers) =
+                    mailbox.if_more(|more| std::mem::take(&mut more.receivers))
+            {
+                self.close_waiters(&mut receivers);
+            }
+        }
+    }
+
+    /// Drops spawned futures and closes detached mailboxes.
+    fn drop_user_code(self: &Rc<Self>) {
+        for future in self.tasks.take_futures() {
+            let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(future)));
+            if dropped.is_err() {
+                tracing::error!("the destructor of a spawned future panicked");
+            }
+        }
+        let left: Vec<_> = self
+            .table
+            .borrow()
+            .iter()
+            .map(|(_, _, mailbox)| Rc::clone(mailbox))
+            .collect();
+        for mailbox in left {
+            self.close(&mailbox, crate::error::Reason::NodeStopped);
+        }
+        let timers = self.timers.borrow_mut().clear();
+        drop(timers);
+    }
+}

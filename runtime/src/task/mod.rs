@@ -1,0 +1,278 @@
+//! The tasks of a core: suspended handlers and spawned futures, and how they are woken.
+//!
+//! A task slot owns a waker that lives as long as the slot and is used by one task after another. A
+//! handler is polled with the waker of the *spare* slot; only a handler that suspends keeps the slot,
+//! and another spare is found. So a message that is handled at once costs no waker, and a wake that
+//! comes late, for a task that has ended, finds another task or none: a spurious poll, which every
+//! future must bear.
+//!
+//! A future of this crate that waits on its own core stores [`Wake::Task`] and is woken by a push on
+//! the ready queue. Any other waker is a [`TaskWaker`], which works from every thread: it puts its
+//! node on the core's wake list (lock-free, never full, at most once) and rings the core.
+
+pub(crate) mod raw;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context as Polling, Wake as StdWake, Waker};
+
+use ringpost_mailbox::wake_list::WakeNode;
+use slab::Slab;
+
+use crate::mailbox::Mailbox;
+use crate::node::shared::CoreShared;
+
+/// A future without a worker.
+pub(crate) type Spawned = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Whom to wake.
+#[derive(Debug, Clone)]
+pub(crate) enum Wake {
+    /// Nobody yet.
+    Nobody,
+    /// A task of this core.
+    Task(u32),
+    /// Whoever this waker wakes: the task polls through a combinator with wakers of its own.
+    Foreign(Waker),
+}
+
+/// The waker of a task slot.
+struct TaskWaker {
+    node: Arc<WakeNode>,
+    core: Arc<CoreShared>,
+}
+
+impl StdWake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.core.wakes.push(&self.node);
+        self.core.ring_bell();
+    }
+}
+
+/// What a slot holds.
+pub(crate) enum What {
+    /// Nothing: free, or the spare.
+    Free,
+    /// The suspended handler of this mailbox.
+    Handler(Rc<Mailbox>),
+    /// A spawned future.
+    Future(Spawned),
+    /// A spawned future that is being polled.
+    Polling,
+}
+
+struct TaskSlot {
+    what: What,
+    queued: bool,
+    waker: Rc<Waker>,
+}
+
+/// The tasks of one core.
+pub(crate) struct Tasks {
+    slots: RefCell<Slab<TaskSlot>>,
+    free: RefCell<Vec<u32>>,
+    ready: RefCell<VecDeque<u32>>,
+    spare: RefCell<(u32, Rc<Waker>)>,
+    current: Cell<u32>,
+    shared: Arc<CoreShared>,
+}
+
+impl Tasks {
+    pub(crate) fn new(shared: Arc<CoreShared>) -> Self {
+        let mut slots = Slab::new();
+        let spare = new_slot(&mut slots, &shared);
+        Self {
+            slots: RefCell::new(slots),
+            free: RefCell::new(Vec::new()),
+            ready: RefCell::new(VecDeque::new()),
+            spare: RefCell::new(spare),
+            current: Cell::new(u32::MAX),
+            shared,
+        }
+    }
+
+    /// Runs `poll` with the waker of the spare slot.
+    #[inline]
+    pub(crate) fn with_spare<R>(&self, poll: impl FnOnce(&mut Polling<'_>) -> R) -> R {
+        let spare = self.spare.borrow();
+        let before = self.current.replace(spare.0);
+        let result = poll(&mut Polling::from_waker(&spare.1));
+        self.current.set(before);
+        result
+    }
+
+    /// Gives the spare slot to a handler that has just suspended, and finds another spare.
+    pub(crate) fn bind_spare(&self, mailbox: Rc<Mailbox>) -> u32 {
+        let next = self.fresh();
+        let (key, _) = self.spare.replace(next);
+        self.set(key, What::Handler(mailbox));
+        key
+    }
+
+    /// Adds a future, which is polled in this turn or the next.
+    pub(crate) fn spawn(&self, future: Spawned) -> u32 {
+        let (key, _) = self.fresh();
+        self.set(key, What::Future(future));
+        self.make_ready(key);
+        key
+    }
+
+    /// Whether the future with this key has not ended.
+    pub(crate) fn is_live(&self, key: u32) -> bool {
+        let slots = self.slots.borrow();
+        slots
+            .get(key as usize)
+            .is_some_and(|slot| !matches!(slot.what, What::Free))
+    }
+
+    /// Frees the slot of a task that has ended.
+    pub(crate) fn release(&self, key: u32) {
+        self.set(key, What::Free);
+        self.free.borrow_mut().push(key);
+    }
+
+    /// Puts the task in the ready queue, once.
+    pub(crate) fn make_ready(&self, key: u32) {
+        if let Some(slot) = self.slots.borrow_mut().get_mut(key as usize)
+            && !slot.queued
+        {
+            slot.queued = true;
+            self.ready.borrow_mut().push_back(key);
+        }
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.borrow().is_empty()
+    }
+
+    /// Wakes whoever waits there.
+    pub(crate) fn wake(&self, wake: &Wake) {
+        match wake {
+            Wake::Nobody => {}
+            Wake::Task(key) => self.make_ready(*key),
+            Wake::Foreign(waker) => waker.wake_by_ref(),
+        }
+    }
+
+    /// How to wake the task that is being polled with `polling`.
+    pub(crate) fn register(&self, polling: &Polling<'_>) -> Wake {
+        let current = self.current.get();
+        let own = match self.slots.borrow().get(current as usize) {
+            Some(slot) => slot.waker.will_wake(polling.waker()),
+            None => false,
+        };
+        if own {
+            Wake::Task(current)
+        } else {
+            Wake::Foreign(polling.waker().clone())
+        }
+    }
+
+    /// Takes the next ready task, marking it as no longer queued before it is polled.
+    pub(crate) fn next_ready(&self) -> Option<Ready> {
+        let key = self.ready.borrow_mut().pop_front()?;
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.get_mut(key as usize)?;
+        slot.queued = false;
+        let waker = Rc::clone(&slot.waker);
+        let ready = match &mut slot.what {
+            What::Handler(mailbox) => ReadyTask::Handler(Rc::clone(mailbox)),
+            What::Future(_) => match std::mem::replace(&mut slot.what, What::Polling) {
+                What::Future(future) => ReadyTask::Future(future),
+                _ => ReadyTask::Nothing,
+            },
+            What::Free | What::Polling => ReadyTask::Nothing,
+        };
+        Some(Ready {
+            key,
+            waker,
+            task: ready,
+        })
+    }
+
+    /// Polls a task with its own waker.
+    pub(crate) fn with_task<R>(
+        &self,
+        key: u32,
+        waker: &Waker,
+        poll: impl FnOnce(&mut Polling<'_>) -> R,
+    ) -> R {
+        let before = self.current.replace(key);
+        let result = poll(&mut Polling::from_waker(waker));
+        self.current.set(before);
+        result
+    }
+
+    /// Puts a future back that has not ended.
+    pub(crate) fn put_back(&self, key: u32, future: Spawned) {
+        self.set(key, What::Future(future));
+    }
+
+    /// Takes every spawned future, to be dropped by the caller.
+    pub(crate) fn take_futures(&self) -> Vec<Spawned> {
+        let mut futures = Vec::new();
+        for (_, slot) in self.slots.borrow_mut().iter_mut() {
+            if let What::Future(future) = std::mem::replace(&mut slot.what, What::Free) {
+                futures.push(future);
+            }
+        }
+        futures
+    }
+
+    fn set(&self, key: u32, what: What) {
+        let old = match self.slots.borrow_mut().get_mut(key as usize) {
+            Some(slot) => std::mem::replace(&mut slot.what, what),
+            None => what,
+        };
+        // Dropped outside the borrow: what a slot held may run user code when dropped.
+        drop(old);
+    }
+
+    fn fresh(&self) -> (u32, Rc<Waker>) {
+        let free = self.free.borrow_mut().pop();
+        let mut slots = self.slots.borrow_mut();
+        match free.and_then(|key| slots.get(key as usize).map(|slot| (key, &slot.waker))) {
+            Some((key, waker)) => (key, Rc::clone(waker)),
+            None => new_slot(&mut slots, &self.shared),
+        }
+    }
+}
+
+/// A task whose turn it is.
+pub(crate) struct Ready {
+    pub(crate) key: u32,
+    pub(crate) waker: Rc<Waker>,
+    pub(crate) task: ReadyTask,
+}
+
+/// The task itself.
+pub(crate) enum ReadyTask {
+    Handler(Rc<Mailbox>),
+    Future(Spawned),
+    /// The wake came late; there is nothing to poll.
+    Nothing,
+}
+
+fn new_slot(slots: &mut Slab<TaskSlot>, shared: &Arc<CoreShared>) -> (u32, Rc<Waker>) {
+    let entry = slots.vacant_entry();
+    let key = u32::try_from(entry.key()).expect("a core has fewer than 2^32 tasks");
+    let node = WakeNode::new(u64::from(key));
+    let waker = Rc::new(Waker::from(Arc::new(TaskWaker {
+        node,
+        core: Arc::clone(shared),
+    })));
+    entry.insert(TaskSlot {
+        what: What::Free,
+        queued: false,
+        waker: Rc::clone(&waker),
+    });
+    (key, waker)
+}

@@ -1,0 +1,262 @@
+//! Misuse and mishaps, each of which once did harm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use ringpost::sim::Sim;
+use ringpost::{
+    CodecError, Context, Encoded, ErrorKind, Limits, Message, Node, Reason, Result, Routed, Worker,
+};
+
+/// Replies with its number, or panics when it is told to.
+struct Numbered(u64);
+
+impl Worker for Numbered {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        assert!(*msg != 13, "asked to");
+        ctx.send_message(msg.reply(), self.0).await
+    }
+}
+
+fn on_two_cores<F>(main: F)
+where
+    F: AsyncFnOnce(Context) -> Result<()> + Clone + Send + 'static,
+{
+    for seed in 0..16 {
+        let report = Sim::new(seed).cores(2).run(main.clone());
+        if let Err(error) = report.output {
+            panic!("seed {seed}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_detached_context_at_a_taken_name_leaves_its_holder_alone() {
+    on_two_cores(async |ctx: Context| {
+        for name in ["a", "b", "c", "d"] {
+            ctx.start_worker(name, Numbered(1)).await?;
+            let error = ctx.new_detached(name).await.unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::AlreadyExists { .. }),
+                "{error}"
+            );
+            ctx.sleep(Duration::from_millis(1)).await;
+            assert_eq!(ctx.request::<u64>(name, 0u64).await?, 1);
+        }
+        ctx.stop().await
+    });
+}
+
+#[test]
+fn a_panic_while_a_worker_is_built_fails_its_start() {
+    on_two_cores(async |ctx: Context| {
+        for name in ["a", "b", "c", "d"] {
+            let build = || -> Numbered { panic!("cannot be built") };
+            let error = ctx.start_worker_with(name, build).await.unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::Panicked { .. }),
+                "{error}"
+            );
+            ctx.start_worker(name, Numbered(2)).await?;
+            assert_eq!(ctx.request::<u64>(name, 0u64).await?, 2);
+        }
+        ctx.stop().await
+    });
+}
+
+#[test]
+fn a_main_that_panics_ends_its_node() {
+    let error = Node::builder()
+        .cores(2)
+        .run(async |_| panic!("main panics"))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("main function panicked"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_receiver_that_wants_nothing_keeps_its_mailbox_bounded() {
+    let mut limits = Limits::default();
+    limits.mailbox_credits = 4;
+    let report = Sim::new(1).limits(limits).run(async |ctx: Context| {
+        let mut picky = ctx.detached()?;
+        let address = picky.address();
+        ctx.spawn(async move {
+            let never = picky.receive_match::<u64, _>(|_| false).await;
+            assert!(never.is_err(), "it wants nothing");
+        });
+        ctx.yield_now().await;
+        let mut accepted = 0;
+        while ctx.try_send_message(&address, 1u64).is_ok() {
+            accepted += 1;
+            ctx.sleep(Duration::from_millis(1)).await;
+            assert!(accepted <= 4, "the mailbox is bounded");
+        }
+        ctx.stop().await
+    });
+    report.output.unwrap();
+}
+
+/// Begins to wait for the node's stop twice.
+struct Impatient;
+
+impl Worker for Impatient {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<u64>) -> Result<()> {
+        {
+            let mut first = std::pin::pin!(ctx.stop());
+            std::future::poll_fn(|polling| {
+                let _ = first.as_mut().poll(polling);
+                std::task::Poll::Ready(())
+            })
+            .await;
+        }
+        ctx.stop().await
+    }
+}
+
+#[test]
+fn a_worker_may_wait_for_the_stop_twice() {
+    on_two_cores(async |mut ctx: Context| {
+        ctx.start_worker("impatient", Impatient).await?;
+        ctx.send_message("impatient", 1u64).await?;
+        let error = ctx.receive::<u64>().await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Stopping);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_placed_worker_that_panics_frees_its_name_everywhere() {
+    on_two_cores(async |ctx: Context| {
+        let there = 1 - ctx.home("placed");
+        ctx.start_worker_on(there, "placed", Numbered(3)).await?;
+        ctx.send_message("placed", 13u64).await?;
+        ctx.sleep(Duration::from_millis(1)).await;
+        for _ in 0..2 {
+            let error = ctx.request::<u64>("placed", 0u64).await.unwrap_err();
+            let gone = matches!(
+                error.kind(),
+                ErrorKind::NotFound { .. } | ErrorKind::Dropped { .. } | ErrorKind::Panicked { .. }
+            );
+            assert!(gone, "{error}");
+            ctx.sleep(Duration::from_millis(1)).await;
+        }
+        ctx.start_worker_on(there, "placed", Numbered(4)).await?;
+        assert_eq!(ctx.request::<u64>("placed", 0u64).await?, 4);
+        ctx.stop().await
+    });
+}
+
+#[test]
+fn limits_that_let_nothing_move_are_refused() {
+    let mut limits = Limits::default();
+    limits.inbox_slots = 0;
+    let error = Node::builder().limits(limits).start().unwrap_err();
+    assert!(error.to_string().contains("inbox_slots"), "{error}");
+}
+
+/// Panics when it is dropped.
+struct BadDrop;
+
+ringpost::local_message!(BadDrop);
+
+impl Drop for BadDrop {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+/// Panics when it is decoded.
+struct BadDecode;
+
+impl Message for BadDecode {
+    fn encode(&self, _out: &mut Vec<u8>) -> Result<(), CodecError> {
+        Ok(())
+    }
+
+    fn decode(_bytes: &[u8]) -> Result<Self, CodecError> {
+        panic!("decoded")
+    }
+}
+
+struct TakesBadDecode;
+
+impl Worker for TakesBadDecode {
+    type Message = BadDecode;
+    type Context = Context;
+}
+
+/// G7: what panics in a destructor, a decoder or a hook costs one message.
+#[test]
+fn panics_outside_handlers_cost_one_message() {
+    let lost: Arc<Mutex<Vec<Reason>>> = Arc::default();
+    let hook = Arc::clone(&lost);
+    let sim = Sim::new(4).cores(2).on_undelivered(move |undelivered| {
+        hook.lock().push(undelivered.reason);
+        panic!("the hook panics");
+    });
+    let report = sim.run(async |ctx: Context| {
+        ctx.start_worker("numbered", Numbered(5)).await?;
+        ctx.start_worker("decodes", TakesBadDecode).await?;
+        ctx.send_message("numbered", BadDrop).await?;
+        ctx.send_message("decodes", Encoded::decode(b"bytes")?)
+            .await?;
+        assert_eq!(ctx.request::<u64>("numbered", 0u64).await?, 5);
+        ctx.stop().await
+    });
+    report.output.unwrap();
+    assert_eq!(*lost.lock(), [Reason::WrongType, Reason::Undecodable]);
+}
+
+/// G3: messages that threads outside send while the node stops are handled or reported.
+#[test]
+fn messages_from_outside_at_the_stop_are_accounted_for() {
+    for _ in 0..20 {
+        let reported = Arc::new(Mutex::new(0u64));
+        let hook = Arc::clone(&reported);
+        let node = Node::builder()
+            .cores(2)
+            .on_undelivered(move |_| *hook.lock() += 1);
+        let node = node.start().unwrap();
+        let handle = node.handle();
+        handle.start_worker_blocking("silent", || Silent).unwrap();
+        let senders: Vec<_> = (0..3)
+            .map(|_| {
+                let handle = handle.clone();
+                let send = move || {
+                    (0..)
+                        .take_while(|_| handle.send_message_blocking("silent", 1u64).is_ok())
+                        .count()
+                };
+                std::thread::Builder::new().spawn(send).unwrap()
+            })
+            .collect();
+        while handle.stats().total(|core| core.handled) < 100 {
+            std::thread::yield_now();
+        }
+        node.stop().unwrap();
+        let sent: usize = senders
+            .into_iter()
+            .map(|sender| sender.join().unwrap())
+            .sum();
+        let handled = handle.stats().total(|core| core.handled);
+        assert_eq!(sent as u64, handled + *reported.lock());
+    }
+}
+
+/// Takes numbers and says nothing.
+struct Silent;
+
+impl Worker for Silent {
+    type Message = u64;
+    type Context = Context;
+}

@@ -1,0 +1,10 @@
+struct Program;
+
+impl Program {
+    #[ringpost::node]
+    async fn start(self) -> ringpost::Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {}

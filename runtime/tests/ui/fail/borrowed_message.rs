@@ -1,0 +1,4 @@
+#[derive(ringpost::Message)]
+struct View<'a>(&'a str);
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[ringpost::node]
+async fn start(ctx: ringpost::Context) {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[ringpost::node]
+struct Start;
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[ringpost::node]
+fn start(ctx: ringpost::Context) -> ringpost::Result<()> {
+    Ok(())
+}
+
+fn main() {}

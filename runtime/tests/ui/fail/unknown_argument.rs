@@ -1,0 +1,6 @@
+#[ringpost::node(threads = 4)]
+async fn start(ctx: ringpost::Context) -> ringpost::Result<()> {
+    Ok(())
+}
+
+fn main() {}

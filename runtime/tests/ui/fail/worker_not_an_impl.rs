@@ -1,0 +1,4 @@
+#[ringpost::async_worker]
+struct Echo;
+
+fn main() {}
