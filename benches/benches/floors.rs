@@ -1,159 +1,303 @@
 //! What the hardware and the kernel allow: the bounds that the other suites are measured against.
-#![allow(
-    missing_docs,
-    reason = "criterion's macros make undocumented functions"
-)]
-#![allow(clippy::disallowed_methods, reason = "a benchmark of the bare machine")]
+//!
+//! Each floor is measured between two threads that are pinned to the CPUs of a node of two cores.
+#![allow(clippy::disallowed_methods, reason = "benchmarks of the bare machine")]
+
+#[path = "common/settings.rs"]
+mod settings;
 
 use std::hint::spin_loop;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use core_affinity::CoreId;
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput};
 use mio::{Events, Poll, Token, Waker};
-use ringpost_mailbox::ring::ring;
+use ringpost_benches::{Arenas, Machine};
+use ringpost_mailbox::ring::{Consumer, Producer, ring};
 use ringpost_mailbox::sync::CachePadded;
 use ringpost_mailbox::sync::atomic::AtomicU64;
 use ringpost_mailbox::sync::atomic::Ordering::{Acquire, Release};
 
+/// As many as a ring of a node of two cores has.
+const SLOTS: u32 = 1024;
+
+/// Long enough for a thread to fall asleep in the kernel.
+const PAUSE: Duration = Duration::from_millis(1);
+
+fn main() {
+    let cpus = cpus();
+    let mut criterion = settings::criterion();
+    shared_memory(&mut criterion, cpus);
+    streams(&mut criterion, cpus);
+    wakes(&mut criterion, cpus);
+    criterion.final_summary();
+}
+
+/// Where a node puts its first two cores, if it pins them.
+#[allow(
+    clippy::print_stdout,
+    reason = "a figure without its machine is worth nothing"
+)]
+fn cpus() -> Cpus {
+    let machine = Machine::read();
+    let arenas = Arenas::start(&machine);
+    println!("machine: {machine}");
+    println!("{arenas}");
+    println!("a time is that of one operation; elem/s are slots or wakes per second\n");
+    let placed = arenas.pair.placed();
+    let cpu = |at: usize| {
+        let id = placed[at].cpu.parse().ok().filter(|_| placed[at].pinned)?;
+        Some(CoreId { id })
+    };
+    Cpus([cpu(0), cpu(1)])
+}
+
+/// The CPUs of the two threads; `None` leaves a thread to the system.
+#[derive(Debug, Clone, Copy)]
+struct Cpus([Option<CoreId>; 2]);
+
+impl Cpus {
+    /// Runs both at the same time, each on its CPU, and returns what the first measured.
+    fn run<A, B>(self, here: A, there: B) -> Duration
+    where
+        A: FnOnce() -> Duration + Send + 'static,
+        B: FnOnce() -> Duration + Send + 'static,
+    {
+        let together = Arc::new(Barrier::new(2));
+        let also = Arc::clone(&together);
+        let [first, second] = self.0;
+        let here = thread::spawn(move || {
+            first.map(core_affinity::set_for_current);
+            together.wait();
+            here()
+        });
+        let there = thread::spawn(move || {
+            second.map(core_affinity::set_for_current);
+            also.wait();
+            there()
+        });
+        here.join().expect("the first thread ends") + there.join().expect("the second thread ends")
+    }
+}
+
 /// One cache line, there and back, `n` times.
-fn line_bounce(n: u64) -> Duration {
+fn line_bounce(cpus: Cpus, n: u64) -> Duration {
     let line = Arc::new(CachePadded::new(AtomicU64::new(0)));
-    let there = Arc::clone(&line);
-    let partner = thread::spawn(move || {
+    let partner = Arc::clone(&line);
+    let answer = move || {
         for round in 0..n {
-            while there.load(Acquire) != 2 * round + 1 {
+            while partner.load(Acquire) != 2 * round + 1 {
                 spin_loop();
             }
-            there.store(2 * round + 2, Release);
+            partner.store(2 * round + 2, Release);
         }
-    });
-    let start = Instant::now();
-    for round in 0..n {
-        line.store(2 * round + 1, Release);
-        while line.load(Acquire) != 2 * round + 2 {
-            spin_loop();
+        Duration::ZERO
+    };
+    let ask = move || {
+        let start = Instant::now();
+        for round in 0..n {
+            line.store(2 * round + 1, Release);
+            while line.load(Acquire) != 2 * round + 2 {
+                spin_loop();
+            }
         }
+        start.elapsed()
+    };
+    cpus.run(ask, answer)
+}
+
+type Slot<const WORDS: usize> = [u64; WORDS];
+
+/// A slot through one ring and back through another, `n` times.
+fn ring_round_trip(cpus: Cpus, n: u64) -> Duration {
+    let (mut there_in, mut there_out) = ring::<Slot<4>>(SLOTS);
+    let (mut back_in, mut back_out) = ring::<Slot<4>>(SLOTS);
+    let answer = move || {
+        for _ in 0..n {
+            let slot = next(&mut there_out);
+            send(&mut back_in, slot, 1);
+        }
+        Duration::ZERO
+    };
+    let ask = move || {
+        let start = Instant::now();
+        for number in 0..n {
+            send(&mut there_in, [number; 4], 1);
+            next(&mut back_out);
+        }
+        start.elapsed()
+    };
+    cpus.run(ask, answer)
+}
+
+fn next<const WORDS: usize>(ring: &mut Consumer<Slot<WORDS>>) -> Slot<WORDS> {
+    loop {
+        if let Some(slot) = ring.pop() {
+            return slot;
+        }
+        spin_loop();
     }
-    let took = start.elapsed();
-    partner.join().expect("the partner ends");
-    took
+}
+
+/// Writes a slot when there is room, and publishes when `batch` are written.
+fn send<const WORDS: usize>(ring: &mut Producer<Slot<WORDS>>, mut slot: Slot<WORDS>, batch: u32) {
+    while let Err(full) = ring.push(slot) {
+        slot = full.0;
+        ring.publish();
+        spin_loop();
+    }
+    if ring.unpublished() >= batch {
+        ring.publish();
+    }
 }
 
 /// `n` slots of `WORDS` words through a ring, published every `batch`.
-fn stream<const WORDS: usize>(n: u64, batch: u32) -> Duration {
-    let (mut producer, mut consumer) = ring::<[u64; WORDS]>(1024);
-    let sender = thread::spawn(move || {
+fn stream<const WORDS: usize>(cpus: Cpus, n: u64, batch: u32) -> Duration {
+    let (mut producer, mut consumer) = ring::<Slot<WORDS>>(SLOTS);
+    let produce = move || {
         for number in 0..n {
-            let mut slot = [number; WORDS];
-            while let Err(full) = producer.push(slot) {
-                slot = full.0;
-                producer.publish();
-                spin_loop();
-            }
-            if producer.unpublished() >= batch {
-                producer.publish();
-            }
+            send(&mut producer, [number; WORDS], batch);
         }
         producer.publish();
-    });
-    let start = Instant::now();
-    let mut seen = 0u64;
-    let mut sum = 0u64;
-    while seen < n {
-        seen += u64::from(consumer.drain(256, |slot| sum = sum.wrapping_add(slot[0])));
-    }
-    let took = start.elapsed();
-    assert_eq!(sum, (0..n).fold(0u64, u64::wrapping_add));
-    sender.join().expect("the sender ends");
-    took
+        Duration::ZERO
+    };
+    let consume = move || {
+        let (mut seen, mut sum) = (0u64, 0u64);
+        let start = Instant::now();
+        while seen < n {
+            seen += u64::from(consumer.drain(256, |slot| sum = sum.wrapping_add(slot[0])));
+        }
+        let took = start.elapsed();
+        assert_eq!(sum, (0..n).fold(0u64, u64::wrapping_add));
+        took
+    };
+    cpus.run(consume, produce)
 }
 
-/// A message through one ring and back through another, `n` times.
-fn ring_round_trip(n: u64) -> Duration {
-    let (mut there_in, mut there_out) = ring::<[u64; 4]>(1024);
-    let (mut back_in, mut back_out) = ring::<[u64; 4]>(1024);
-    let partner = thread::spawn(move || {
+/// A thread that sleeps in its poll until it is woken.
+struct Sleeper {
+    poll: Poll,
+    events: Events,
+}
+
+impl Sleeper {
+    /// A sleeper, and what wakes it. The waker must outlive the last wake's arrival: what a dropped
+    /// one has not delivered is lost.
+    fn new() -> (Self, Arc<Waker>) {
+        let poll = Poll::new().expect("a poll");
+        let waker = Waker::new(poll.registry(), Token(0)).expect("a waker");
+        let events = Events::with_capacity(4);
+        (Self { poll, events }, Arc::new(waker))
+    }
+
+    fn sleep(&mut self) {
+        let Self { poll, events } = self;
+        poll.poll(events, None).expect("polling works");
+    }
+}
+
+/// Two sleeping threads that wake each other in turn, `n` times there and back.
+fn wakes_in_turn(cpus: Cpus, n: u64) -> Duration {
+    let (mut here, wake_here) = Sleeper::new();
+    let (mut there, wake_there) = Sleeper::new();
+    let keep = (Arc::clone(&wake_here), Arc::clone(&wake_there));
+    let answer = move || {
         for _ in 0..n {
-            let slot = loop {
-                if let Some(slot) = there_out.pop() {
-                    break slot;
-                }
-                spin_loop();
-            };
-            assert!(back_in.push(slot).is_ok());
-            back_in.publish();
+            there.sleep();
+            wake_here.wake().expect("waking works");
         }
-    });
-    let start = Instant::now();
-    for number in 0..n {
-        assert!(there_in.push([number; 4]).is_ok());
-        there_in.publish();
-        while back_out.pop().is_none() {
-            spin_loop();
-        }
-    }
-    let took = start.elapsed();
-    partner.join().expect("the partner ends");
-    took
-}
-
-/// A sleeping thread woken through its poll, and back, `n` times.
-fn wake_round_trip(n: u64) -> Duration {
-    const BELL: Token = Token(0);
-    let mut here = Poll::new().expect("a poll");
-    let mut there = Poll::new().expect("a poll");
-    let ring_here = Waker::new(here.registry(), BELL).expect("a waker");
-    let ring_there = Waker::new(there.registry(), BELL).expect("a waker");
-    let partner = thread::spawn(move || {
-        let mut events = Events::with_capacity(4);
+        Duration::ZERO
+    };
+    let ask = move || {
+        let start = Instant::now();
         for _ in 0..n {
-            there.poll(&mut events, None).expect("polling works");
-            ring_here.wake().expect("waking works");
+            wake_there.wake().expect("waking works");
+            here.sleep();
         }
-        // A waker that is dropped takes its last wake with it, so it lives until the other side has it.
-        ring_here
-    });
-    let mut events = Events::with_capacity(4);
-    let start = Instant::now();
-    for _ in 0..n {
-        ring_there.wake().expect("waking works");
-        here.poll(&mut events, None).expect("polling works");
-    }
-    let took = start.elapsed();
-    drop(partner.join().expect("the partner ends"));
+        start.elapsed()
+    };
+    let took = cpus.run(ask, answer);
+    drop(keep);
     took
 }
 
-fn floors(c: &mut Criterion) {
-    let mut group = c.benchmark_group("floors");
-    group
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(500));
-    group
-        .measurement_time(Duration::from_secs(2))
-        .throughput(Throughput::Elements(1));
-    group.bench_function("line bounced there and back", |b| {
-        b.iter_custom(line_bounce)
+/// As [`wakes_in_turn`] with a pause before each wake, in which the CPU of the sleeper falls asleep too.
+/// Only the time from each wake to its arrival counts.
+fn wakes_after_pauses(cpus: Cpus, n: u64) -> Duration {
+    let start = Instant::now();
+    let (mut here, wake_here) = Sleeper::new();
+    let (mut there, wake_there) = Sleeper::new();
+    let keep = (Arc::clone(&wake_here), Arc::clone(&wake_there));
+    let sent = Arc::new(AtomicU64::new(0));
+    let also_sent = Arc::clone(&sent);
+    let now = move || start.elapsed().as_nanos() as u64;
+    // Each stamp is read by the thread that its wake wakes, before that thread writes the next.
+    let answer = move || {
+        let mut took = 0;
+        for _ in 0..n {
+            there.sleep();
+            took += now() - also_sent.load(Acquire);
+            thread::sleep(PAUSE);
+            also_sent.store(now(), Release);
+            wake_here.wake().expect("waking works");
+        }
+        Duration::from_nanos(took)
+    };
+    let ask = move || {
+        let mut took = 0;
+        for _ in 0..n {
+            thread::sleep(PAUSE);
+            sent.store(now(), Release);
+            wake_there.wake().expect("waking works");
+            here.sleep();
+            took += now() - sent.load(Acquire);
+        }
+        Duration::from_nanos(took)
+    };
+    let took = cpus.run(ask, answer);
+    drop(keep);
+    took
+}
+
+fn shared_memory(criterion: &mut Criterion<WallTime>, cpus: Cpus) {
+    let mut group = criterion.benchmark_group("floors");
+    group.throughput(Throughput::Elements(2));
+    group.bench_function("line bounced there and back", |bencher| {
+        bencher.iter_custom(|n| line_bounce(cpus, n));
     });
-    group.bench_function("ring round trip", |b| b.iter_custom(ring_round_trip));
+    group.bench_function("ring round trip", |bencher| {
+        bencher.iter_custom(|n| ring_round_trip(cpus, n));
+    });
+}
+
+fn streams(criterion: &mut Criterion<WallTime>, cpus: Cpus) {
+    let group = &mut criterion.benchmark_group("floors, ring");
+    group.throughput(Throughput::Elements(1));
     for batch in [1, 16, 256] {
-        group.bench_function(format!("ring of 8 B, batch {batch}"), |b| {
-            b.iter_custom(|n| stream::<1>(n, batch));
-        });
-        group.bench_function(format!("ring of 32 B, batch {batch}"), |b| {
-            b.iter_custom(|n| stream::<4>(n, batch));
-        });
-        group.bench_function(format!("ring of 64 B, batch {batch}"), |b| {
-            b.iter_custom(|n| stream::<8>(n, batch));
-        });
+        stream_of::<1>(group, cpus, batch);
+        stream_of::<2>(group, cpus, batch);
+        stream_of::<4>(group, cpus, batch);
+        stream_of::<8>(group, cpus, batch);
     }
-    group.bench_function("two wakes of sleeping threads", |b| {
-        b.iter_custom(wake_round_trip)
-    });
-    group.finish();
 }
 
-criterion_group!(benches, floors);
-criterion_main!(benches);
+fn stream_of<const WORDS: usize>(group: &mut BenchmarkGroup<'_, WallTime>, cpus: Cpus, batch: u32) {
+    let name = format!("slots of {} B, batch {batch}", 8 * WORDS);
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|n| stream::<WORDS>(cpus, n, batch));
+    });
+}
+
+fn wakes(criterion: &mut Criterion<WallTime>, cpus: Cpus) {
+    let mut group = criterion.benchmark_group("floors, sleeping threads");
+    group.sample_size(10).throughput(Throughput::Elements(2));
+    group.bench_function("two wakes", |bencher| {
+        bencher.iter_custom(|n| wakes_in_turn(cpus, n));
+    });
+    group.bench_function("two wakes, each after a pause", |bencher| {
+        bencher.iter_custom(|n| wakes_after_pauses(cpus, n));
+    });
+}
