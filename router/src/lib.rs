@@ -37,4 +37,4 @@ pub use codec::{
 pub use hint::{Handle, HandleKind, Hint};
 pub use placement::Placement;
 pub use route::{Hop, Route, RouteBuilder, RouteError};
-pub use table::{Iter, Slab, Table, Taken};
+pub use table::{Iter, Named, Slab, Table, Taken};

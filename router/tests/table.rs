@@ -4,12 +4,11 @@ use std::collections::HashMap;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use ringpost_router::{Address, Handle, Placement, Table};
+use ringpost_router::{Address, Handle, Named, Placement, Table};
 
 #[derive(Clone, Debug)]
 enum Step {
     Insert(u8),
-    InsertUnnamed,
     /// Removes by the handle that was given out so many handles ago, stale or not.
     Remove(usize),
     Find(u8),
@@ -18,7 +17,6 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..24_u8).prop_map(Step::Insert),
-        1 => Just(Step::InsertUnnamed),
         4 => (0..40_usize).prop_map(Step::Remove),
         2 => (0..24_u8).prop_map(Step::Find),
     ]
@@ -27,28 +25,35 @@ fn step() -> impl Strategy<Value = Step> {
 /// What the table should hold.
 #[derive(Default)]
 struct Model {
-    live: HashMap<Handle, (u64, Option<u8>)>,
+    live: HashMap<Handle, (u64, u8)>,
     names: HashMap<u8, Handle>,
     /// Every handle ever given out.
     given: Vec<Handle>,
 }
 
 impl Model {
-    fn add(&mut self, handle: Handle, value: u64, name: Option<u8>) {
+    fn add(&mut self, handle: Handle, value: u64, name: u8) {
         assert!(
             !self.given.contains(&handle),
             "{handle:?} was given out twice"
         );
         self.given.push(handle);
         self.live.insert(handle, (value, name));
-        if let Some(name) = name {
-            self.names.insert(name, handle);
-        }
+        self.names.insert(name, handle);
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Value(Address, u64);
+
+impl Named for Value {
+    fn address(&self) -> &Address {
+        &self.0
     }
 }
 
 struct Pair {
-    table: Table<u64>,
+    table: Table<Value>,
     model: Model,
     placement: Placement,
     next: u64,
@@ -68,35 +73,34 @@ impl Pair {
         match step {
             Step::Insert(name) => {
                 let (address, bucket) = self.name(name);
-                match self.table.insert(address, bucket, self.next) {
+                match self.table.insert(bucket, Value(address, self.next)) {
                     Ok(handle) => {
                         assert!(!self.model.names.contains_key(&name));
-                        self.model.add(handle, self.next, Some(name));
+                        self.model.add(handle, self.next, name);
                     }
                     Err(taken) => {
-                        assert_eq!(taken.0, self.next);
+                        assert_eq!(taken.0.1, self.next);
                         assert!(self.model.names.contains_key(&name));
                     }
                 }
-            }
-            Step::InsertUnnamed => {
-                let handle = self.table.insert_unnamed(self.next);
-                self.model.add(handle, self.next, None);
             }
             Step::Remove(ago) => {
                 let Some(&handle) = self.model.given.iter().rev().nth(ago) else {
                     return;
                 };
                 let expected = self.model.live.remove(&handle);
-                if let Some((_, Some(name))) = expected {
+                if let Some((_, name)) = expected {
                     self.model.names.remove(&name);
                 }
-                assert_eq!(self.table.remove(handle), expected.map(|(value, _)| value));
+                let removed = self.table.remove(handle).map(|value| value.1);
+                assert_eq!(removed, expected.map(|(value, _)| value));
             }
             Step::Find(name) => {
                 let (address, bucket) = self.name(name);
                 let found = self.table.find(&address, bucket);
                 assert_eq!(found, self.model.names.get(&name).copied());
+                let value = found.and_then(|handle| self.table.at(handle));
+                assert_eq!(self.table.named(&address, bucket), value);
             }
         }
     }
@@ -106,15 +110,14 @@ impl Pair {
         assert_eq!(self.table.is_empty(), self.model.live.is_empty());
         for handle in &self.model.given {
             let expected = self.model.live.get(handle);
-            assert_eq!(self.table.at(*handle), expected.map(|(value, _)| value));
-            let name = expected.and_then(|(_, name)| name.map(|name| self.name(name).0));
-            assert_eq!(self.table.address(*handle), name.as_ref());
+            let expected = expected.map(|&(value, name)| Value(self.name(name).0, value));
+            assert_eq!(self.table.at(*handle), expected.as_ref());
         }
         assert_eq!(self.table.iter().count(), self.model.live.len());
-        for (handle, _, value) in self.table.iter() {
+        for (handle, value) in self.table.iter() {
             assert_eq!(
-                self.model.live.get(&handle).map(|(value, _)| value),
-                Some(value)
+                self.model.live.get(&handle).map(|(value, _)| *value),
+                Some(value.1)
             );
         }
     }

@@ -1,15 +1,13 @@
 //! A message on its way inside one core: 64 bytes, moved by value.
 
-use std::rc::Rc;
-
 use ringpost_router::{Body, CodecError, Handle, HandleKind, Hint, Hop, Message, Route};
 
-use crate::mailbox::Mailbox;
+use crate::task::raw::MailboxRc;
 
 /// A message between its sending and its handling.
 pub(crate) struct Envelope {
-    pub(crate) to: Rc<Mailbox>,
-    pub(crate) from: Rc<Mailbox>,
+    pub(crate) to: MailboxRc,
+    pub(crate) from: MailboxRc,
     /// The place reserved for the reply to a request, or [`Handle::NONE`].
     pub(crate) reply: Handle,
     pub(crate) origin: Origin,
@@ -62,6 +60,12 @@ pub(crate) struct ReplyTo {
 }
 
 impl ReplyTo {
+    /// Nobody waits for a reply.
+    pub(crate) const NOBODY: ReplyTo = ReplyTo {
+        core: 0,
+        handle: Handle::NONE,
+    };
+
     pub(crate) fn hint(self) -> Hint {
         Hint {
             core: self.core,
@@ -111,8 +115,8 @@ impl Message for Detour {
 /// What a handler learns about a message besides its payload.
 #[derive(Debug)]
 pub(crate) struct Head {
-    pub(crate) to: Rc<Mailbox>,
-    pub(crate) from: Rc<Mailbox>,
+    pub(crate) to: MailboxRc,
+    pub(crate) from: MailboxRc,
     pub(crate) reply: Handle,
     pub(crate) routes: Option<Box<Routes>>,
 }
@@ -195,7 +199,7 @@ impl Envelope {
     }
 
     #[cold]
-    fn open_detour(to: Rc<Mailbox>, from: Rc<Mailbox>, body: Body) -> (Head, Body) {
+    fn open_detour(to: MailboxRc, from: MailboxRc, body: Body) -> (Head, Body) {
         match body.take::<Detour>() {
             Ok(Detour { routes, body }) => (
                 Head {

@@ -25,7 +25,6 @@ use ringpost_router::{Address, Handle, HandleKind, Hint, Hop};
 use crate::envelope::{Envelope, ReplyTo};
 use crate::error::Error;
 use crate::task::Wake;
-use crate::task::raw::WorkerTask;
 
 /// What the mailbox is doing. See the module's drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +67,18 @@ pub(crate) struct Mailbox {
     pub(crate) stop: Cell<Stop>,
     /// Set while a credit that comes back may not simply be added to `room`.
     pub(crate) special: Cell<bool>,
+    /// Whether other cores have instances under the same address.
+    pub(crate) replicated: Cell<bool>,
     /// Credits left for senders of this core. 0 sends a sender to the slow path.
     pub(crate) room: Cell<u32>,
     /// Messages accepted for this mailbox and not yet taken by it.
     pub(crate) queued: Cell<u32>,
-    pub(crate) task: RefCell<Option<WorkerTask>>,
+    /// How many of them wait in the stash.
+    stashed: Cell<u32>,
+    /// Whether `initialize` has returned well.
+    pub(crate) started: Cell<bool>,
+    /// Who is told of the start, or when the worker has started, of the end.
+    asker: Cell<ReplyTo>,
     more: RefCell<Option<Box<More>>>,
 }
 
@@ -80,21 +86,17 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 pub(crate) struct More {
     /// Messages that came while the worker was busy, oldest first.
-    pub(crate) stash: VecDeque<Envelope>,
+    stash: VecDeque<Envelope>,
     /// Senders of this core that wait for a credit, first come first served.
     pub(crate) senders: VecDeque<Rc<Waiter>>,
     /// Whoever waits in `receive`.
     pub(crate) receivers: VecDeque<Rc<Waiter>>,
-    /// Who is told that the worker has started.
-    pub(crate) starter: Option<ReplyTo>,
-    /// Who is told that the worker has ended.
+    /// Who else is told that the worker has ended.
     pub(crate) stoppers: Vec<ReplyTo>,
     /// Why `initialize` failed.
     pub(crate) failure: Option<Error>,
     /// Where this mailbox passes messages on to, if it is a forwarder's.
     pub(crate) forwards: Option<Hint>,
-    /// Whether other cores have instances under the same address.
-    pub(crate) replicated: bool,
     /// How long the worker may take to drain, and then to shut down.
     pub(crate) drain: Duration,
     /// Ends the drain when its time is up.
@@ -114,7 +116,10 @@ impl Mailbox {
             special: Cell::new(false),
             room: Cell::new(room),
             queued: Cell::new(0),
-            task: RefCell::new(None),
+            replicated: Cell::new(false),
+            stashed: Cell::new(0),
+            started: Cell::new(false),
+            asker: Cell::new(ReplyTo::NOBODY),
             more: RefCell::new(None),
         }
     }
@@ -155,13 +160,62 @@ impl Mailbox {
         self.more.borrow_mut().take()
     }
 
-    /// Takes the oldest waiting message.
-    pub(crate) fn unstash(&self) -> Option<Envelope> {
-        self.if_more(|more| more.stash.pop_front()).flatten()
+    /// Puts a message aside, at this position of those that wait.
+    pub(crate) fn stash(&self, at: usize, envelope: Envelope) {
+        self.with_more(|more| more.stash.insert(at, envelope));
+        self.stashed.set(self.stashed.get() + 1);
     }
 
+    /// Takes the message at this position of those that wait.
+    pub(crate) fn unstash(&self, at: usize) -> Option<Envelope> {
+        if !self.has_stash() {
+            return None;
+        }
+        let envelope = self.if_more(|more| more.stash.remove(at)).flatten()?;
+        self.stashed.set(self.stashed.get() - 1);
+        Some(envelope)
+    }
+
+    #[inline]
     pub(crate) fn has_stash(&self) -> bool {
-        self.if_more(|more| !more.stash.is_empty()).unwrap_or(false)
+        self.stashed.get() > 0
+    }
+
+    /// How many messages wait.
+    pub(crate) fn stashed(&self) -> usize {
+        self.stashed.get() as usize
+    }
+
+    /// Looks at the messages that wait, from this position on, until `look` finds what it wants.
+    pub(crate) fn find_stashed<R>(
+        &self,
+        from: usize,
+        mut look: impl FnMut(usize, &Envelope) -> Option<R>,
+    ) -> Option<R> {
+        let search = |more: &mut More| {
+            let mut waiting = more.stash.iter().enumerate().skip(from);
+            waiting.find_map(|(at, envelope)| look(at, envelope))
+        };
+        self.if_more(search).flatten()
+    }
+
+    /// Notes who is told that the worker has started.
+    pub(crate) fn note_starter(&self, starter: ReplyTo) {
+        self.asker.set(starter);
+    }
+
+    /// Notes who is told that the worker has ended. There is one, most of the time.
+    pub(crate) fn note_stopper(&self, stopper: ReplyTo) {
+        if self.started.get() && self.asker.get() == ReplyTo::NOBODY {
+            self.asker.set(stopper);
+        } else {
+            self.with_more(|more| more.stoppers.push(stopper));
+        }
+    }
+
+    /// Who is told of the start, or when the worker has started, of the end.
+    pub(crate) fn take_asker(&self) -> ReplyTo {
+        self.asker.replace(ReplyTo::NOBODY)
     }
 
     /// Whether new messages are accepted.
@@ -185,6 +239,8 @@ impl fmt::Debug for Mailbox {
         )
     }
 }
+
+const _: () = assert!(size_of::<Mailbox>() <= 104, "an idle worker is small");
 
 /// How far a waiting sender or receiver is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use crate::core::{Core, Timed};
 use crate::mailbox::State;
 use crate::node::shared::{InboxItem, Seed};
 use crate::node::stop::Stage;
+use crate::task::raw::MailboxRc;
 use crate::task::{Spawned, Wake};
 use crate::time::Time;
 
@@ -299,13 +300,13 @@ impl Core {
         let workers: Vec<_> = {
             let table = self.table.borrow();
             let exempt = self.exempt.borrow();
-            let ends = |mailbox: &&Rc<crate::mailbox::Mailbox>| {
+            let ends = |mailbox: &&MailboxRc| {
                 mailbox.state.get() != State::Detached
-                    && !exempt.iter().any(|other| Rc::ptr_eq(other, mailbox))
+                    && !exempt.iter().any(|other| MailboxRc::ptr_eq(other, mailbox))
             };
             table
                 .iter()
-                .map(|(_, _, mailbox)| mailbox)
+                .map(|(_, mailbox)| mailbox)
                 .filter(ends)
                 .cloned()
                 .collect()
@@ -318,7 +319,7 @@ impl Core {
     /// Wakes whoever waits in `receive` outside a worker: nothing will come any more.
     fn wake_detached(&self) {
         let table = self.table.borrow();
-        for (_, _, mailbox) in table.iter() {
+        for (_, mailbox) in table.iter() {
             if mailbox.is_detached()
                 && let Some(mut receivers) =
                     mailbox.if_more(|more| std::mem::take(&mut more.receivers))
@@ -340,7 +341,7 @@ impl Core {
             .table
             .borrow()
             .iter()
-            .map(|(_, _, mailbox)| Rc::clone(mailbox))
+            .map(|(_, mailbox)| mailbox.clone())
             .collect();
         for mailbox in left {
             self.close(&mailbox, crate::error::Reason::NodeStopped);

@@ -172,6 +172,15 @@ impl Route {
         self.hops.first()
     }
 
+    /// The hop of a route that has no other.
+    #[inline]
+    pub fn only(&self) -> Option<&Hop> {
+        match &self.hops {
+            Hops::One(hop) => Some(hop),
+            Hops::None | Hops::Many(_) => None,
+        }
+    }
+
     /// The first hop, to be given a new hint.
     #[inline]
     pub fn first_mut(&mut self) -> Option<&mut Hop> {

@@ -1,7 +1,7 @@
-//! The tables of a core: values behind handles, with and without names.
+//! The tables of a core: values behind handles, found by name too.
 
 mod named;
 mod slab;
 
-pub use named::{Table, Taken};
+pub use named::{Named, Table, Taken};
 pub use slab::{Iter, Slab};

@@ -20,14 +20,15 @@ use crate::core::deliver::{Attempt, Outgoing};
 use crate::core::lifecycle::Forwarder;
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Result};
-use crate::mailbox::{Mailbox, State, Stop};
+use crate::mailbox::{State, Stop};
 use crate::node::handle::NodeHandle;
 use crate::node::stop::Stage;
 use crate::routed::Routed;
+use crate::task::raw::MailboxRc;
 
 use self::receive::Receive;
 use self::request::Request;
-use self::send::SendMessage;
+use self::send::{SendMessage, Sending};
 use self::sleep::{Sleep, YieldNow};
 
 /// How long a stopping worker or node may take to handle what is queued, when nothing else is said.
@@ -40,7 +41,7 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// its mailbox is reported undelivered.
 pub struct Context {
     pub(crate) core: Rc<Core>,
-    pub(crate) mailbox: Rc<Mailbox>,
+    pub(crate) mailbox: MailboxRc,
     kind: Kind,
     /// Whether a forwarder at the address's home leads here.
     forwarded: bool,
@@ -57,7 +58,7 @@ enum Kind {
 }
 
 impl Context {
-    pub(crate) fn of_worker(core: Rc<Core>, mailbox: Rc<Mailbox>) -> Self {
+    pub(crate) fn of_worker(core: Rc<Core>, mailbox: MailboxRc) -> Self {
         Self {
             core,
             mailbox,
@@ -67,7 +68,7 @@ impl Context {
     }
 
     pub(crate) fn of_outside(core: &Rc<Core>) -> Self {
-        let mailbox = Rc::clone(&core.outside);
+        let mailbox = core.outside.clone();
         Self {
             core: Rc::clone(core),
             mailbox,
@@ -78,7 +79,7 @@ impl Context {
 
     /// A context at this address of this core.
     pub(crate) fn detached_at(core: &Rc<Core>, address: Address) -> Result<Self> {
-        let mailbox = Rc::new(core.detached_mailbox(address));
+        let mailbox = MailboxRc::new(core.detached_mailbox(address));
         core.register(&mailbox).map_err(Error::new)?;
         Ok(Self {
             core: Rc::clone(core),
@@ -128,7 +129,7 @@ impl Context {
     /// ([`Error::into_message`]).
     #[inline]
     pub fn send_message(&self, route: impl Into<Route>, message: impl Message) -> SendMessage<'_> {
-        SendMessage::new(self, Outgoing::new(route.into(), message))
+        SendMessage::new(self, Sending::new(route.into(), message.into_body()))
     }
 
     /// Sends a message if its receiver has room now.
@@ -138,7 +139,15 @@ impl Context {
     /// back.
     #[inline]
     pub fn try_send_message(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
-        let mut out = Outgoing::new(route.into(), message);
+        let (route, body) = (route.into(), message.into_body());
+        match self.core.post(&self.mailbox, &route, Handle::NONE, body) {
+            Ok(()) => Ok(()),
+            Err(body) => self.try_further(Outgoing::with_body(route, body)),
+        }
+    }
+
+    #[inline(never)]
+    fn try_further(&self, mut out: Outgoing) -> Result<()> {
         match self.core.attempt(&self.mailbox, &mut out) {
             Attempt::Sent => Ok(()),
             Attempt::Failed(error) => Err(error),
@@ -187,7 +196,7 @@ impl Context {
         route: impl Into<Route>,
         message: impl Message,
     ) -> Request<'_, R> {
-        Request::new(self, Outgoing::new(route.into(), message))
+        Request::new(self, Sending::new(route.into(), message.into_body()))
     }
 
     /// Waits for the next message of type `M`, whoever it is from.
@@ -235,7 +244,7 @@ impl Context {
         if let Some(body) = out.body.take() {
             self.core.wrap_with(routes, body, &mut out);
         }
-        SendMessage::new(self, out)
+        SendMessage::new(self, Sending::of(out))
     }
 
     /// Sends a message another way: `route` takes this worker's place in its way on, and the way back
@@ -253,7 +262,7 @@ impl Context {
         if let Some(body) = out.body.take() {
             self.core.wrap_with(routes, body, &mut out);
         }
-        SendMessage::new(self, out)
+        SendMessage::new(self, Sending::of(out))
     }
 
     /// Waits until so much time has passed.
@@ -326,8 +335,11 @@ impl Context {
     async fn stop_with(&self, stop: Stop, drain: Duration) -> Result<()> {
         if self.kind == Kind::Worker {
             let mut exempt = self.core.exempt.borrow_mut();
-            if !exempt.iter().any(|other| Rc::ptr_eq(other, &self.mailbox)) {
-                exempt.push(Rc::clone(&self.mailbox));
+            if !exempt
+                .iter()
+                .any(|other| MailboxRc::ptr_eq(other, &self.mailbox))
+            {
+                exempt.push(self.mailbox.clone());
             }
         }
         if self.core.node.stop.begin(stop, drain) {

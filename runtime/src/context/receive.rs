@@ -11,7 +11,6 @@ use ringpost_router::{Message, accepts};
 
 use crate::context::Context;
 use crate::context::sleep::Sleep;
-use crate::envelope::Envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mailbox::{Mailbox, State, Waiter, Waiting, trim};
 use crate::routed::Routed;
@@ -59,7 +58,7 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
                 from = at + 1;
                 continue;
             }
-            let envelope = mailbox.if_more(|more| more.stash.remove(at)).flatten()?;
+            let envelope = mailbox.unstash(at)?;
             let origin = envelope.origin;
             let (head, body) = envelope.open();
             let message = match M::from_body(body) {
@@ -79,7 +78,7 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
             }
             // It was decoded to be looked at; its credit stays with it.
             let envelope = routed.into_envelope().with_credit_of(origin);
-            mailbox.with_more(|more| more.stash.insert(at, envelope));
+            mailbox.stash(at, envelope);
             from = at + 1;
         }
     }
@@ -89,26 +88,18 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
         let Some(wanted) = &mut self.wanted else {
             return false;
         };
-        let peeked = self.ctx.mailbox.if_more(|more| {
-            let message = more.stash.get(at)?.payload().peek::<M>()?;
-            Some(!wanted(message))
+        let seen = self.ctx.mailbox.find_stashed(at, |_, envelope| {
+            Some(envelope.payload().peek::<M>().map(&mut *wanted))
         });
-        peeked.flatten().unwrap_or(false)
+        seen.flatten() == Some(false)
     }
 }
 
 /// Where the first message from `from` on is that could be an `M`.
 fn position<M: Message>(mailbox: &Mailbox, from: usize) -> Option<usize> {
-    mailbox
-        .if_more(|more| {
-            let fits = |envelope: &Envelope| accepts::<M>(envelope.payload());
-            more.stash
-                .iter()
-                .skip(from)
-                .position(fits)
-                .map(|at| at + from)
-        })
-        .flatten()
+    mailbox.find_stashed(from, |at, envelope| {
+        accepts::<M>(envelope.payload()).then_some(at)
+    })
 }
 
 impl<M: Message, F: FnMut(&M) -> bool + Unpin> Future for Receive<'_, M, F> {

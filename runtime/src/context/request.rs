@@ -11,7 +11,6 @@ use ringpost_router::{Body, Handle, Message, Unpack};
 
 use crate::context::Context;
 use crate::context::send::Sending;
-use crate::core::deliver::Outgoing;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a request waits when nothing else is said.
@@ -39,16 +38,16 @@ pub struct Request<'a, R> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Fresh,
-    Sending,
+    Sending(Handle),
     Waiting(Handle),
     Done,
 }
 
 impl<'a, R: Message> Request<'a, R> {
-    pub(crate) fn new(ctx: &'a Context, out: Outgoing) -> Self {
+    pub(crate) fn new(ctx: &'a Context, sending: Sending) -> Self {
         Self {
             ctx,
-            sending: Sending::new(out),
+            sending,
             state: State::Fresh,
             timeout: Some(REQUEST_TIMEOUT),
             reply: PhantomData,
@@ -67,31 +66,27 @@ impl<'a, R: Message> Request<'a, R> {
         self
     }
 
-    fn place(&self) -> Option<Handle> {
-        match self.state {
-            State::Sending => Some(self.sending.reply_at()),
-            State::Waiting(handle) => Some(handle),
-            State::Fresh | State::Done => None,
-        }
-    }
-
-    fn reserve(&mut self) {
+    /// Reserves the place of the reply.
+    fn reserve(&self) -> Handle {
         let core = &self.ctx.core;
         let now = core.now.get();
         let deadline = self
             .timeout
             .map(|timeout| (now.saturating_add(timeout), timeout));
-        let out = &mut self.sending.out;
-        out.reply = core.replies.reserve(&out.route, deadline);
-        self.state = State::Sending;
+        core.replies.reserve(self.sending.route(), deadline)
     }
+}
 
+impl<R> Request<'_, R> {
     fn give_up(&mut self) {
-        self.sending.cancel(&self.ctx.core);
-        if let Some(handle) = self.place() {
-            self.ctx.core.replies.cancel(&self.ctx.core, handle);
+        let core = &self.ctx.core;
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Fresh | State::Done => {}
+            State::Sending(place) | State::Waiting(place) => {
+                self.sending.cancel(core);
+                core.replies.cancel(core, place);
+            }
         }
-        self.state = State::Done;
     }
 }
 
@@ -103,19 +98,18 @@ impl<R: Message> Future for Request<'_, R> {
         let this = self.get_mut();
         let ctx = this.ctx;
         if this.state == State::Fresh {
-            this.reserve();
+            this.state = State::Sending(this.reserve());
         }
-        if this.state == State::Sending {
-            let handle = this.sending.reply_at();
-            match this.sending.poll(&ctx.core, &ctx.mailbox, polling) {
-                Poll::Ready(Ok(())) => this.state = State::Waiting(handle),
+        if let State::Sending(place) = this.state {
+            match this.sending.poll(ctx, place, polling) {
+                Poll::Ready(Ok(())) => this.state = State::Waiting(place),
                 Poll::Ready(Err(error)) => {
                     this.give_up();
                     return Poll::Ready(Err(error));
                 }
                 // The deadline runs while the message waits for room.
                 Poll::Pending => {
-                    let answer = ready!(ctx.poll_place(handle, polling));
+                    let answer = ready!(ctx.poll_place(place, polling));
                     this.give_up();
                     return Poll::Ready(answer.and_then(|body| read(ctx, body)));
                 }
@@ -149,20 +143,14 @@ fn read<R: Message>(ctx: &Context, body: Body) -> Result<R> {
 
 impl<R> Drop for Request<'_, R> {
     fn drop(&mut self) {
-        let place = match self.state {
-            State::Fresh | State::Done => return,
-            State::Sending => self.sending.reply_at(),
-            State::Waiting(handle) => handle,
-        };
-        self.sending.cancel(&self.ctx.core);
-        self.ctx.core.replies.cancel(&self.ctx.core, place);
+        self.give_up();
     }
 }
 
 impl<R> fmt::Debug for Request<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("route", &self.sending.out.route)
+            .field("route", self.sending.route())
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

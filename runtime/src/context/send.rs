@@ -6,13 +6,15 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 
-use ringpost_router::Handle;
+use ringpost_router::{Body, Handle, Route};
 
 use crate::context::Context;
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
 use crate::error::{Error, Result};
-use crate::mailbox::{Mailbox, Waiter, Waiting};
+use crate::mailbox::{Waiter, Waiting};
+use crate::task::Wake;
+use crate::task::raw::MailboxRc;
 
 /// Sends one message; made by [`Context::send_message`].
 ///
@@ -27,11 +29,8 @@ pub struct SendMessage<'a> {
 
 impl<'a> SendMessage<'a> {
     #[inline]
-    pub(crate) fn new(ctx: &'a Context, out: Outgoing) -> Self {
-        Self {
-            ctx,
-            sending: Sending { out, wait: None },
-        }
+    pub(crate) fn new(ctx: &'a Context, sending: Sending) -> Self {
+        Self { ctx, sending }
     }
 }
 
@@ -41,31 +40,129 @@ impl Future for SendMessage<'_> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
         let ctx = self.ctx;
-        self.sending.poll(&ctx.core, &ctx.mailbox, polling)
+        self.sending.poll(ctx, Handle::NONE, polling)
     }
 }
 
 impl Drop for SendMessage<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.sending.wait.is_some() {
-            self.sending.cancel(&self.ctx.core);
-        }
+        self.sending.cancel(&self.ctx.core);
     }
 }
 
 impl fmt::Debug for SendMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendMessage")
-            .field("route", &self.sending.out.route)
+            .field("route", self.sending.route())
             .finish_non_exhaustive()
     }
 }
 
-/// A message on its way out, whoever sends it.
+/// A message that is being sent, whoever sends it. Small, because it lies in the sender's future:
+/// what only a message needs that has to wait is boxed.
 pub(crate) struct Sending {
-    pub(crate) out: Outgoing,
-    wait: Option<Box<Wait>>,
+    route: Route,
+    /// There until the first poll.
+    body: Option<Body>,
+    /// Whether the body holds its routes already.
+    detour: bool,
+    blocked: Option<Box<Blocked>>,
+}
+
+impl Sending {
+    #[inline]
+    pub(crate) fn new(route: Route, body: Body) -> Self {
+        Self {
+            route,
+            body: Some(body),
+            detour: false,
+            blocked: None,
+        }
+    }
+
+    pub(crate) fn of(out: Outgoing) -> Self {
+        Self {
+            route: out.route,
+            body: out.body,
+            detour: out.detour,
+            blocked: None,
+        }
+    }
+
+    pub(crate) fn route(&self) -> &Route {
+        match &self.blocked {
+            Some(blocked) => &blocked.out.route,
+            None => &self.route,
+        }
+    }
+
+    /// Tries to send; `reply` is the place reserved for the answer, if one is wanted.
+    #[inline]
+    pub(crate) fn poll(
+        &mut self,
+        ctx: &Context,
+        reply: Handle,
+        polling: &mut Polling<'_>,
+    ) -> Poll<Result<()>> {
+        let Some(body) = self.body.take() else {
+            return self.poll_blocked(ctx, polling);
+        };
+        if self.detour {
+            return self.poll_first(ctx, reply, body, polling);
+        }
+        match ctx.core.post(&ctx.mailbox, &self.route, reply, body) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(body) => self.poll_first(ctx, reply, body, polling),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_first(
+        &mut self,
+        ctx: &Context,
+        reply: Handle,
+        body: Body,
+        polling: &mut Polling<'_>,
+    ) -> Poll<Result<()>> {
+        let mut out = Outgoing::with_body(std::mem::take(&mut self.route), body);
+        out.reply = reply;
+        out.detour = self.detour;
+        match ctx.core.attempt(&ctx.mailbox, &mut out) {
+            Attempt::Sent => Poll::Ready(Ok(())),
+            Attempt::Failed(error) => Poll::Ready(Err(error)),
+            attempt => {
+                let mut blocked = Box::new(Blocked { out, wait: None });
+                if let Attempt::Blocked(lack) = attempt {
+                    blocked.begin_wait(&ctx.core, lack, polling);
+                }
+                self.blocked = Some(blocked);
+                self.poll_blocked(ctx, polling)
+            }
+        }
+    }
+
+    #[cold]
+    fn poll_blocked(&mut self, ctx: &Context, polling: &mut Polling<'_>) -> Poll<Result<()>> {
+        match &mut self.blocked {
+            Some(blocked) => blocked.poll(&ctx.core, &ctx.mailbox, polling),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Gives up: leaves the queue, and gives back what was granted.
+    #[inline]
+    pub(crate) fn cancel(&mut self, core: &Rc<Core>) {
+        if let Some(blocked) = &mut self.blocked {
+            blocked.cancel(core);
+        }
+    }
+}
+
+/// A message that could not be sent at once.
+struct Blocked {
+    out: Outgoing,
+    wait: Option<Wait>,
 }
 
 struct Wait {
@@ -75,47 +172,25 @@ struct Wait {
     credit_of: Option<Lack>,
 }
 
-impl Sending {
-    pub(crate) fn new(out: Outgoing) -> Self {
-        Self { out, wait: None }
-    }
-
-    #[inline]
-    pub(crate) fn poll(
+impl Blocked {
+    fn poll(
         &mut self,
         core: &Rc<Core>,
-        from: &Rc<Mailbox>,
+        from: &MailboxRc,
         polling: &mut Polling<'_>,
     ) -> Poll<Result<()>> {
-        if self.wait.is_none() {
-            match core.attempt(from, &mut self.out) {
-                Attempt::Sent => return Poll::Ready(Ok(())),
-                Attempt::Failed(error) => return Poll::Ready(Err(error)),
-                Attempt::Blocked(lack) => self.begin_wait(core, lack, polling),
-                Attempt::Misgranted => {}
-            }
-        }
-        self.poll_slow(core, from, polling)
-    }
-
-    #[cold]
-    fn poll_slow(
-        &mut self,
-        core: &Rc<Core>,
-        from: &Rc<Mailbox>,
-        polling: &mut Polling<'_>,
-    ) -> Poll<Result<()>> {
-        while let Some(wait) = &self.wait {
-            match wait.waiter.state.get() {
-                Waiting::Queued | Waiting::Cancelled => {
-                    *wait.waiter.wake.borrow_mut() = core.tasks.register(polling);
+        loop {
+            match self.wait.as_ref().map(|wait| wait.waiter.state.get()) {
+                None => {}
+                Some(Waiting::Queued | Waiting::Cancelled) => {
+                    self.wait_again(core.tasks.register(polling));
                     return Poll::Pending;
                 }
-                Waiting::Closed => {
+                Some(Waiting::Closed) => {
                     self.wait = None;
                     return Poll::Ready(Err(self.refused()));
                 }
-                Waiting::Granted => self.take_grant(core),
+                Some(Waiting::Granted) => self.take_grant(core),
             }
             match core.attempt(from, &mut self.out) {
                 Attempt::Sent => {
@@ -127,14 +202,16 @@ impl Sending {
                     return Poll::Ready(Err(error));
                 }
                 Attempt::Blocked(lack) => self.begin_wait(core, lack, polling),
-                Attempt::Misgranted => {
-                    // The name has moved between cores: give back what was meant for the other place.
-                    self.cancel(core);
-                    return self.poll(core, from, polling);
-                }
+                // The name has moved between cores: what was meant for the other place goes back.
+                Attempt::Misgranted => self.cancel(core),
             }
         }
-        Poll::Pending
+    }
+
+    fn wait_again(&self, wake: Wake) {
+        if let Some(wait) = &self.wait {
+            *wait.waiter.wake.borrow_mut() = wake;
+        }
     }
 
     /// Notes what the waiter was granted, unless it has become worthless meanwhile.
@@ -171,15 +248,15 @@ impl Sending {
             wait.credit_of
         });
         let waiter = core.wait_for(&lack, core.tasks.register(polling));
-        self.wait = Some(Box::new(Wait {
+        self.wait = Some(Wait {
             lack,
             waiter,
             credit_of,
-        }));
+        });
     }
 
     /// Gives up: leaves the queue, and gives back what was granted.
-    pub(crate) fn cancel(&mut self, core: &Rc<Core>) {
+    fn cancel(&mut self, core: &Rc<Core>) {
         let Some(wait) = self.wait.take() else { return };
         if self.out.grant.room()
             && let Lack::Room { core: to } = wait.lack
@@ -203,9 +280,5 @@ impl Sending {
                 Error::new(crate::ErrorKind::Stopping)
             }
         }
-    }
-
-    pub(crate) fn reply_at(&self) -> Handle {
-        self.out.reply
     }
 }

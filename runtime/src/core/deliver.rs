@@ -8,13 +8,14 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Message, Route};
+use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Message, Route, Table};
 
 use crate::core::Core;
 use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes};
 use crate::error::{Error, ErrorKind};
 use crate::mailbox::{Mailbox, State, Waiter, Waiting, pop_waiting, trim};
 use crate::task::Wake;
+use crate::task::raw::MailboxRc;
 
 /// A message that has not been accepted yet.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ pub(crate) enum Attempt {
 #[derive(Debug, Clone)]
 pub(crate) enum Lack {
     /// A credit of this mailbox of the same core.
-    Local(Rc<Mailbox>),
+    Local(MailboxRc),
     /// A credit of this link to that core.
     Link { core: u16, link: u32, epoch: u32 },
     /// Room in the ring to that core.
@@ -160,9 +161,52 @@ impl Outgoing {
 }
 
 impl Core {
-    /// Sends the message if everything it needs is there.
+    /// The common case, where it is sent: one hop, to a worker of this core that has room. Any other
+    /// message comes back untouched.
     #[inline]
-    pub(crate) fn attempt(self: &Rc<Self>, from: &Rc<Mailbox>, out: &mut Outgoing) -> Attempt {
+    pub(crate) fn post(
+        &self,
+        from: &MailboxRc,
+        route: &Route,
+        reply: Handle,
+        body: Body,
+    ) -> Result<(), Body> {
+        let Some(hop) = route.only() else {
+            return Err(body);
+        };
+        let table = self.table.borrow();
+        let to = match hop.hint {
+            Some(hint) if hint.core == self.id && hint.kind == HandleKind::Worker => {
+                table.at(hint.handle)
+            }
+            None => self.find_here(&table, &hop.address),
+            Some(_) => None,
+        };
+        match to {
+            Some(to) if to.room.get() > 0 => {
+                to.room.set(to.room.get() - 1);
+                self.enqueue(to, from, reply, Origin::LOCAL, body);
+                Ok(())
+            }
+            _ => Err(body),
+        }
+    }
+
+    /// The mailbox with this name, if this core is the name's home.
+    #[inline]
+    fn find_here<'a>(
+        &self,
+        table: &'a Table<MailboxRc>,
+        address: &Address,
+    ) -> Option<&'a MailboxRc> {
+        let is_home = address.is_local() && self.placement.home(address) == self.id;
+        is_home
+            .then(|| table.named(address, self.placement.bucket(address)))
+            .flatten()
+    }
+
+    /// Sends the message if everything it needs is there.
+    pub(crate) fn attempt(self: &Rc<Self>, from: &MailboxRc, out: &mut Outgoing) -> Attempt {
         if out.route.len() > 1 && !out.detour {
             self.wrap(from, out);
         }
@@ -184,11 +228,10 @@ impl Core {
     }
 
     /// Puts the message in the queue of this core if its receiver has a credit left.
-    #[inline]
     pub(crate) fn deliver(
         self: &Rc<Self>,
-        to: &Rc<Mailbox>,
-        from: &Rc<Mailbox>,
+        to: &MailboxRc,
+        from: &MailboxRc,
         out: &mut Outgoing,
     ) -> Attempt {
         let room = to.room.get();
@@ -196,20 +239,26 @@ impl Core {
             return self.deliver_slow(to, from, out);
         }
         to.room.set(room - 1);
-        self.enqueue(to, from, out);
+        self.accept(to, from, out)
+    }
+
+    fn accept(&self, to: &MailboxRc, from: &MailboxRc, out: &mut Outgoing) -> Attempt {
+        if let Some(body) = out.body.take() {
+            self.enqueue(to, from, out.reply, out.origin(), body);
+        }
         Attempt::Sent
     }
 
+    /// The message's credit is taken: it joins the queue.
     #[inline]
-    fn enqueue(&self, to: &Rc<Mailbox>, from: &Rc<Mailbox>, out: &mut Outgoing) {
-        let Some(body) = out.body.take() else { return };
+    fn enqueue(&self, to: &MailboxRc, from: &MailboxRc, reply: Handle, origin: Origin, body: Body) {
         to.queued.set(to.queued.get() + 1);
         self.tally().sent_local.add(1);
         self.queue.borrow_mut().push_back(Envelope {
-            to: Rc::clone(to),
-            from: Rc::clone(from),
-            reply: out.reply,
-            origin: out.origin(),
+            to: to.clone(),
+            from: from.clone(),
+            reply,
+            origin,
             body,
         });
     }
@@ -217,8 +266,8 @@ impl Core {
     #[cold]
     fn deliver_slow(
         self: &Rc<Self>,
-        to: &Rc<Mailbox>,
-        from: &Rc<Mailbox>,
+        to: &MailboxRc,
+        from: &MailboxRc,
         out: &mut Outgoing,
     ) -> Attempt {
         if !to.accepts() {
@@ -228,17 +277,16 @@ impl Core {
             return Attempt::Misgranted;
         }
         if !out.grant.credit() {
-            return Attempt::Blocked(Lack::Local(Rc::clone(to)));
+            return Attempt::Blocked(Lack::Local(to.clone()));
         }
         out.grant = Grant::Nothing;
-        self.enqueue(to, from, out);
-        Attempt::Sent
+        self.accept(to, from, out)
     }
 
     fn attempt_hinted(
         self: &Rc<Self>,
         hint: Hint,
-        from: &Rc<Mailbox>,
+        from: &MailboxRc,
         out: &mut Outgoing,
     ) -> Attempt {
         if let Some(reply) = ReplyTo::from_hint(hint) {
@@ -252,7 +300,7 @@ impl Core {
         self.attempt_remote(hint.core, from, out)
     }
 
-    fn attempt_named(self: &Rc<Self>, from: &Rc<Mailbox>, out: &mut Outgoing) -> Attempt {
+    fn attempt_named(self: &Rc<Self>, from: &MailboxRc, out: &mut Outgoing) -> Attempt {
         let Some(hop) = out.route.first() else {
             return out.fail(ErrorKind::EmptyRoute);
         };
@@ -274,7 +322,7 @@ impl Core {
 
     /// Packs the routes of a message that has more than one hop before it into its body.
     #[cold]
-    fn wrap(&self, from: &Rc<Mailbox>, out: &mut Outgoing) {
+    fn wrap(&self, from: &MailboxRc, out: &mut Outgoing) {
         let Some(body) = out.body.take() else { return };
         let back = if out.reply == Handle::NONE {
             from.hop()
@@ -353,7 +401,7 @@ impl Core {
 
     /// A message has been taken: its credit goes back to where it came from.
     #[inline]
-    pub(crate) fn settle(self: &Rc<Self>, to: &Rc<Mailbox>, origin: Origin) {
+    pub(crate) fn settle(self: &Rc<Self>, to: &MailboxRc, origin: Origin) {
         to.queued.set(to.queued.get() - 1);
         match origin.kind {
             OriginKind::Local if !to.special.get() => to.room.set(to.room.get() + 1),
@@ -372,7 +420,7 @@ impl Core {
 
     /// A local credit is free: the first who waits gets it.
     #[cold]
-    fn local_credit_back(&self, mailbox: &Rc<Mailbox>) {
+    fn local_credit_back(&self, mailbox: &MailboxRc) {
         if !mailbox.accepts() {
             return;
         }

@@ -7,36 +7,31 @@ use ringpost_router::Unpack;
 use crate::core::Core;
 use crate::envelope::{Envelope, Head, Origin};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
-use crate::mailbox::{Mailbox, State, Stop};
-use crate::task::raw::{Call, Step, drop_guarded};
-use crate::task::{ReadyTask, Spawned};
+use crate::mailbox::{State, Stop, pop_waiting};
+use crate::task::panics::{drop_guarded, into_text};
+use crate::task::raw::{Call, Ending, MailboxRc, Step};
+use crate::task::{ReadyTask, Spare, Spawned};
 
 impl Core {
     /// Handles up to `budget` messages of the queue. Returns how many.
     pub(crate) fn run_queue(self: &Rc<Self>, budget: u32) -> u32 {
+        let mut spare = self.tasks.spare();
         for done in 0..budget {
             let next = self.queue.borrow_mut().pop_front();
-            match next {
-                Some(envelope) => self.dispatch(envelope),
-                None => return done,
+            let Some(envelope) = next else { return done };
+            if envelope.to.state.get() == State::Idle {
+                self.handle(envelope, &mut spare);
+            } else {
+                self.set_aside(envelope);
             }
         }
         budget
     }
 
-    #[inline]
-    fn dispatch(self: &Rc<Self>, envelope: Envelope) {
-        if envelope.to.state.get() == State::Idle {
-            self.handle(envelope);
-        } else {
-            self.set_aside(envelope);
-        }
-    }
-
     /// The receiver is not ready: the message waits at its mailbox, or is reported.
     #[cold]
     fn set_aside(self: &Rc<Self>, envelope: Envelope) {
-        let to = Rc::clone(&envelope.to);
+        let to = envelope.to.clone();
         match to.state.get() {
             State::Closed => {
                 let reason = if self.node.is_stopping() {
@@ -49,10 +44,8 @@ impl Core {
             State::Ending => self.undeliver(envelope, Reason::Stopped),
             State::Stub => self.undeliver(envelope, Reason::NotFound),
             _ => {
-                let receiver = to.with_more(|more| {
-                    more.stash.push_back(envelope);
-                    crate::mailbox::pop_waiting(&mut more.receivers)
-                });
+                to.stash(to.stashed(), envelope);
+                let receiver = to.with_more(|more| pop_waiting(&mut more.receivers));
                 if let Some(receiver) = receiver {
                     self.grant(&receiver);
                 }
@@ -62,70 +55,82 @@ impl Core {
 
     /// Runs the handler of an idle worker.
     #[inline]
-    fn handle(self: &Rc<Self>, envelope: Envelope) {
-        let to = Rc::clone(&envelope.to);
-        self.settle(&to, envelope.origin);
-        self.tally().handled.add(1);
-        to.state.set(State::Busy);
-        let (head, body) = envelope.open();
-        let step = self.run_worker(&to, Call::Handle(head, body));
-        if let Step::Done(Ok(())) = step
-            && to.stop.get() == Stop::No
-            && !to.has_stash()
-        {
+    fn handle(self: &Rc<Self>, envelope: Envelope, spare: &mut Spare<'_>) {
+        let to = envelope.to.clone();
+        self.begin(&to, envelope.origin);
+        let step = to.handle(envelope, &self.frames, &mut spare.polling());
+        if matches!(step, Step::Done) && to.stop.get() == Stop::No && !to.has_stash() {
             to.state.set(State::Idle);
-            return;
+        } else {
+            self.after_handler(&to, step, spare);
         }
-        self.after_step(&to, step);
     }
 
-    /// Makes a call of the worker and polls it once, keeping it if it suspends.
+    /// A message leaves the queues: its credit is free and it counts as handled.
     #[inline]
-    pub(crate) fn run_worker(self: &Rc<Self>, mailbox: &Rc<Mailbox>, call: Call) -> Step {
-        let mut task = mailbox.task.borrow_mut();
-        let Some(task) = task.as_mut() else {
-            return Step::Pending;
-        };
-        let step = self
-            .tasks
-            .with_spare(|polling| task.run(call, &self.frames, polling));
+    fn begin(self: &Rc<Self>, to: &MailboxRc, origin: Origin) {
+        self.settle(to, origin);
+        self.tally().handled.add(1);
+        to.state.set(State::Busy);
+    }
+
+    #[cold]
+    fn after_handler(self: &Rc<Self>, to: &MailboxRc, step: Step, spare: &mut Spare<'_>) {
         if matches!(step, Step::Pending) {
-            let key = self.tasks.bind_spare(Rc::clone(mailbox));
-            mailbox.with_more(|more| more.task_key = Some(key));
+            self.keep(to, spare);
+        }
+        self.after_step(to, step);
+    }
+
+    /// A call has suspended: it keeps the waker it was polled with.
+    fn keep(self: &Rc<Self>, mailbox: &MailboxRc, spare: &mut Spare<'_>) {
+        let key = self.tasks.bind_spare(mailbox.clone(), spare);
+        mailbox.with_more(|more| more.task_key = Some(key));
+    }
+
+    /// Makes another call of the worker and polls it once, keeping it if it suspends.
+    pub(crate) fn run_call(self: &Rc<Self>, mailbox: &MailboxRc, call: Call) -> Step {
+        let mut spare = self.tasks.spare();
+        let step = mailbox.call(call, &self.frames, &mut spare.polling());
+        if matches!(step, Step::Pending) {
+            self.keep(mailbox, &mut spare);
         }
         step
     }
 
     /// What follows from a handler's step, when it is not simply the next message.
-    fn after_step(self: &Rc<Self>, mailbox: &Rc<Mailbox>, step: Step) {
+    fn after_step(self: &Rc<Self>, mailbox: &MailboxRc, step: Step) {
         if self.conclude(mailbox, step) {
             self.rest(mailbox);
         }
     }
 
     /// Counts and reports how a handler ended. Whether the worker is ready for what is next.
-    fn conclude(self: &Rc<Self>, mailbox: &Rc<Mailbox>, step: Step) -> bool {
-        match step {
+    fn conclude(self: &Rc<Self>, mailbox: &MailboxRc, step: Step) -> bool {
+        let ending = match step {
             Step::Pending => return false,
-            Step::Done(Ok(())) => {}
-            Step::Done(Err(error)) => {
+            Step::Done => return true,
+            Step::Ended(ending) => ending,
+        };
+        match *ending {
+            Ending::Failed(error) => {
                 self.tally().handler_errors.add(1);
                 tracing::error!(worker = %mailbox.address, %error, "a handler returned an error; the worker goes on");
             }
-            Step::Panicked(message) => {
+            Ending::Panicked(message) => {
                 self.after_panic(mailbox, message);
                 return false;
             }
-            Step::Mismatch(parts) => {
+            Ending::Mismatch(head, mismatch) => {
                 self.uncount_handled();
-                self.reject(parts.0, parts.1);
+                self.reject(head, mismatch);
             }
         }
         true
     }
 
     /// The worker has nothing running: what is next for it?
-    pub(crate) fn rest(self: &Rc<Self>, mailbox: &Rc<Mailbox>) {
+    pub(crate) fn rest(self: &Rc<Self>, mailbox: &MailboxRc) {
         let ending = match mailbox.stop.get() {
             Stop::No => false,
             Stop::Drain => mailbox.queued.get() == 0,
@@ -133,13 +138,13 @@ impl Core {
         };
         if ending || mailbox.has_stash() {
             mailbox.state.set(State::Backlog);
-            self.attend(Rc::clone(mailbox));
+            self.attend(mailbox.clone());
         } else {
             mailbox.state.set(State::Idle);
         }
     }
 
-    fn after_panic(self: &Rc<Self>, mailbox: &Rc<Mailbox>, message: String) {
+    fn after_panic(self: &Rc<Self>, mailbox: &MailboxRc, message: String) {
         self.tally().panics.add(1);
         tracing::error!(worker = %mailbox.address, panic = message, "a worker panicked and is ended");
         self.close(mailbox, Reason::Panicked);
@@ -199,7 +204,8 @@ impl Core {
     }
 
     /// Handles waiting messages of one worker, up to its burst, or ends it if it is to stop.
-    fn work_off(self: &Rc<Self>, mailbox: &Rc<Mailbox>) -> u32 {
+    fn work_off(self: &Rc<Self>, mailbox: &MailboxRc) -> u32 {
+        let mut spare = self.tasks.spare();
         for done in 0..self.limits.worker_burst {
             if mailbox.state.get() != State::Backlog {
                 return done;
@@ -208,13 +214,13 @@ impl Core {
                 self.end(mailbox);
                 return done;
             }
-            match mailbox.unstash() {
+            match mailbox.unstash(0) {
                 Some(envelope) => {
-                    self.settle(mailbox, envelope.origin);
-                    self.tally().handled.add(1);
-                    mailbox.state.set(State::Busy);
-                    let (head, body) = envelope.open();
-                    let step = self.run_worker(mailbox, Call::Handle(head, body));
+                    self.begin(mailbox, envelope.origin);
+                    let step = mailbox.handle(envelope, &self.frames, &mut spare.polling());
+                    if matches!(step, Step::Pending) {
+                        self.keep(mailbox, &mut spare);
+                    }
                     if !self.conclude(mailbox, step) {
                         return done + 1;
                     }
@@ -230,7 +236,7 @@ impl Core {
                 }
             }
         }
-        self.attend(Rc::clone(mailbox));
+        self.attend(mailbox.clone());
         self.limits.worker_burst
     }
 
@@ -243,13 +249,9 @@ impl Core {
             match ready.task {
                 ReadyTask::Nothing => {}
                 ReadyTask::Handler(mailbox) => {
-                    let step = {
-                        let mut task = mailbox.task.borrow_mut();
-                        let Some(task) = task.as_mut() else { continue };
-                        self.tasks.with_task(ready.key, &ready.waker, |polling| {
-                            task.resume(&self.frames, polling)
-                        })
-                    };
+                    let step = self.tasks.with_task(ready.key, &ready.waker, |polling| {
+                        mailbox.resume(&self.frames, polling)
+                    });
                     self.after_resume(&mailbox, ready.key, step);
                 }
                 ReadyTask::Future(future) => self.poll_spawned(ready.key, &ready.waker, future),
@@ -258,7 +260,7 @@ impl Core {
         budget
     }
 
-    fn after_resume(self: &Rc<Self>, mailbox: &Rc<Mailbox>, key: u32, step: Step) {
+    fn after_resume(self: &Rc<Self>, mailbox: &MailboxRc, key: u32, step: Step) {
         if matches!(step, Step::Pending) {
             return;
         }
@@ -286,9 +288,8 @@ impl Core {
             }
             Err(panic) => {
                 self.tally().panics.add(1);
-                let message = crate::task::raw::panic_text(&*panic);
+                let message = into_text(panic);
                 tracing::error!(panic = message, "a spawned future panicked and is dropped");
-                drop_guarded(panic);
                 drop_guarded(future);
                 self.tasks.release(key);
             }
@@ -302,12 +303,12 @@ impl Core {
     }
 
     /// Hands a message that was taken and not wanted back to this position of its mailbox.
-    pub(crate) fn put_message_back(&self, mailbox: &Rc<Mailbox>, envelope: Envelope, at: usize) {
+    pub(crate) fn put_message_back(&self, mailbox: &MailboxRc, envelope: Envelope, at: usize) {
         debug_assert!(
             envelope.origin.kind == Origin::FREE.kind,
             "its credit was given back"
         );
         mailbox.queued.set(mailbox.queued.get() + 1);
-        mailbox.with_more(|more| more.stash.insert(at, envelope));
+        mailbox.stash(at, envelope);
     }
 }

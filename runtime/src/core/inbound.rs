@@ -10,6 +10,7 @@ use crate::core::outbound::INTRODUCED_MAX;
 use crate::core::record::{Control, Record, Target};
 use crate::envelope::{Envelope, Origin, OriginKind, ReplyTo};
 use crate::mailbox::Mailbox;
+use crate::task::raw::MailboxRc;
 
 /// What one core has for receiving from one other.
 pub(crate) struct Inbound {
@@ -25,21 +26,21 @@ pub(crate) struct Inbound {
 struct Decoder {
     from: u16,
     links: Vec<Option<FarEnd>>,
-    introduced: Vec<Option<Rc<Mailbox>>>,
+    introduced: Vec<Option<MailboxRc>>,
     run: Option<Run>,
 }
 
 /// Where a link leads on this core.
 struct FarEnd {
     target: Target,
-    mailbox: Option<Rc<Mailbox>>,
+    mailbox: Option<MailboxRc>,
 }
 
 /// What the last head said.
 struct Run {
     link: u32,
-    to: Rc<Mailbox>,
-    from: Rc<Mailbox>,
+    to: MailboxRc,
+    from: MailboxRc,
     reply: Handle,
     detour: bool,
 }
@@ -106,8 +107,8 @@ impl Decoder {
         core.note_arrival(self.from, run.link);
         core.pair_tally(self.from).received.add(1);
         let envelope = Envelope {
-            to: Rc::clone(&run.to),
-            from: Rc::clone(&run.from),
+            to: run.to.clone(),
+            from: run.from.clone(),
             reply: run.reply,
             origin,
             body: cell,
@@ -130,7 +131,7 @@ impl Decoder {
             Record::Introduce(introduction) => {
                 let slot = introduction.handle.index as usize % INTRODUCED_MAX;
                 let stub = Mailbox::stub(introduction.address, self.from, introduction.handle);
-                self.introduced[slot] = Some(Rc::new(stub));
+                self.introduced[slot] = Some(MailboxRc::new(stub));
             }
             Record::Open(opening) => {
                 let link = opening.link as usize;
@@ -156,7 +157,7 @@ impl Decoder {
 
     fn begin_run(&mut self, core: &Rc<Core>, link: u32, from: Handle, reply: Handle, detour: bool) {
         let known = self.introduced[from.index as usize % INTRODUCED_MAX].as_ref();
-        let from = known.map_or_else(|| Rc::clone(&core.outside), Rc::clone);
+        let from = known.map_or_else(|| core.outside.clone(), MailboxRc::clone);
         let to = resolve(&mut self.links, core, link);
         self.run = Some(Run {
             link,
@@ -171,15 +172,15 @@ impl Decoder {
 /// The mailbox at the far end of a link. A place is good for one worker's life; a name is looked up
 /// again when the worker that had it is gone. Where nobody is, a stub stands in, and what is sent to
 /// it is reported undelivered when its turn comes.
-fn resolve(links: &mut [Option<FarEnd>], core: &Core, link: u32) -> Rc<Mailbox> {
-    let nobody = || Rc::clone(&core.outside);
+fn resolve(links: &mut [Option<FarEnd>], core: &Core, link: u32) -> MailboxRc {
+    let nobody = || core.outside.clone();
     let Some(Some(far)) = links.get_mut(link as usize) else {
         return nobody();
     };
     if let Some(mailbox) = &far.mailbox
         && mailbox.accepts()
     {
-        return Rc::clone(mailbox);
+        return mailbox.clone();
     }
     let found = match &far.target {
         Target::Place(handle, _) => core.at(*handle),
@@ -187,8 +188,8 @@ fn resolve(links: &mut [Option<FarEnd>], core: &Core, link: u32) -> Rc<Mailbox> 
     };
     far.mailbox = found.filter(|mailbox| mailbox.accepts());
     match &far.mailbox {
-        Some(mailbox) => Rc::clone(mailbox),
-        None => Rc::new(Mailbox::stub(
+        Some(mailbox) => mailbox.clone(),
+        None => MailboxRc::new(Mailbox::stub(
             far.target.address().clone(),
             core.id,
             Handle::NONE,

@@ -16,7 +16,8 @@ use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mailbox::{Mailbox, State, Stop};
 use crate::routed::Routed;
-use crate::task::raw::{Call, Step, WorkerTask, drop_guarded, panic_text};
+use crate::task::panics::into_text;
+use crate::task::raw::{Call, Ending, MailboxRc, Step, Vacant};
 use crate::worker::Worker;
 
 /// What the one who asked for a stop is told: whether other cores have instances of the worker too.
@@ -34,32 +35,27 @@ impl Core {
         if let Err(kind) = self.check_new(&address) {
             return self.answer(starter, Err(Error::new(kind)));
         }
-        let mailbox = Rc::new(Mailbox::new(
-            address.clone(),
-            self.id,
-            State::Starting,
-            self.limits.mailbox_credits,
-        ));
+        let credits = self.limits.mailbox_credits;
+        let vacant = Vacant::<W>::new(Mailbox::new(address, self.id, State::Starting, credits));
+        let mailbox = vacant.mailbox().clone();
         if let Err(kind) = self.register(&mailbox) {
             return self.answer(starter, Err(Error::new(kind)));
         }
-        let ctx = Context::of_worker(Rc::clone(self), Rc::clone(&mailbox));
+        let ctx = Context::of_worker(Rc::clone(self), mailbox.clone());
         match catch_unwind(AssertUnwindSafe(worker)) {
-            Ok(worker) => *mailbox.task.borrow_mut() = Some(WorkerTask::new(worker, ctx)),
+            Ok(worker) => drop(vacant.fill(worker, ctx)),
             Err(panic) => {
                 drop(ctx);
                 self.unregister(&mailbox);
                 mailbox.state.set(State::Closed);
-                let message = panic_text(&*panic).to_owned();
-                drop_guarded(panic);
+                let address = mailbox.address.clone();
+                let message = into_text(panic);
                 let kind = ErrorKind::Panicked { address, message };
                 return self.answer(starter, Err(Error::new(kind)));
             }
         }
-        mailbox.with_more(|more| {
-            more.starter = Some(starter);
-            more.replicated = replicated;
-        });
+        mailbox.note_starter(starter);
+        mailbox.replicated.set(replicated);
         self.workers.set(self.workers.get() + 1);
         self.tally().started.add(1);
         self.attend(mailbox);
@@ -89,12 +85,9 @@ impl Core {
     }
 
     /// Enters a mailbox into the table under its name.
-    pub(crate) fn register(&self, mailbox: &Rc<Mailbox>) -> Result<(), ErrorKind> {
+    pub(crate) fn register(&self, mailbox: &MailboxRc) -> Result<(), ErrorKind> {
         let bucket = self.placement.bucket(&mailbox.address);
-        let entered =
-            self.table
-                .borrow_mut()
-                .insert(mailbox.address.clone(), bucket, Rc::clone(mailbox));
+        let entered = self.table.borrow_mut().insert(bucket, mailbox.clone());
         match entered {
             Ok(handle) => {
                 mailbox.handle.set(handle);
@@ -118,28 +111,29 @@ impl Core {
         }
     }
 
-    pub(crate) fn initialize(self: &Rc<Self>, mailbox: &Rc<Mailbox>) {
-        let step = self.run_worker(mailbox, Call::Initialize);
-        if !matches!(step, Step::Pending) {
-            self.after_initialize(mailbox, step);
-        }
+    pub(crate) fn initialize(self: &Rc<Self>, mailbox: &MailboxRc) {
+        let step = self.run_call(mailbox, Call::Initialize);
+        self.after_initialize(mailbox, step);
     }
 
-    pub(crate) fn after_initialize(self: &Rc<Self>, mailbox: &Rc<Mailbox>, step: Step) {
-        match step {
-            Step::Done(Ok(())) => {
-                if let Some(starter) = mailbox.with_more(|more| more.starter.take()) {
-                    self.answer(starter, Ok(().into_body()));
-                }
-                self.rest(mailbox);
+    pub(crate) fn after_initialize(self: &Rc<Self>, mailbox: &MailboxRc, step: Step) {
+        let ending = match step {
+            Step::Pending => return,
+            Step::Done => {
+                mailbox.started.set(true);
+                self.answer(mailbox.take_asker(), Ok(().into_body()));
+                return self.rest(mailbox);
             }
-            Step::Done(Err(error)) => {
+            Step::Ended(ending) => ending,
+        };
+        match *ending {
+            Ending::Failed(error) => {
                 tracing::error!(worker = %mailbox.address, %error, "initialize failed; the worker is ended");
                 mailbox.with_more(|more| more.failure = Some(error));
                 mailbox.stop.set(Stop::Now);
                 self.end(mailbox);
             }
-            Step::Panicked(message) => {
+            Ending::Panicked(message) => {
                 self.tally().panics.add(1);
                 tracing::error!(worker = %mailbox.address, panic = message, "initialize panicked");
                 let address = mailbox.address.clone();
@@ -148,7 +142,7 @@ impl Core {
                 });
                 self.close(mailbox, Reason::Panicked);
             }
-            Step::Pending | Step::Mismatch(_) => {}
+            Ending::Mismatch(..) => {}
         }
     }
 
@@ -161,8 +155,8 @@ impl Core {
         stopper: ReplyTo,
     ) {
         match self.named(address) {
-            Some(mailbox) if mailbox.task.try_borrow().is_ok_and(|task| task.is_some()) => {
-                mailbox.with_more(|more| more.stoppers.push(stopper));
+            Some(mailbox) if mailbox.has_worker() => {
+                mailbox.note_stopper(stopper);
                 self.begin_stop(&mailbox, stop, drain);
             }
             _ => {
@@ -175,7 +169,7 @@ impl Core {
     }
 
     /// Refuses new messages and lets the worker end.
-    pub(crate) fn begin_stop(self: &Rc<Self>, mailbox: &Rc<Mailbox>, stop: Stop, drain: Duration) {
+    pub(crate) fn begin_stop(self: &Rc<Self>, mailbox: &MailboxRc, stop: Stop, drain: Duration) {
         if matches!(mailbox.state.get(), State::Closed | State::Ending)
             || mailbox.stop.get() == Stop::Now
         {
@@ -184,25 +178,29 @@ impl Core {
         mailbox.stop.set(stop);
         mailbox.room.set(0);
         mailbox.special.set(true);
-        let mut senders = mailbox.with_more(|more| std::mem::take(&mut more.senders));
-        self.close_waiters(&mut senders);
-        self.arm_drain(mailbox, drain);
+        if let Some(mut senders) = mailbox.if_more(|more| std::mem::take(&mut more.senders)) {
+            self.close_waiters(&mut senders);
+        }
+        // What is idle and has nothing to drain ends at its next turn, and needs no deadline for that.
+        if mailbox.state.get() != State::Idle || mailbox.queued.get() > 0 {
+            self.arm_drain(mailbox, drain);
+        }
         match mailbox.state.get() {
             State::Idle => {
                 mailbox.state.set(State::Backlog);
-                self.attend(Rc::clone(mailbox));
+                self.attend(mailbox.clone());
             }
             State::Busy if stop == Stop::Now => self.cut_short(mailbox),
             _ => {}
         }
     }
 
-    fn arm_drain(&self, mailbox: &Rc<Mailbox>, drain: Duration) {
+    fn arm_drain(&self, mailbox: &MailboxRc, drain: Duration) {
         let deadline = self.now.get().saturating_add(drain);
         let timer = self
             .timers
             .borrow_mut()
-            .arm(deadline, Timed::Drain(Rc::clone(mailbox)));
+            .arm(deadline, Timed::Drain(mailbox.clone()));
         let old = mailbox.with_more(|more| {
             more.drain = drain;
             more.drain_timer.replace(timer)
@@ -214,25 +212,20 @@ impl Core {
     }
 
     /// Cancels the suspended handler at the await where it is. A running one is left to return.
-    fn cut_short(self: &Rc<Self>, mailbox: &Rc<Mailbox>) {
-        let Ok(mut task) = mailbox.task.try_borrow_mut() else {
+    fn cut_short(self: &Rc<Self>, mailbox: &MailboxRc) {
+        if !mailbox.cancel(&self.frames) {
             return;
-        };
-        let Some(worker) = task.as_mut().filter(|task| task.is_suspended()) else {
-            return;
-        };
-        worker.cancel(&self.frames);
-        drop(task);
+        }
         if let Some(key) = mailbox.with_more(|more| more.task_key.take()) {
             self.tasks.release(key);
         }
         tracing::warn!(worker = %mailbox.address, "a handler was cancelled: its worker had to stop");
         mailbox.state.set(State::Backlog);
-        self.attend(Rc::clone(mailbox));
+        self.attend(mailbox.clone());
     }
 
     /// The time to drain, or to shut down, is over.
-    pub(crate) fn drain_is_over(self: &Rc<Self>, mailbox: &Rc<Mailbox>) {
+    pub(crate) fn drain_is_over(self: &Rc<Self>, mailbox: &MailboxRc) {
         let drain = mailbox.with_more(|more| {
             more.drain_timer = None;
             more.drain
@@ -252,7 +245,7 @@ impl Core {
                 self.arm_drain(mailbox, drain);
                 if state == State::Idle {
                     mailbox.state.set(State::Backlog);
-                    self.attend(Rc::clone(mailbox));
+                    self.attend(mailbox.clone());
                 } else if state == State::Busy {
                     self.cut_short(mailbox);
                 }
@@ -261,39 +254,42 @@ impl Core {
     }
 
     /// Runs `shutdown`.
-    pub(crate) fn end(self: &Rc<Self>, mailbox: &Rc<Mailbox>) {
+    pub(crate) fn end(self: &Rc<Self>, mailbox: &MailboxRc) {
         mailbox.state.set(State::Ending);
-        let step = self.run_worker(mailbox, Call::Shutdown);
-        if !matches!(step, Step::Pending) {
-            self.after_shutdown(mailbox, step);
+        let step = self.run_call(mailbox, Call::Shutdown);
+        if matches!(step, Step::Pending) && mailbox.with_more(|more| more.drain_timer.is_none()) {
+            self.arm_drain(mailbox, self.node.drain);
         }
+        self.after_shutdown(mailbox, step);
     }
 
-    pub(crate) fn after_shutdown(self: &Rc<Self>, mailbox: &Rc<Mailbox>, step: Step) {
+    pub(crate) fn after_shutdown(self: &Rc<Self>, mailbox: &MailboxRc, step: Step) {
         match step {
-            Step::Done(Err(error)) => {
-                tracing::error!(worker = %mailbox.address, %error, "shutdown returned an error");
-            }
-            Step::Panicked(message) => {
-                self.tally().panics.add(1);
-                tracing::error!(worker = %mailbox.address, panic = message, "shutdown panicked");
-            }
-            _ => {}
+            Step::Pending => return,
+            Step::Done => {}
+            Step::Ended(ending) => match *ending {
+                Ending::Failed(error) => {
+                    tracing::error!(worker = %mailbox.address, %error, "shutdown returned an error");
+                }
+                Ending::Panicked(message) => {
+                    self.tally().panics.add(1);
+                    tracing::error!(worker = %mailbox.address, panic = message, "shutdown panicked");
+                }
+                Ending::Mismatch(..) => {}
+            },
         }
         self.close(mailbox, Reason::Stopped);
     }
 
     /// Frees the address, reports what is left, and tells whoever waits.
-    pub(crate) fn close(self: &Rc<Self>, mailbox: &Rc<Mailbox>, reason: Reason) {
+    pub(crate) fn close(self: &Rc<Self>, mailbox: &MailboxRc, reason: Reason) {
         if mailbox.state.replace(State::Closed) == State::Closed {
             return;
         }
         mailbox.room.set(0);
         mailbox.special.set(true);
         self.unregister(mailbox);
-        let task = mailbox.task.borrow_mut().take();
-        let was_worker = task.is_some();
-        drop(task);
+        let was_worker = mailbox.end(&self.frames);
         let reason = if self.node.is_stopping() && reason == Reason::Stopped {
             Reason::NodeStopped
         } else {
@@ -305,18 +301,16 @@ impl Core {
             self.tally().ended.add(1);
             self.exempt
                 .borrow_mut()
-                .retain(|other| !Rc::ptr_eq(other, mailbox));
+                .retain(|other| !MailboxRc::ptr_eq(other, mailbox));
         }
     }
 
     /// Reports what waits at a closed mailbox, and answers those who asked for its start or end.
-    fn clear(self: &Rc<Self>, mailbox: &Rc<Mailbox>, reason: Reason) {
-        let Some(mut more) = mailbox.take_more() else {
-            return;
-        };
-        while let Some(envelope) = more.stash.pop_front() {
+    fn clear(self: &Rc<Self>, mailbox: &MailboxRc, reason: Reason) {
+        while let Some(envelope) = mailbox.unstash(0) {
             self.undeliver(envelope, reason);
         }
+        let mut more = mailbox.take_more().unwrap_or_default();
         self.close_waiters(&mut more.senders);
         self.close_waiters(&mut more.receivers);
         if let Some(key) = more.task_key {
@@ -326,14 +320,16 @@ impl Core {
             let target = self.timers.borrow_mut().disarm(timer);
             drop(target);
         }
-        if let Some(starter) = more.starter {
-            let error = more
-                .failure
-                .unwrap_or_else(|| Error::new(ErrorKind::Stopping));
-            self.answer(starter, Err(error));
-        }
+        let ended = |()| mailbox.replicated.get().into_body();
+        let asked = if mailbox.started.get() {
+            Ok(ended(()))
+        } else {
+            let stopping = || Error::new(ErrorKind::Stopping);
+            Err(more.failure.unwrap_or_else(stopping))
+        };
+        self.answer(mailbox.take_asker(), asked);
         for stopper in more.stoppers {
-            self.answer(stopper, Ok(more.replicated.into_body()));
+            self.answer(stopper, Ok(ended(())));
         }
     }
 }
@@ -403,7 +399,7 @@ impl Core {
     /// The context behind a forwarder of this core has ended.
     pub(crate) fn stop_forwarder(self: &Rc<Self>, address: &Address, onward: Option<Hint>) {
         let forwarder = self.named(address);
-        let is_its = |mailbox: &Rc<Mailbox>| {
+        let is_its = |mailbox: &MailboxRc| {
             onward.is_some() && mailbox.if_more(|more| more.forwards) == Some(onward)
         };
         if let Some(mailbox) = forwarder.filter(is_its) {

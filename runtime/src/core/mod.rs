@@ -36,7 +36,7 @@ use crate::mailbox::Mailbox;
 use crate::node::shared::{CoreShared, NodeShared};
 use crate::node::stats::{PairTally, Tally};
 use crate::node::stop::Stage;
-use crate::task::raw::Frames;
+use crate::task::raw::{Frames, MailboxRc};
 use crate::task::{Tasks, Wake};
 use crate::time::Time;
 use crate::timers::{TimerId, Timers};
@@ -55,8 +55,8 @@ pub(crate) struct Core {
     /// Messages to be handled on this core, in the order in which they came.
     pub(crate) queue: RefCell<VecDeque<Envelope>>,
     /// Mailboxes that need a look: to initialize, to work off a backlog, to end.
-    pub(crate) attention: RefCell<VecDeque<Rc<Mailbox>>>,
-    pub(crate) table: RefCell<Table<Rc<Mailbox>>>,
+    pub(crate) attention: RefCell<VecDeque<MailboxRc>>,
+    pub(crate) table: RefCell<Table<MailboxRc>>,
     /// Names in the table whose home is another core: replicated workers.
     pub(crate) guests: Cell<u32>,
     pub(crate) replies: Replies,
@@ -72,11 +72,11 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     pub(crate) now: Cell<Time>,
     /// Sender of messages that come from outside the node.
-    pub(crate) outside: Rc<Mailbox>,
+    pub(crate) outside: MailboxRc,
     /// Workers that are not closed; the node stops when there are none.
     pub(crate) workers: Cell<usize>,
     /// Workers whose own handler awaits the node's stop: they end last.
-    pub(crate) exempt: RefCell<Vec<Rc<Mailbox>>>,
+    pub(crate) exempt: RefCell<Vec<MailboxRc>>,
     entropy: Cell<u64>,
 }
 
@@ -109,7 +109,7 @@ impl Core {
             frames: Frames::new(),
             pool: Pool::in_group(node.id, id, PoolLimits::default()),
             now: Cell::new(now),
-            outside: Rc::new(outside),
+            outside: MailboxRc::new(outside),
             workers: Cell::new(0),
             exempt: RefCell::default(),
             entropy: Cell::new(node.seed ^ (u64::from(id) << 48) ^ 0x9e37_79b9_7f4a_7c15),
@@ -141,15 +141,16 @@ impl Core {
 
     /// The mailbox at this place, if the handle is still good.
     #[inline]
-    pub(crate) fn at(&self, handle: Handle) -> Option<Rc<Mailbox>> {
+    pub(crate) fn at(&self, handle: Handle) -> Option<MailboxRc> {
         self.table.borrow().at(handle).cloned()
     }
 
     /// The mailbox with this name on this core.
-    pub(crate) fn named(&self, address: &Address) -> Option<Rc<Mailbox>> {
+    pub(crate) fn named(&self, address: &Address) -> Option<MailboxRc> {
         let table = self.table.borrow();
-        let handle = table.find(address, self.placement.bucket(address))?;
-        table.at(handle).cloned()
+        table
+            .named(address, self.placement.bucket(address))
+            .cloned()
     }
 
     /// Wakes a task of this core or a foreign waker.
@@ -172,7 +173,7 @@ impl Core {
     }
 
     /// Puts the mailbox in the queue of those that need a look.
-    pub(crate) fn attend(&self, mailbox: Rc<Mailbox>) {
+    pub(crate) fn attend(&self, mailbox: MailboxRc) {
         self.attention.borrow_mut().push_back(mailbox);
     }
 
@@ -191,7 +192,7 @@ pub(crate) enum Timed {
     /// Ends a request that nobody answered.
     Reply(Handle),
     /// Ends the draining of a stopping worker.
-    Drain(Rc<Mailbox>),
+    Drain(MailboxRc),
 }
 
 /// Shared between a sleeping future and its timer.

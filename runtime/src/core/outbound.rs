@@ -21,6 +21,7 @@ use crate::core::replies::Answer;
 use crate::envelope::ReplyTo;
 use crate::mailbox::{Mailbox, Waiter, pop_waiting, trim};
 use crate::node::shared::{InboxItem, NodeShared};
+use crate::task::raw::MailboxRc;
 
 /// Slots that one message takes at the most: an opening, an introduction, a head and the payload.
 const MESSAGE_SLOTS: u32 = 4;
@@ -242,7 +243,7 @@ impl Core {
     pub(crate) fn attempt_remote(
         self: &Rc<Self>,
         core: u16,
-        from: &Rc<Mailbox>,
+        from: &MailboxRc,
         out: &mut Outgoing,
     ) -> Attempt {
         if out.grant != Grant::Nothing && out.grant_core != Some(core) {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::core::Core;
 use crate::envelope::Envelope;
 use crate::error::{ErrorKind, Reason, Undelivered};
-use crate::task::raw::drop_guarded;
+use crate::task::panics::drop_guarded;
 
 impl Core {
     /// Counts and traces the loss, and calls the node's hook.

@@ -17,7 +17,7 @@ use ringpost_router::{Address, Body, Message, Route};
 
 use crate::context::Context;
 use crate::context::request::{REQUEST_TIMEOUT, Request};
-use crate::context::send::SendMessage;
+use crate::context::send::{SendMessage, Sending};
 use crate::core::Core;
 use crate::core::deliver::Outgoing;
 use crate::core::record::Job;
@@ -174,7 +174,7 @@ impl NodeHandle {
         let ask = move |core: &Rc<Core>, out: Outgoing| {
             let ctx = Context::of_outside(core);
             core.tasks.spawn(Box::pin(async move {
-                let mut request = pin!(Request::<R>::new(&ctx, out).within(timeout));
+                let mut request = pin!(Request::<R>::new(&ctx, Sending::of(out)).within(timeout));
                 // Ends when it is answered, or when nobody listens any more.
                 let reply = poll_fn(|polling| match sender.poll_canceled(polling) {
                     Poll::Ready(()) => Poll::Ready(None),
@@ -402,7 +402,7 @@ fn deliver(core: &Rc<Core>, out: Outgoing, permit: Permit) {
         concluded: false,
     };
     core.tasks.spawn(Box::pin(async move {
-        let sent = SendMessage::new(&ctx, out).await;
+        let sent = SendMessage::new(&ctx, Sending::of(out)).await;
         drop(permit);
         accepted.concluded = true;
         if let Err(error) = sent {

@@ -10,6 +10,7 @@
 //! the ready queue. Any other waker is a [`TaskWaker`], which works from every thread: it puts its
 //! node on the core's wake list (lock-free, never full, at most once) and rings the core.
 
+pub(crate) mod panics;
 pub(crate) mod raw;
 
 use std::cell::{Cell, RefCell};
@@ -23,8 +24,8 @@ use std::task::{Context as Polling, Wake as StdWake, Waker};
 use ringpost_mailbox::wake_list::WakeNode;
 use slab::Slab;
 
-use crate::mailbox::Mailbox;
 use crate::node::shared::CoreShared;
+use crate::task::raw::MailboxRc;
 
 /// A future without a worker.
 pub(crate) type Spawned = Pin<Box<dyn Future<Output = ()>>>;
@@ -62,7 +63,7 @@ pub(crate) enum What {
     /// Nothing: free, or the spare.
     Free,
     /// The suspended handler of this mailbox.
-    Handler(Rc<Mailbox>),
+    Handler(MailboxRc),
     /// A spawned future.
     Future(Spawned),
     /// A spawned future that is being polled.
@@ -99,19 +100,23 @@ impl Tasks {
         }
     }
 
-    /// Runs `poll` with the waker of the spare slot.
-    #[inline]
-    pub(crate) fn with_spare<R>(&self, poll: impl FnOnce(&mut Polling<'_>) -> R) -> R {
-        let spare = self.spare.borrow();
-        let before = self.current.replace(spare.0);
-        let result = poll(&mut Polling::from_waker(&spare.1));
-        self.current.set(before);
-        result
+    /// The spare slot, to poll handlers with until one of them suspends. Futures that ask who is being
+    /// polled are told this slot, until it is dropped.
+    pub(crate) fn spare(&self) -> Spare<'_> {
+        let (key, waker) = self.spare.borrow().clone();
+        let before = self.current.replace(key);
+        Spare {
+            tasks: self,
+            waker,
+            before,
+        }
     }
 
     /// Gives the spare slot to a handler that has just suspended, and finds another spare.
-    pub(crate) fn bind_spare(&self, mailbox: Rc<Mailbox>) -> u32 {
+    pub(crate) fn bind_spare(&self, mailbox: MailboxRc, spare: &mut Spare<'_>) -> u32 {
         let next = self.fresh();
+        spare.waker = Rc::clone(&next.1);
+        self.current.set(next.0);
         let (key, _) = self.spare.replace(next);
         self.set(key, What::Handler(mailbox));
         key
@@ -184,7 +189,7 @@ impl Tasks {
         slot.queued = false;
         let waker = Rc::clone(&slot.waker);
         let ready = match &mut slot.what {
-            What::Handler(mailbox) => ReadyTask::Handler(Rc::clone(mailbox)),
+            What::Handler(mailbox) => ReadyTask::Handler(mailbox.clone()),
             What::Future(_) => match std::mem::replace(&mut slot.what, What::Polling) {
                 What::Future(future) => ReadyTask::Future(future),
                 _ => ReadyTask::Nothing,
@@ -246,6 +251,26 @@ impl Tasks {
     }
 }
 
+/// The spare slot in use; made by [`Tasks::spare`].
+pub(crate) struct Spare<'a> {
+    tasks: &'a Tasks,
+    waker: Rc<Waker>,
+    before: u32,
+}
+
+impl Spare<'_> {
+    #[inline]
+    pub(crate) fn polling(&self) -> Polling<'_> {
+        Polling::from_waker(&self.waker)
+    }
+}
+
+impl Drop for Spare<'_> {
+    fn drop(&mut self) {
+        self.tasks.current.set(self.before);
+    }
+}
+
 /// A task whose turn it is.
 pub(crate) struct Ready {
     pub(crate) key: u32,
@@ -255,7 +280,7 @@ pub(crate) struct Ready {
 
 /// The task itself.
 pub(crate) enum ReadyTask {
-    Handler(Rc<Mailbox>),
+    Handler(MailboxRc),
     Future(Spawned),
     /// The wake came late; there is nothing to poll.
     Nothing,

@@ -1,0 +1,306 @@
+//! The block of a mailbox and its worker, and the counted pointer to it.
+
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::task::Context as Polling;
+
+use ringpost_router::{Address, Any, Named};
+
+use super::call::{self, Frame};
+use super::{Call, Frames, Step};
+use crate::context::Context;
+use crate::envelope::Envelope;
+use crate::mailbox::Mailbox;
+use crate::task::panics::guarded;
+use crate::worker::Worker;
+
+/// What a block is doing. See the drawing in the [module](super).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// There is no worker: not yet, not any more, or never.
+    Vacant,
+    /// There is a worker, and no call.
+    Idle,
+    /// A call is being polled.
+    Polled,
+    /// A call waits to be woken.
+    Suspended,
+}
+
+/// What every block begins with.
+#[repr(C)]
+pub(super) struct Header {
+    count: Cell<usize>,
+    table: &'static BlockTable,
+    pub(super) phase: Cell<Phase>,
+    /// The future of the live call.
+    pub(super) frame: Cell<Option<Frame>>,
+    mailbox: Mailbox,
+}
+
+/// A mailbox with the worker of type `W` that it is for.
+#[repr(C)]
+struct Block<W> {
+    header: Header,
+    state: UnsafeCell<MaybeUninit<State<W>>>,
+}
+
+/// What a call borrows.
+pub(super) struct State<W> {
+    pub(super) worker: W,
+    pub(super) ctx: Context,
+}
+
+/// The worker's type, erased. Each function asks that its block was made for that type.
+struct BlockTable {
+    handle: unsafe fn(NonNull<Header>, Envelope, &Frames, &mut Polling<'_>) -> Step,
+    call: unsafe fn(NonNull<Header>, Call, &Frames, &mut Polling<'_>) -> Step,
+    drop_state: unsafe fn(NonNull<Header>),
+    free: unsafe fn(NonNull<Header>),
+}
+
+/// A counted pointer to a mailbox, and to the worker behind it if there is one.
+pub(crate) struct MailboxRc {
+    header: NonNull<Header>,
+    /// One core owns the block and all pointers to it.
+    local: PhantomData<std::rc::Rc<Header>>,
+}
+
+/// A block whose worker is still to come; its type is remembered.
+pub(crate) struct Vacant<W> {
+    mailbox: MailboxRc,
+    worker: PhantomData<fn(W)>,
+}
+
+/// The worker of mailboxes that have none.
+enum Nobody {}
+
+impl Worker for Nobody {
+    type Message = Any;
+    type Context = Context;
+}
+
+impl MailboxRc {
+    /// A mailbox that will never have a worker.
+    pub(crate) fn new(mailbox: Mailbox) -> Self {
+        Vacant::<Nobody>::new(mailbox).mailbox
+    }
+
+    #[inline]
+    fn header(&self) -> &Header {
+        // SAFETY: the block lives as long as any pointer to it (rule 7), and its header is only ever
+        // borrowed shared.
+        unsafe { self.header.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn ptr_eq(one: &Self, other: &Self) -> bool {
+        one.header == other.header
+    }
+
+    /// Whether there is a worker.
+    pub(crate) fn has_worker(&self) -> bool {
+        self.header().phase.get() != Phase::Vacant
+    }
+
+    /// Whether a call waits to be woken.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.header().phase.get() == Phase::Suspended
+    }
+
+    /// Runs the handler for this message and polls it once.
+    ///
+    /// # Panics
+    /// If there is no worker, or its last call has not ended: the caller's state machine is broken.
+    #[inline]
+    pub(crate) fn handle(
+        &self,
+        envelope: Envelope,
+        frames: &Frames,
+        polling: &mut Polling<'_>,
+    ) -> Step {
+        self.assert_idle();
+        // SAFETY: the table was made for this block's type, and the phase is `Idle`: the state is
+        // there (rule 2) and nothing borrows it (rule 3).
+        unsafe { (self.header().table.handle)(self.header, envelope, frames, polling) }
+    }
+
+    /// Starts another call and polls it once.
+    ///
+    /// # Panics
+    /// As [`handle`](Self::handle).
+    pub(crate) fn call(&self, call: Call, frames: &Frames, polling: &mut Polling<'_>) -> Step {
+        self.assert_idle();
+        // SAFETY: as in `handle`.
+        unsafe { (self.header().table.call)(self.header, call, frames, polling) }
+    }
+
+    #[inline]
+    fn assert_idle(&self) {
+        assert!(
+            self.header().phase.get() == Phase::Idle,
+            "a worker handles one message at a time"
+        );
+    }
+
+    /// Polls the suspended call again. `Pending` if there is none: the wake was late.
+    pub(crate) fn resume(&self, frames: &Frames, polling: &mut Polling<'_>) -> Step {
+        if !self.is_suspended() {
+            return Step::Pending;
+        }
+        call::resume(self.header(), frames, polling)
+    }
+
+    /// Drops the suspended call. Whether there was one; a call that is being polled is left alone.
+    pub(crate) fn cancel(&self, frames: &Frames) -> bool {
+        let suspended = self.is_suspended();
+        if suspended {
+            call::drop_call(self.header(), frames);
+        }
+        suspended
+    }
+
+    /// Drops the suspended call and the worker. Whether there was one.
+    ///
+    /// # Panics
+    /// If a call is being polled: the caller's state machine is broken.
+    pub(crate) fn end(&self, frames: &Frames) -> bool {
+        let header = self.header();
+        assert!(
+            header.phase.get() != Phase::Polled,
+            "a worker is not ended from within"
+        );
+        self.cancel(frames);
+        if header.phase.replace(Phase::Vacant) == Phase::Vacant {
+            return false;
+        }
+        // SAFETY: the table was made for this block's type; the state was there until the phase was
+        // changed above, so it is dropped once; the call that borrowed it is gone (rule 5).
+        unsafe { (header.table.drop_state)(self.header) };
+        true
+    }
+}
+
+impl<W: Worker<Context = Context>> Vacant<W> {
+    /// A mailbox with room for its worker.
+    pub(crate) fn new(mailbox: Mailbox) -> Self {
+        let header = Header {
+            count: Cell::new(1),
+            table: const {
+                &BlockTable {
+                    handle: call::handle::<W>,
+                    call: call::call::<W>,
+                    drop_state: drop_state::<W>,
+                    free: free::<W>,
+                }
+            },
+            phase: Cell::new(Phase::Vacant),
+            frame: Cell::new(None),
+            mailbox,
+        };
+        let state = UnsafeCell::new(MaybeUninit::uninit());
+        let block = NonNull::from(Box::leak(Box::new(Block::<W> { header, state })));
+        let mailbox = MailboxRc {
+            header: block.cast(),
+            local: PhantomData,
+        };
+        Self {
+            mailbox,
+            worker: PhantomData,
+        }
+    }
+
+    pub(crate) fn mailbox(&self) -> &MailboxRc {
+        &self.mailbox
+    }
+
+    /// Moves the worker in.
+    pub(crate) fn fill(self, worker: W, ctx: Context) -> MailboxRc {
+        // SAFETY: the block was made for `W` by `new`, which alone makes a `Vacant<W>`; it is vacant,
+        // so nothing borrows the state.
+        let state = unsafe { &mut *state_of::<W>(self.mailbox.header) };
+        state.write(State { worker, ctx });
+        self.mailbox.header().phase.set(Phase::Idle);
+        self.mailbox
+    }
+}
+
+/// Where the state of a block is.
+///
+/// # Safety
+/// The block was made for `W`.
+#[inline]
+pub(super) unsafe fn state_of<W>(header: NonNull<Header>) -> *mut MaybeUninit<State<W>> {
+    // SAFETY: the header is the first field of the block that the caller says it is of; the pointer
+    // was made from the whole block, so it may reach the state.
+    unsafe { UnsafeCell::raw_get(&raw const (*header.cast::<Block<W>>().as_ptr()).state) }
+}
+
+/// # Safety
+/// The block was made for `W`, its state is there and is not used afterwards.
+unsafe fn drop_state<W>(header: NonNull<Header>) {
+    guarded("the destructor of a worker panicked", || {
+        // SAFETY: the caller upholds that a state is there that nobody else uses.
+        unsafe { (*state_of::<W>(header)).assume_init_drop() };
+    });
+}
+
+/// # Safety
+/// The block was made for `W`, is vacant, and nobody uses it afterwards.
+unsafe fn free<W>(header: NonNull<Header>) {
+    // SAFETY: `new` leaked this box, and the caller upholds that nobody uses it any more. A vacant
+    // block has no state to be dropped.
+    drop(unsafe { Box::from_raw(header.cast::<Block<W>>().as_ptr()) });
+}
+
+impl Deref for MailboxRc {
+    type Target = Mailbox;
+
+    #[inline]
+    fn deref(&self) -> &Mailbox {
+        &self.header().mailbox
+    }
+}
+
+impl Named for MailboxRc {
+    #[inline]
+    fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+impl Clone for MailboxRc {
+    #[inline]
+    fn clone(&self) -> Self {
+        let count = &self.header().count;
+        // Cannot overflow: every pointer lies in memory of its own, and none is forgotten.
+        count.set(count.get() + 1);
+        Self {
+            header: self.header,
+            local: PhantomData,
+        }
+    }
+}
+
+impl Drop for MailboxRc {
+    #[inline]
+    fn drop(&mut self) {
+        let count = &self.header().count;
+        count.set(count.get() - 1);
+        if count.get() == 0 {
+            // SAFETY: this was the last pointer, so nobody uses the block any more, and its context
+            // is gone, so it is vacant (rule 7). The table was made for its type.
+            unsafe { (self.header().table.free)(self.header) };
+        }
+    }
+}
+
+impl fmt::Debug for MailboxRc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

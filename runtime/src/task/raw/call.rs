@@ -1,0 +1,205 @@
+//! Starting, polling and dropping the calls of a worker.
+
+use std::alloc::Layout;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context as Polling, Poll};
+
+use ringpost_router::unpack;
+
+use super::block::{Header, Phase, State, state_of};
+use super::{Call, Ending, Frames, Step};
+use crate::context::Context;
+use crate::envelope::Envelope;
+use crate::error::Result;
+use crate::routed::Routed;
+use crate::task::panics::{guarded, into_text};
+use crate::worker::Worker;
+
+/// A block of memory that holds the live future of a call.
+#[derive(Clone, Copy)]
+pub(super) struct Frame {
+    block: NonNull<u8>,
+    table: &'static FrameTable,
+}
+
+/// The future's type, erased. Each function asks that a live future of that type is in the frame.
+struct FrameTable {
+    poll: unsafe fn(NonNull<u8>, &mut Polling<'_>) -> Poll<Result<()>>,
+    drop: unsafe fn(NonNull<u8>),
+    layout: Layout,
+}
+
+/// Runs `handle_message`.
+///
+/// # Safety
+/// The block was made for `W` and is idle.
+pub(super) unsafe fn handle<W: Worker<Context = Context>>(
+    header: NonNull<Header>,
+    envelope: Envelope,
+    frames: &Frames,
+    polling: &mut Polling<'_>,
+) -> Step {
+    // SAFETY: the caller upholds that this is a live block of `W`, and idle: the state is there and
+    // nothing else borrows it until the future made from this borrow is dropped (rules 2 to 5).
+    let (header, state) = unsafe { (header.as_ref(), borrow::<W>(header)) };
+    let make = move || {
+        let (head, body) = envelope.open();
+        match unpack::<W::Message>(body) {
+            Ok(message) => Ok(state
+                .worker
+                .handle_message(&mut state.ctx, Routed::new(message, head))),
+            Err(mismatch) => Err(Box::new(Ending::Mismatch(head, mismatch))),
+        }
+    };
+    launch(header, make, frames, polling)
+}
+
+/// Runs `initialize` or `shutdown`.
+///
+/// # Safety
+/// The block was made for `W` and is idle.
+pub(super) unsafe fn call<W: Worker<Context = Context>>(
+    header: NonNull<Header>,
+    call: Call,
+    frames: &Frames,
+    polling: &mut Polling<'_>,
+) -> Step {
+    // SAFETY: as in `handle`.
+    let (header, state) = unsafe { (header.as_ref(), borrow::<W>(header)) };
+    let State { worker, ctx } = state;
+    match call {
+        Call::Initialize => launch(header, || Ok(worker.initialize(ctx)), frames, polling),
+        Call::Shutdown => launch(header, || Ok(worker.shutdown(ctx)), frames, polling),
+    }
+}
+
+/// The state of a block, for as long as a call lives, which no lifetime can say.
+///
+/// # Safety
+/// The block was made for `W`, its state is there, and nothing else borrows it until the result is
+/// no longer used.
+#[inline]
+unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
+    // SAFETY: the caller upholds all of it.
+    unsafe { (*state_of::<W>(header)).assume_init_mut() }
+}
+
+/// Makes a future in a frame and polls it once, unless it cannot be made.
+#[inline]
+fn launch<F>(
+    header: &Header,
+    make: impl FnOnce() -> Result<F, Box<Ending>>,
+    frames: &Frames,
+    polling: &mut Polling<'_>,
+) -> Step
+where
+    F: Future<Output = Result<()>>,
+{
+    let table = const {
+        &FrameTable {
+            poll: poll_frame::<F>,
+            drop: drop_frame::<F>,
+            layout: Layout::new::<F>(),
+        }
+    };
+    let block = frames.take(Layout::new::<F>());
+    let future = block.cast::<F>();
+    header.phase.set(Phase::Polled);
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let made = make()?;
+        // SAFETY: the block is valid for writes of this layout, aligned for it, and empty.
+        unsafe { future.write(made) };
+        header.frame.set(Some(Frame { block, table }));
+        // SAFETY: the future was just written; it stays where it is until it is dropped there (rule 6).
+        let poll = unsafe { Pin::new_unchecked(&mut *future.as_ptr()) }.poll(polling);
+        if poll.is_ready() {
+            header.frame.set(None);
+            // SAFETY: the future is live, and no longer known to anybody else.
+            unsafe { future.drop_in_place() };
+        }
+        Ok(poll)
+    }));
+    let step = match polled {
+        Ok(Ok(Poll::Ready(result))) => concluded(result),
+        Ok(Ok(Poll::Pending)) => {
+            header.phase.set(Phase::Suspended);
+            return Step::Pending;
+        }
+        Ok(Err(ending)) => Step::Ended(ending),
+        Err(panic) => {
+            let step = panicked(panic);
+            // Without a frame, the future was not made, or it was its own destructor that panicked.
+            if header.frame.get().is_some() {
+                drop_call(header, frames);
+                return step;
+            }
+            step
+        }
+    };
+    header.phase.set(Phase::Idle);
+    frames.give(block, Layout::new::<F>());
+    step
+}
+
+/// Polls the suspended call.
+pub(super) fn resume(header: &Header, frames: &Frames, polling: &mut Polling<'_>) -> Step {
+    let Some(frame) = header.frame.get() else {
+        return Step::Pending;
+    };
+    header.phase.set(Phase::Polled);
+    // SAFETY: the frame is set, so it holds a live future (rule 3) of the type its table is for.
+    let poll = || unsafe { (frame.table.poll)(frame.block, polling) };
+    let step = match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(Poll::Pending) => {
+            header.phase.set(Phase::Suspended);
+            return Step::Pending;
+        }
+        Ok(Poll::Ready(result)) => concluded(result),
+        Err(panic) => panicked(panic),
+    };
+    drop_call(header, frames);
+    step
+}
+
+/// Drops the future of a call that is not being polled, and gives its frame back.
+pub(super) fn drop_call(header: &Header, frames: &Frames) {
+    if let Some(frame) = header.frame.take() {
+        // SAFETY: the frame was set, so it holds a live future of the type its table is for; it was
+        // taken, so nobody will use that again.
+        guarded("the destructor of a handler panicked", || unsafe {
+            (frame.table.drop)(frame.block);
+        });
+        frames.give(frame.block, frame.table.layout);
+    }
+    header.phase.set(Phase::Idle);
+}
+
+#[inline]
+fn concluded(result: Result<()>) -> Step {
+    match result {
+        Ok(()) => Step::Done,
+        Err(error) => Step::Ended(Box::new(Ending::Failed(error))),
+    }
+}
+
+#[cold]
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> Step {
+    Step::Ended(Box::new(Ending::Panicked(into_text(panic))))
+}
+
+/// # Safety
+/// The block holds a live `F` that has not returned.
+unsafe fn poll_frame<F: Future>(block: NonNull<u8>, polling: &mut Polling<'_>) -> Poll<F::Output> {
+    // SAFETY: the caller upholds that a live `F` is there; it is never moved (rule 6).
+    unsafe { Pin::new_unchecked(&mut *block.cast::<F>().as_ptr()) }.poll(polling)
+}
+
+/// # Safety
+/// The block holds a live `F`, which is not used afterwards.
+unsafe fn drop_frame<F>(block: NonNull<u8>) {
+    // SAFETY: the caller upholds that a live `F` is there and is dropped only here.
+    unsafe { block.cast::<F>().drop_in_place() };
+}

@@ -1,0 +1,85 @@
+//! The one unsafe module of the runtime: a mailbox with its worker, and the future of its handler.
+//!
+//! # Who owns what
+//!
+//! A mailbox, its worker and the worker's context lie in one *block*, counted by [`MailboxRc`]: the
+//! single allocation of a worker's start. A handler's future borrows worker and context mutably for as
+//! long as it lives, so it cannot be a plain field beside them. It lives in a *frame*: memory from the
+//! core's [`Frames`], taken when the handler starts and given back when it ends. A handler that ends
+//! at its first poll leaves its frame warm for the next message, whichever worker that is for; an idle
+//! worker owns no frame.
+//!
+//! ```text
+//! MailboxRc ──▶ ┌ count, table, phase, frame ┐
+//!               │ mailbox                    │
+//!               │ worker, context            │ ◀─ borrowed by ─┐
+//!               └────────────────────────────┘                 │
+//!                             frame ──▶ ┌ the live call's future ┐
+//! ```
+//!
+//! # Phases of a block
+//!
+//! ```text
+//! Vacant ──fill──▶ Idle ──a call starts──▶ Polled ──it ends──▶ Idle ──end──▶ Vacant
+//!                                           │  ▲
+//!                              it suspends  ▼  │  it is woken
+//!                                         Suspended ──cancel──▶ Idle
+//! ```
+//!
+//! # Rules
+//!
+//! 1. All of this is core-local: no type here is `Send` or `Sync`, so nothing here races.
+//! 2. The worker's state is there in every phase but `Vacant`.
+//! 3. A call's future is live exactly while `frame` is set, and only then does anything borrow the
+//!    state. A call starts in phase `Idle` alone, where no frame is set; so there is one at most.
+//! 4. In phase `Polled` nobody but the future touches the state: `cancel` and `end` refuse.
+//! 5. A frame's future is dropped before the state it borrows: `end` cancels first.
+//! 6. A future is never moved once it is in its frame, whose address is fixed until it is given back.
+//! 7. A block is freed when its last `MailboxRc` goes. The context in the state is one of them, so by
+//!    then the block is vacant and no future is left.
+//! 8. User code (making, polling and dropping futures, dropping workers) runs inside `catch_unwind`.
+//!    After a panic the future is gone and the caller ends the worker, so no broken state is seen
+//!    again.
+
+#![allow(unsafe_code, reason = "the module listed in the tidy check")]
+
+mod block;
+mod call;
+mod frames;
+
+pub(crate) use block::{MailboxRc, Vacant};
+pub(crate) use frames::Frames;
+
+use ringpost_router::Unpack;
+
+use crate::envelope::Head;
+use crate::error::Error;
+
+/// What came of one poll of a worker's call.
+pub(crate) enum Step {
+    /// The call returned `Ok`.
+    Done,
+    /// The call is suspended and will be woken.
+    Pending,
+    /// It ended another way.
+    Ended(Box<Ending>),
+}
+
+/// How a call can end besides well.
+pub(crate) enum Ending {
+    /// It returned this error.
+    Failed(Error),
+    /// It panicked with this text. The worker must be ended.
+    Panicked(String),
+    /// The worker does not take this payload. Nothing ran.
+    Mismatch(Head, Unpack),
+}
+
+/// What a worker is asked to do once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Run `initialize`.
+    Initialize,
+    /// Run `shutdown`.
+    Shutdown,
+}
