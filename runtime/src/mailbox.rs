@@ -7,6 +7,7 @@
 //! State machine of a worker's mailbox:
 //!
 //! ```text
+//! Reserved ──granted──▶ Starting    (only away from the home of the address)
 //! Starting ──initialize──▶ Idle ◀──▶ Busy (a handler runs or is suspended)
 //!                           │  ▲        │
 //!                           ▼  └────────┤ (its backlog is empty)
@@ -29,6 +30,8 @@ use crate::task::Wake;
 /// What the mailbox is doing. See the module's drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
+    /// The home of the address has not granted it yet: senders of this core wait.
+    Reserved,
     /// `initialize` has not returned yet.
     Starting,
     /// Nothing runs and nothing waits: the next message is handled at once.
@@ -221,6 +224,11 @@ impl Mailbox {
     /// Whether new messages are accepted.
     pub(crate) fn accepts(&self) -> bool {
         self.state.get() != State::Closed && self.stop.get() == Stop::No
+    }
+
+    /// Whether this only holds a name until its home has decided.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.state.get() == State::Reserved
     }
 
     pub(crate) fn is_detached(&self) -> bool {

@@ -23,6 +23,7 @@ impl Dice {
 }
 
 /// Does something different with each message.
+#[derive(Clone)]
 struct Chaotic(Dice);
 
 impl Worker for Chaotic {
@@ -111,7 +112,7 @@ async fn cancelled<F: Future>(future: F, polls: u64) {
 async fn step(ctx: &mut Context, dice: &mut Dice) {
     let target = name(dice.roll(WORKERS));
     let wait = Duration::from_micros(dice.roll(3_000));
-    match dice.roll(16) {
+    match dice.roll(20) {
         0..=1 => drop(ctx.start_worker(target, Chaotic(dice.clone())).await),
         2 => {
             let core = dice.roll(ctx.cores() as u64) as usize;
@@ -136,6 +137,22 @@ async fn step(ctx: &mut Context, dice: &mut Dice) {
             ctx.send_message(target, "of another type".to_string())
                 .await,
         ),
+        15 => {
+            let chaotic = Chaotic(dice.clone());
+            let start = ctx.start_replicated(target, move || chaotic.clone());
+            cancelled(start, dice.roll(80)).await;
+        }
+        16 => {
+            let core = dice.roll(ctx.cores() as u64) as usize;
+            let start = ctx.start_worker_on(core, target, Chaotic(dice.clone()));
+            cancelled(start, dice.roll(6)).await;
+        }
+        17 => {
+            if let Ok(mut side) = ctx.new_detached(target).await {
+                drop(side.receive_timeout::<u64>(wait).await);
+            }
+        }
+        18 => cancelled(ctx.new_detached(target), dice.roll(6)).await,
         _ => ctx.sleep(wait).await,
     }
 }

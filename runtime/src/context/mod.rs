@@ -17,7 +17,6 @@ use ringpost_router::{Address, Body, Handle, Message, Route};
 
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Outgoing};
-use crate::core::lifecycle::Forwarder;
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mailbox::{State, Stop};
@@ -288,26 +287,6 @@ impl Context {
     /// None today; the signature leaves room.
     pub fn detached(&self) -> Result<Context> {
         Context::detached_at(&self.core, self.core.random_address())
-    }
-
-    /// A context at this address, which every core can send to by name.
-    ///
-    /// # Errors
-    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::InvalidAddress`], [`ErrorKind::Stopping`].
-    pub async fn new_detached(&self, address: impl Into<Address>) -> Result<Context> {
-        let address = address.into();
-        self.core.check_new(&address).map_err(Error::new)?;
-        let mut ctx = Context::detached_at(&self.core, address.clone())?;
-        let home = self.core.placement.home(&address);
-        if home != self.core.id {
-            let onward = ctx.mailbox.hop();
-            let start = move |core: &Rc<Core>, to| {
-                core.start_here(address, || Forwarder::to(onward, None), false, to);
-            };
-            self.call(home, start).await?;
-            ctx.forwarded = true;
-        }
-        Ok(ctx)
     }
 
     /// Stops the node: new work is refused, every worker handles what is queued (for at most

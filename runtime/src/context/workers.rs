@@ -3,13 +3,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringpost_router::{Address, Message, Route};
+use ringpost_router::{Address, Message};
 
-use crate::context::Context;
+use crate::context::{Context, Kind};
 use crate::core::Core;
-use crate::core::lifecycle::{Forwarder, WasReplicated};
+use crate::core::forwarder::Behind;
+use crate::core::lifecycle::WasReplicated;
+use crate::core::placed::place_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::mailbox::Stop;
+use crate::mailbox::{Mailbox, State, Stop};
+use crate::task::raw::MailboxRc;
 use crate::worker::Worker;
 
 impl Context {
@@ -53,10 +56,14 @@ impl Context {
     /// Starts a worker on a core of the caller's choice.
     ///
     /// Workers of that core reach it straight away; from other cores its messages pass by the core
-    /// that the address belongs to, which costs them a hop.
+    /// that the address belongs to, which costs them a hop. While that core is asked for the address,
+    /// senders to it on the chosen core wait.
     ///
     /// # Errors
     /// As [`start_worker`](Self::start_worker), and [`ErrorKind::Config`] if there is no such core.
+    ///
+    /// # Cancellation
+    /// As [`start_worker`](Self::start_worker).
     pub async fn start_worker_on<W>(
         &self,
         core: usize,
@@ -72,56 +79,57 @@ impl Context {
         if chosen == home {
             return self.start_worker(address, worker).await;
         }
-        let name = address.clone();
         self.call(chosen, move |core: &Rc<Core>, to| {
-            core.start_here(name, || worker, false, to)
+            core.start_away(address, worker, to)
         })
-        .await?;
-        let name = address.clone();
-        let place = self
-            .call(chosen, move |core: &Rc<Core>, to| core.locate(&name, to))
-            .await?;
-        let place = Route::from_body(place).map_err(|_| Error::new(ErrorKind::Stopping))?;
-        let Some(onward) = place.first().cloned() else {
-            return Err(Error::new(ErrorKind::NotFound { address }));
-        };
-        let name = address.clone();
-        let forwarder = move |core: &Rc<Core>, to| {
-            core.start_here(name, || Forwarder::to(onward, Some(chosen)), false, to);
-        };
-        let forwarding = self.call(home, forwarder).await;
-        if forwarding.is_err() {
-            self.stop_on(chosen, address, Stop::Now).await?;
-        }
-        forwarding.map(drop)
+        .await
+        .map(drop)
     }
 
     /// Starts one instance of a worker on every core, all at the same address. A sender reaches the
     /// instance of its own core.
     ///
+    /// The instance at the address's home takes messages when all the others are up; it stands for the
+    /// address, and when it ends, they are stopped too.
+    ///
     /// # Errors
     /// As [`start_worker`](Self::start_worker); no instance is left when one fails.
+    ///
+    /// # Cancellation
+    /// As [`start_worker`](Self::start_worker).
     pub async fn start_replicated<W, F>(&self, address: impl Into<Address>, build: F) -> Result<()>
     where
         W: Worker<Context = Context>,
         F: Fn() -> W + Clone + Send + 'static,
     {
         let address = address.into();
-        for core in 0..self.core.cores() {
-            let (name, build) = (address.clone(), build.clone());
-            let started = self
-                .call(core, move |core: &Rc<Core>, to| {
-                    core.start_here(name, build, true, to)
-                })
-                .await;
-            if let Err(error) = started {
-                for core in 0..core {
-                    self.stop_on(core, address.clone(), Stop::Now).await?;
-                }
-                return Err(error);
-            }
+        let home = self.core.placement.home(&address);
+        self.call(home, move |core: &Rc<Core>, to| {
+            core.start_replicated(address, build, to)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// A context at this address, which every core can send to by name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::InvalidAddress`], [`ErrorKind::Stopping`].
+    ///
+    /// # Cancellation
+    /// Dropped before it is done, the address is free again.
+    pub async fn new_detached(&self, address: impl Into<Address>) -> Result<Context> {
+        let address = address.into();
+        let home = self.core.placement.home(&address);
+        if home == self.core.id {
+            self.core.check_new(&address).map_err(Error::new)?;
+            return Context::detached_at(&self.core, address);
         }
-        Ok(())
+        let reservation = Reservation::new(&self.core, address.clone())?;
+        let there = place_of(&reservation.mailbox);
+        let claim = move |core: &Rc<Core>, to| core.claim(address, there, Behind::Context, to);
+        self.call(home, claim).await?;
+        reservation.into_context()
     }
 
     /// Stops a worker: new messages are refused, what is queued is handled (for at most
@@ -156,7 +164,8 @@ impl Context {
         let replicated = self.stop_on(home, address.clone(), stop).await?;
         if replicated {
             for core in (0..self.core.cores()).filter(|core| *core != home) {
-                self.stop_on(core, address.clone(), stop).await?;
+                // An instance that has ended by itself needs no stopping.
+                let _ = self.stop_on(core, address.clone(), stop).await;
             }
         }
         Ok(())
@@ -184,5 +193,51 @@ impl Context {
                 Err(Error::new(ErrorKind::Config { reason }))
             }
         }
+    }
+}
+
+/// A name that is asked for, for a context of this core.
+struct Reservation {
+    core: Rc<Core>,
+    mailbox: MailboxRc,
+}
+
+impl Reservation {
+    fn new(core: &Rc<Core>, address: Address) -> Result<Self> {
+        core.check_new(&address).map_err(Error::new)?;
+        let mailbox = MailboxRc::new(Mailbox::new(address, core.id, State::Reserved, 0));
+        core.register(&mailbox).map_err(Error::new)?;
+        Ok(Self {
+            core: Rc::clone(core),
+            mailbox,
+        })
+    }
+
+    /// The context, once the name is granted.
+    fn into_context(self) -> Result<Context> {
+        if !self.mailbox.accepts() {
+            return Err(Error::new(ErrorKind::Stopping));
+        }
+        self.mailbox.state.set(State::Detached);
+        self.core.open(&self.mailbox);
+        Ok(Context {
+            core: Rc::clone(&self.core),
+            mailbox: self.mailbox.clone(),
+            kind: Kind::Detached,
+            forwarded: true,
+        })
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.mailbox.is_reserved() {
+            return;
+        }
+        self.core.release(&self.mailbox);
+        let (address, there) = (self.mailbox.address.clone(), place_of(&self.mailbox));
+        let home = self.core.placement.home(&address);
+        let end = move |core: &Rc<Core>| core.stop_forwarder(&address, Some(there));
+        self.core.send_job(home, Box::new(end));
     }
 }

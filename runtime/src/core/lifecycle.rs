@@ -8,15 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringpost_router::{Address, Any, Hint, Hop, Message, Route};
+use ringpost_router::{Address, Message};
 
 use crate::context::Context;
 use crate::core::{Core, Timed};
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mailbox::{Mailbox, State, Stop};
-use crate::routed::Routed;
-use crate::task::panics::into_text;
+use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::{Call, Ending, MailboxRc, Step, Vacant};
 use crate::worker::Worker;
 
@@ -32,14 +31,31 @@ impl Core {
         replicated: bool,
         starter: ReplyTo,
     ) {
-        if let Err(kind) = self.check_new(&address) {
-            return self.answer(starter, Err(Error::new(kind)));
+        let room = self.limits.mailbox_credits;
+        match self.admit(address, worker, State::Starting, room) {
+            Ok(mailbox) => {
+                mailbox.note_starter(starter);
+                mailbox.replicated.set(replicated);
+                self.attend(mailbox);
+            }
+            Err(error) => self.answer(starter, Err(error)),
         }
-        let credits = self.limits.mailbox_credits;
-        let vacant = Vacant::<W>::new(Mailbox::new(address, self.id, State::Starting, credits));
+    }
+
+    /// Gives a worker its address and its place; nothing of it runs yet.
+    pub(crate) fn admit<W: Worker<Context = Context>>(
+        self: &Rc<Self>,
+        address: Address,
+        worker: impl FnOnce() -> W,
+        state: State,
+        room: u32,
+    ) -> Result<MailboxRc> {
+        let vacant = Vacant::<W>::new(Mailbox::new(address, self.id, state, room));
         let mailbox = vacant.mailbox().clone();
-        if let Err(kind) = self.register(&mailbox) {
-            return self.answer(starter, Err(Error::new(kind)));
+        let entered = self.check_new(&mailbox.address);
+        if let Err(kind) = entered.and_then(|()| self.register(&mailbox)) {
+            drop_guarded(worker);
+            return Err(Error::new(kind));
         }
         let ctx = Context::of_worker(Rc::clone(self), mailbox.clone());
         match catch_unwind(AssertUnwindSafe(worker)) {
@@ -50,15 +66,12 @@ impl Core {
                 mailbox.state.set(State::Closed);
                 let address = mailbox.address.clone();
                 let message = into_text(panic);
-                let kind = ErrorKind::Panicked { address, message };
-                return self.answer(starter, Err(Error::new(kind)));
+                return Err(Error::new(ErrorKind::Panicked { address, message }));
             }
         }
-        mailbox.note_starter(starter);
-        mailbox.replicated.set(replicated);
         self.workers.set(self.workers.get() + 1);
         self.tally().started.add(1);
-        self.attend(mailbox);
+        Ok(mailbox)
     }
 
     /// Whether a mailbox may be given this address.
@@ -155,7 +168,7 @@ impl Core {
         stopper: ReplyTo,
     ) {
         match self.named(address) {
-            Some(mailbox) if mailbox.has_worker() => {
+            Some(mailbox) if mailbox.has_worker() && !mailbox.is_reserved() => {
                 mailbox.note_stopper(stopper);
                 self.begin_stop(&mailbox, stop, drain);
             }
@@ -236,7 +249,7 @@ impl Core {
                 tracing::warn!(worker = %mailbox.address, "shutdown took too long and is cancelled");
                 self.close(mailbox, Reason::Stopped);
             }
-            State::Starting => {
+            State::Reserved | State::Starting => {
                 tracing::warn!(worker = %mailbox.address, "initialize took too long and is cancelled");
                 self.close(mailbox, Reason::Stopped);
             }
@@ -330,80 +343,6 @@ impl Core {
         self.answer(mailbox.take_asker(), asked);
         for stopper in more.stoppers {
             self.answer(stopper, Ok(ended(())));
-        }
-    }
-}
-
-/// Stands at the home of an address whose mailbox is on another core, and passes messages on.
-pub(crate) struct Forwarder {
-    onward: Hop,
-    /// The core whose worker ends with this forwarder; none for a detached context.
-    core: Option<u16>,
-}
-
-impl Forwarder {
-    pub(crate) fn to(onward: Hop, core: Option<u16>) -> Self {
-        Self { onward, core }
-    }
-}
-
-impl Worker for Forwarder {
-    type Message = Any;
-    type Context = Context;
-
-    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
-        ctx.mailbox
-            .with_more(|more| more.forwards = self.onward.hint);
-        Ok(())
-    }
-
-    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
-        let lost = msg.lost(Reason::NotFound);
-        let requester = msg.requester();
-        if ctx.relay(msg, self.onward.clone()).await.is_err() {
-            // Whom this stands for has ended by itself: the message is reported, and the name is free.
-            ctx.core.uncount_handled();
-            ctx.core.report(&lost);
-            ctx.core
-                .refuse(requester, ErrorKind::NotFound { address: lost.to });
-            self.core = None;
-            ctx.core
-                .begin_stop(&ctx.mailbox, Stop::Now, ctx.core.node.drain);
-        }
-        Ok(())
-    }
-
-    async fn shutdown(&mut self, ctx: &mut Context) -> Result<()> {
-        let Some(core) = self.core else { return Ok(()) };
-        let address = self.onward.address.clone();
-        let drain = ctx.core.node.drain;
-        let end = move |core: &Rc<Core>, to| core.stop_here(&address, Stop::Drain, drain, to);
-        // The worker may have ended by itself; then there is nothing to stop.
-        let _ = ctx.call(core, end).await;
-        Ok(())
-    }
-}
-
-impl Core {
-    /// Answers with the place of a mailbox of this core.
-    pub(crate) fn locate(self: &Rc<Self>, address: &Address, to: ReplyTo) {
-        let answer = match self.named(address) {
-            Some(mailbox) => Ok(Route::from(mailbox.hop()).into_body()),
-            None => Err(Error::new(ErrorKind::NotFound {
-                address: address.clone(),
-            })),
-        };
-        self.answer(to, answer);
-    }
-
-    /// The context behind a forwarder of this core has ended.
-    pub(crate) fn stop_forwarder(self: &Rc<Self>, address: &Address, onward: Option<Hint>) {
-        let forwarder = self.named(address);
-        let is_its = |mailbox: &MailboxRc| {
-            onward.is_some() && mailbox.if_more(|more| more.forwards) == Some(onward)
-        };
-        if let Some(mailbox) = forwarder.filter(is_its) {
-            self.begin_stop(&mailbox, Stop::Now, self.node.drain);
         }
     }
 }

@@ -13,11 +13,14 @@
 
 pub(crate) mod deliver;
 pub(crate) mod dispatch;
+pub(crate) mod forwarder;
 pub(crate) mod inbound;
 pub(crate) mod lifecycle;
 pub(crate) mod links;
 pub(crate) mod outbound;
+pub(crate) mod placed;
 pub(crate) mod record;
+pub(crate) mod replicated;
 pub(crate) mod replies;
 pub(crate) mod undelivered;
 

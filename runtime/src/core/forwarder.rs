@@ -1,0 +1,169 @@
+//! The two ends of a name whose worker is on another core than its home: the worker there, which says
+//! when it ends, and the forwarder at the home, which passes messages on.
+
+use std::future::Future;
+use std::rc::Rc;
+
+use ringpost_router::{Address, Any, Hint, Hop};
+
+use crate::context::Context;
+use crate::core::Core;
+use crate::core::placed::place_of;
+use crate::error::{ErrorKind, Reason, Result};
+use crate::mailbox::Stop;
+use crate::routed::Routed;
+use crate::worker::Worker;
+
+/// A worker away from the home of its name: the forwarder there is told when it ends.
+pub(crate) struct Placed<W> {
+    worker: W,
+    notice: Option<Notice>,
+}
+
+/// Tells the forwarder, when it is dropped, that nobody is behind it any more.
+struct Notice {
+    core: Rc<Core>,
+    address: Address,
+    there: Hint,
+}
+
+impl<W> Placed<W> {
+    pub(crate) fn new(worker: W) -> Self {
+        Self {
+            worker,
+            notice: None,
+        }
+    }
+}
+
+impl<W: Worker<Context = Context>> Worker for Placed<W> {
+    type Message = W::Message;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        self.worker.initialize(ctx).await?;
+        // Until here, the answer to the start says all.
+        self.notice = Some(Notice {
+            core: Rc::clone(&ctx.core),
+            address: ctx.address(),
+            there: place_of(&ctx.mailbox),
+        });
+        Ok(())
+    }
+
+    fn shutdown(&mut self, ctx: &mut Context) -> impl Future<Output = Result<()>> {
+        self.worker.shutdown(ctx)
+    }
+
+    fn handle_message(
+        &mut self,
+        ctx: &mut Context,
+        msg: Routed<W::Message>,
+    ) -> impl Future<Output = Result<()>> {
+        self.worker.handle_message(ctx, msg)
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        let (address, there) = (self.address.clone(), self.there);
+        let home = self.core.placement.home(&address);
+        let end = move |core: &Rc<Core>| core.stop_forwarder(&address, Some(there));
+        self.core.send_job(home, Box::new(end));
+    }
+}
+
+/// Stands at the home of an address whose mailbox is on another core, and passes messages on.
+pub(crate) struct Forwarder {
+    core: Rc<Core>,
+    address: Address,
+    there: Hint,
+    behind: Behind,
+}
+
+/// Who is behind a forwarder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behind {
+    /// A detached context, which ends when it is dropped.
+    Context,
+    /// A worker that is to start, and must not if the forwarder ends first.
+    Coming,
+    /// A worker that ends with the forwarder.
+    Worker,
+    /// Nobody any more.
+    Nobody,
+}
+
+impl Forwarder {
+    pub(crate) fn new(core: &Rc<Core>, address: Address, there: Hint, behind: Behind) -> Self {
+        Self {
+            core: Rc::clone(core),
+            address,
+            there,
+            behind,
+        }
+    }
+}
+
+impl Worker for Forwarder {
+    type Message = Any;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        if self.behind != Behind::Coming {
+            return Ok(());
+        }
+        let there = self.there;
+        let begin = move |core: &Rc<Core>, to| core.begin_away(there, to);
+        let begun = ctx.call(there.core, begin).await;
+        self.behind = match &begun {
+            Ok(_) => Behind::Worker,
+            Err(_) => Behind::Nobody,
+        };
+        begun.map(drop)
+    }
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        let lost = msg.lost(Reason::NotFound);
+        let requester = msg.requester();
+        let onward = Hop::with_hint(self.address.clone(), self.there);
+        if ctx.relay(msg, onward).await.is_err() {
+            // Whom this stands for has ended by itself: the message is reported, and the name is free.
+            ctx.core.uncount_handled();
+            ctx.core.report(&lost);
+            ctx.core
+                .refuse(requester, ErrorKind::NotFound { address: lost.to });
+            self.behind = Behind::Nobody;
+            ctx.core
+                .begin_stop(&ctx.mailbox, Stop::Now, ctx.core.node.drain);
+        }
+        Ok(())
+    }
+
+    async fn shutdown(&mut self, ctx: &mut Context) -> Result<()> {
+        // When the node stops, the worker's own core ends it, in its turn.
+        if self.behind != Behind::Worker || ctx.core.node.is_stopping() {
+            return Ok(());
+        }
+        let address = self.address.clone();
+        let drain = ctx.core.node.drain;
+        let stop = match ctx.mailbox.stop.get() {
+            Stop::Now => Stop::Now,
+            Stop::No | Stop::Drain => Stop::Drain,
+        };
+        let end = move |core: &Rc<Core>, to| core.stop_here(&address, stop, drain, to);
+        // The worker may have ended by itself; then there is nothing to stop.
+        let _ = ctx.call(self.there.core, end).await;
+        Ok(())
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        if self.behind == Behind::Coming {
+            let there = self.there;
+            let abandon = move |core: &Rc<Core>| core.abandon(there);
+            self.core.send_job(there.core, Box::new(abandon));
+        }
+    }
+}
