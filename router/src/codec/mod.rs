@@ -25,7 +25,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use any::{Any, Encoded};
-pub use bare::{DEPTH_MAX, EMPTY_MAX};
+pub use bare::{DEPTH_MAX, EMPTY_BYTES_MAX, EMPTY_MAX};
 pub use error::{CodecError, Unpack};
 pub use pod::Pod;
 pub use pod_view::PodView;
@@ -164,8 +164,9 @@ pub fn encode_serde<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Co
 /// Reads a serde type from BARE. Bytes left over are refused.
 ///
 /// The bytes need not be trusted: reading costs no more time and memory than there are bytes, give or
-/// take what a value of the type weighs. Values lie at most [`DEPTH_MAX`] deep in each other, and at
-/// most [`EMPTY_MAX`] elements of lists and maps take no bytes.
+/// take what a value of the type weighs. Values lie at most [`DEPTH_MAX`] deep in each other; at most
+/// [`EMPTY_MAX`] elements of lists and maps take no bytes, and those at most [`EMPTY_BYTES_MAX`] of
+/// memory.
 ///
 /// # Errors
 /// When the bytes are not one value of this type.

@@ -31,11 +31,21 @@ impl<'de> de::SeqAccess<'de> for Fields<'_, 'de> {
 
 /// The elements of a list or map, as many as the bytes say.
 pub(super) struct Elements<'a, 'de> {
-    pub(super) reader: &'a mut Reader<'de>,
-    pub(super) left: u64,
+    reader: &'a mut Reader<'de>,
+    left: u64,
+    /// Whether the last key of a map took no bytes; its value is then counted as keys are.
+    key_was_empty: bool,
 }
 
-impl Elements<'_, '_> {
+impl<'a, 'de> Elements<'a, 'de> {
+    pub(super) fn new(reader: &'a mut Reader<'de>, left: u64) -> Self {
+        Self {
+            reader,
+            left,
+            key_was_empty: false,
+        }
+    }
+
     /// What memory may be set aside for before anything is read. A few elements and no more, since
     /// nobody knows here how large one is, and lists that lie in each other each set aside their own.
     fn size_hint(&self) -> Option<usize> {
@@ -43,16 +53,12 @@ impl Elements<'_, '_> {
         Some(usize::try_from(self.left).map_or(most, |left| left.min(most)))
     }
 
-    fn next<'de, S: DeserializeSeed<'de>>(
-        reader: &mut Reader<'de>,
-        left: &mut u64,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        let Some(after) = left.checked_sub(1) else {
+    fn next<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
+        let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
         };
-        *left = after;
-        reader.element(seed).map(Some)
+        self.left = left;
+        self.reader.element(seed).map(Some)
     }
 }
 
@@ -63,7 +69,7 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Fault> {
-        Self::next(self.reader, &mut self.left, seed)
+        self.next(seed)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -78,11 +84,17 @@ impl<'de> de::MapAccess<'de> for Elements<'_, 'de> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, Fault> {
-        Self::next(self.reader, &mut self.left, seed)
+        let before = self.reader.rest.len();
+        let key = self.next(seed)?;
+        self.key_was_empty = self.reader.rest.len() == before;
+        Ok(key)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        seed.deserialize(&mut *self.reader)
+        match self.key_was_empty {
+            true => self.reader.element(seed),
+            false => seed.deserialize(&mut *self.reader),
+        }
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -4,7 +4,8 @@
 //! three claims have to be refused before they cost more than the bytes did:
 //!
 //! 1. a length of more elements than there are bytes, unless the elements are empty, and then of no
-//!    more than [`EMPTY_MAX`] of them: `[(); 2^60]` takes nine bytes and a lifetime to read;
+//!    more than [`EMPTY_MAX`] of them, which take no more than [`EMPTY_BYTES_MAX`] of memory:
+//!    `[(); 2^60]` takes nine bytes and a lifetime to read, and what has no bytes may yet be large;
 //! 2. values inside values, more than [`DEPTH_MAX`] deep, which would use up the stack;
 //! 3. memory set aside for elements that have not been read, beyond the first few.
 
@@ -19,6 +20,10 @@ pub const DEPTH_MAX: u32 = 128;
 
 /// How many elements that take no bytes one message may have, in all its lists and maps together.
 pub const EMPTY_MAX: u32 = 4096;
+
+/// How many bytes of memory those elements may take, as values of their types. What such a value makes
+/// for itself on the heap, out of nothing, is not known here.
+pub const EMPTY_BYTES_MAX: usize = 4096;
 
 /// How many elements of a list or map memory is set aside for before they are read.
 const AHEAD_MAX: usize = 16;
@@ -40,6 +45,10 @@ pub(super) enum Fault {
     Utf8,
     #[error("a length of {0} is more than the bytes can hold")]
     Length(u64),
+    #[error(
+        "its elements without bytes are more than {EMPTY_MAX}, or take more than {EMPTY_BYTES_MAX} bytes of memory"
+    )]
+    Empty,
     #[error("more than {DEPTH_MAX} values lie in each other")]
     Depth,
     #[error("BARE does not say what comes next, and the type leaves it open")]
@@ -74,6 +83,7 @@ struct Reader<'de> {
     rest: &'de [u8],
     depth_left: u32,
     empty_left: u32,
+    empty_bytes_left: usize,
 }
 
 impl<'de> Reader<'de> {
@@ -82,6 +92,7 @@ impl<'de> Reader<'de> {
             rest,
             depth_left: DEPTH_MAX,
             empty_left: EMPTY_MAX,
+            empty_bytes_left: EMPTY_BYTES_MAX,
         }
     }
 
@@ -153,10 +164,16 @@ impl<'de> Reader<'de> {
         let before = self.rest.len();
         let value = seed.deserialize(&mut *self)?;
         if self.rest.len() == before {
-            let left = self.empty_left.checked_sub(1);
-            self.empty_left = left.ok_or(Fault::Length(u64::from(EMPTY_MAX)))?;
+            self.count_empty(size_of::<S::Value>())?;
         }
         Ok(value)
+    }
+
+    fn count_empty(&mut self, size: usize) -> Result<(), Fault> {
+        let bytes_left = self.empty_bytes_left.checked_sub(size);
+        self.empty_left = self.empty_left.checked_sub(1).ok_or(Fault::Empty)?;
+        self.empty_bytes_left = bytes_left.ok_or(Fault::Empty)?;
+        Ok(())
     }
 
     /// Reads something that may hold other values. After an error nothing is read any more, so the
@@ -244,12 +261,12 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         let left = self.len()?;
-        self.nested(|reader| visitor.visit_seq(Elements { reader, left }))
+        self.nested(|reader| visitor.visit_seq(Elements::new(reader, left)))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         let left = self.len()?;
-        self.nested(|reader| visitor.visit_map(Elements { reader, left }))
+        self.nested(|reader| visitor.visit_map(Elements::new(reader, left)))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Fault> {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AHEAD_MAX, DEPTH_MAX, EMPTY_MAX, Fault, read, read_data};
+use super::{AHEAD_MAX, DEPTH_MAX, EMPTY_BYTES_MAX, EMPTY_MAX, Fault, read, read_data};
 
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 enum Shape {
@@ -81,6 +81,40 @@ fn empty_elements_are_counted() {
         read::<Vec<Vec<()>>>(&bytes),
         Err(Fault::Length(_))
     ));
+    let lists = vec![vec![(); EMPTY_MAX as usize / 2]; 3];
+    let mut bytes = serde_bare::to_vec(&lists).unwrap();
+    bytes.extend([0; EMPTY_MAX as usize]);
+    assert_eq!(read::<Vec<Vec<()>>>(&bytes), Err(Fault::Empty));
+}
+
+/// Takes 300 bytes of memory and no byte of a message.
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+struct Heavy {
+    #[serde(skip, default = "Heavy::contents")]
+    contents: [u8; 300],
+}
+
+impl Heavy {
+    fn contents() -> [u8; 300] {
+        [7; 300]
+    }
+}
+
+#[test]
+fn empty_elements_are_weighed() {
+    let most = EMPTY_BYTES_MAX / size_of::<Heavy>();
+    let list = |len| serde_bare::to_vec(&serde_bare::Uint(len as u64)).unwrap();
+    assert_eq!(read::<Vec<Heavy>>(&list(most)).unwrap().len(), most);
+    assert_eq!(read::<Vec<Heavy>>(&list(most + 1)), Err(Fault::Empty));
+    assert_eq!(
+        read::<Vec<Heavy>>(&list(EMPTY_MAX as usize)),
+        Err(Fault::Empty)
+    );
+    // Also where they are the values of a map whose keys are empty, and in several lists together.
+    assert_eq!(read::<Pairs>(&list(most)).unwrap().0.len(), most);
+    assert_eq!(read::<Pairs>(&list(most + 1)), Err(Fault::Empty));
+    let lists = [list(2), list(most - 1), list(2)].concat();
+    assert_eq!(read::<Vec<Vec<Heavy>>>(&lists), Err(Fault::Empty));
 }
 
 #[test]
@@ -116,6 +150,35 @@ fn what_no_type_allows_is_named() {
         Err(Fault::Untyped)
     );
     assert_eq!(Fault::Char(0xd800).to_string(), "0xd800 is no character");
+}
+
+/// A map as a list of what it holds, key by key.
+#[derive(PartialEq, Debug)]
+struct Pairs(Vec<((), Heavy)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Ask;
+        impl<'de> serde::de::Visitor<'de> for Ask {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Ask)
+    }
 }
 
 /// A list that keeps nothing but what it was told to make room for.
