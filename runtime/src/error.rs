@@ -68,6 +68,11 @@ pub enum ErrorKind {
     },
     /// A route has no hop to send to.
     EmptyRoute,
+    /// A route has more addresses than are allowed: [`Route::HOPS_MAX`].
+    RouteTooLong {
+        /// How many it has.
+        hops: usize,
+    },
     /// A route goes on to an address type for which no transport is registered.
     NoTransport {
         /// The hop that needs the transport.
@@ -211,6 +216,11 @@ impl fmt::Display for Error {
                     "the route has no address to send to: append at least one"
                 )
             }
+            ErrorKind::RouteTooLong { hops } => write!(
+                f,
+                "the route has {hops} addresses and may have {}: shorten it, or look for workers that pass the message round in a circle",
+                Route::HOPS_MAX
+            ),
             ErrorKind::NoTransport { address } => write!(
                 f,
                 "no transport for {address}: create the transport of type {} first",
@@ -330,5 +340,14 @@ pub(crate) fn not_found(route: &Route) -> ErrorKind {
             address: hop.address.clone(),
         },
         None => ErrorKind::EmptyRoute,
+    }
+}
+
+/// Whether a message can be sent along this route, as far as its length goes.
+pub(crate) fn check_route(route: &Route) -> std::result::Result<(), ErrorKind> {
+    match route.len() {
+        0 => Err(ErrorKind::EmptyRoute),
+        1..=Route::HOPS_MAX => Ok(()),
+        hops => Err(ErrorKind::RouteTooLong { hops }),
     }
 }

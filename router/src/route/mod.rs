@@ -69,7 +69,8 @@ impl Hash for Hop {
 /// two workers of a node.
 ///
 /// Routes that travel may have up to [`HOPS_MAX`](Self::HOPS_MAX) addresses. The methods here build
-/// longer ones without complaint; [`check`](Self::check) tells, and parsing and encoding refuse.
+/// longer ones without complaint; [`check`](Self::check) tells, and sending, parsing and encoding
+/// refuse.
 ///
 /// ```
 /// use ringpost_router::{Route, TransportType, route};

@@ -124,7 +124,7 @@ impl Context {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when the first hop is known not to exist, [`ErrorKind::EmptyRoute`],
-    /// [`ErrorKind::NoTransport`]. The error hands the message back
+    /// [`ErrorKind::RouteTooLong`], [`ErrorKind::NoTransport`]. The error hands the message back
     /// ([`Error::into_message`]).
     #[inline]
     pub fn send_message(&self, route: impl Into<Route>, message: impl Message) -> SendMessage<'_> {
@@ -236,7 +236,8 @@ impl Context {
     /// on the way back, so that the reply comes by here.
     ///
     /// # Errors
-    /// As [`send_message`](Self::send_message); [`ErrorKind::EmptyRoute`] if the route ends here.
+    /// As [`send_message`](Self::send_message); [`ErrorKind::EmptyRoute`] if the route ends here, and
+    /// [`ErrorKind::RouteTooLong`] also if the way back has grown too long.
     pub fn forward<M: Message>(&self, message: Routed<M>) -> SendMessage<'_> {
         let (routes, message) = message.into_next_hop();
         let mut out = Outgoing::with_body(Route::new(), message.into_body());

@@ -208,6 +208,9 @@ impl Core {
     /// Sends the message if everything it needs is there.
     pub(crate) fn attempt(self: &Rc<Self>, from: &MailboxRc, out: &mut Outgoing) -> Attempt {
         if out.route.len() > 1 && !out.detour {
+            if let Err(kind) = crate::error::check_route(&out.route) {
+                return out.fail(kind);
+            }
             self.wrap(from, out);
         }
         let Some(hop) = out.route.first() else {
@@ -344,8 +347,15 @@ impl Core {
         self.wrap_with(routes, body, out);
     }
 
-    /// Packs these routes; the message goes to the first hop of the onward one.
+    /// Packs these routes; the message goes to the first hop of the onward one. A route that has grown
+    /// too long is left as it is, and the attempt to send along it fails.
     pub(crate) fn wrap_with(&self, routes: Box<Routes>, body: Body, out: &mut Outgoing) {
+        let both = [&routes.onward, &routes.back];
+        if let Some(long) = both.into_iter().find(|route| route.check().is_err()) {
+            out.route = long.clone();
+            out.body = Some(body);
+            return;
+        }
         out.route = routes
             .onward
             .first()

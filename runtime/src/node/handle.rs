@@ -13,7 +13,7 @@ use futures_channel::oneshot;
 use ringpost_mailbox::inbox::InboxError;
 use ringpost_mailbox::semaphore::Semaphore;
 use ringpost_mailbox::sync::Mutex;
-use ringpost_router::{Address, Body, Message, Route};
+use ringpost_router::{Address, Body, Hop, Message, Route};
 
 use crate::context::Context;
 use crate::context::request::{REQUEST_TIMEOUT, Request};
@@ -21,7 +21,7 @@ use crate::context::send::{SendMessage, Sending};
 use crate::core::Core;
 use crate::core::deliver::Outgoing;
 use crate::core::record::Job;
-use crate::error::{Error, ErrorKind, Reason, Result, Undelivered, not_found};
+use crate::error::{Error, ErrorKind, Reason, Result, Undelivered, check_route, not_found};
 use crate::mailbox::Stop;
 use crate::node::shared::{InboxItem, NodeShared};
 use crate::node::stats::NodeStats;
@@ -99,7 +99,8 @@ impl NodeHandle {
     /// `Ok` means that a core of the node has it: it will be handled, or reported undelivered.
     ///
     /// # Errors
-    /// [`ErrorKind::Stopping`] and [`ErrorKind::EmptyRoute`], with the message.
+    /// [`ErrorKind::Stopping`], [`ErrorKind::EmptyRoute`] and [`ErrorKind::RouteTooLong`], with the
+    /// message.
     ///
     /// # Cancellation
     /// Dropped before it is done, the message is not sent.
@@ -327,12 +328,15 @@ impl NodeHandle {
 
     /// The core that takes a message in: where its first hop is, or should be.
     fn core_of(&self, out: &mut Outgoing) -> Result<u16> {
-        let Some(hop) = out.route.first() else {
-            return Err(failed(out, ErrorKind::EmptyRoute));
-        };
-        Ok(match hop.hint {
-            Some(hint) => hint.core,
-            None => self.node.placement.home(&hop.address),
+        if let Err(kind) = check_route(&out.route) {
+            return Err(failed(out, kind));
+        }
+        Ok(match out.route.first() {
+            Some(Hop {
+                hint: Some(hint), ..
+            }) => hint.core,
+            Some(hop) => self.node.placement.home(&hop.address),
+            None => 0,
         })
     }
 
