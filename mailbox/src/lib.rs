@@ -17,6 +17,7 @@
 //! | [`semaphore`] | permits that can be waited for | threads outside the node |
 //! | [`cell`] | a message of any type in 32 bytes | every send |
 //! | [`pool`], [`buf`] | buffers that go home to their core | payloads |
+//! | [`queue`] | growing queue of one thread | messages within a core |
 //! | [`sync`] | atomics, cells, threads; std or loom | all of the project |
 
 pub mod buf;
@@ -24,6 +25,7 @@ pub mod cell;
 pub mod hint;
 pub mod inbox;
 pub mod pool;
+pub mod queue;
 pub mod ring;
 pub mod semaphore;
 pub mod sync;

@@ -44,4 +44,55 @@ pub struct Hint {
     pub handle: Handle,
 }
 
+/// An `Option<Hint>` in two words that are copied as such. The enum would be copied field by field, and
+/// what is read back in larger pieces than it was written stalls the processor; this lies in every
+/// route of every message.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Kept {
+    handle: Handle,
+    /// The core below, one of the kinds above it.
+    place: u64,
+}
+
+const WORKER: u64 = 1 << 16;
+const REPLY: u64 = 2 << 16;
+
+impl Kept {
+    #[inline]
+    pub(crate) fn new(hint: Hint) -> Self {
+        let kind = match hint.kind {
+            HandleKind::Worker => WORKER,
+            HandleKind::Reply => REPLY,
+        };
+        Self {
+            handle: hint.handle,
+            place: kind | u64::from(hint.core),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn hint(self) -> Option<Hint> {
+        let kind = match self.place & !0xffff {
+            WORKER => HandleKind::Worker,
+            REPLY => HandleKind::Reply,
+            _ => return None,
+        };
+        Some(Hint {
+            core: self.place as u16,
+            kind,
+            handle: self.handle,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn is_none(self) -> bool {
+        self.place == 0
+    }
+
+    #[inline]
+    pub(crate) fn worker_on(self, core: u16) -> Option<Handle> {
+        (self.place == WORKER | u64::from(core)).then_some(self.handle)
+    }
+}
+
 const _: () = assert!(size_of::<Handle>() == 8 && size_of::<Option<Hint>>() == 12);

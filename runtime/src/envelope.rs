@@ -1,12 +1,11 @@
-//! A message on its way inside one core: 64 bytes, moved by value.
+//! A message on its way inside one core: 64 bytes with the pointer to its receiver, moved by value.
 
 use ringpost_router::{Body, CodecError, Handle, HandleKind, Hint, Hop, Message, Route};
 
 use crate::task::raw::MailboxRc;
 
-/// A message between its sending and its handling.
+/// A message between its sending and its handling. Its receiver is known from where it lies.
 pub(crate) struct Envelope {
-    pub(crate) to: MailboxRc,
     pub(crate) from: MailboxRc,
     /// The place reserved for the reply to a request, or [`Handle::NONE`].
     pub(crate) reply: Handle,
@@ -122,6 +121,21 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    #[inline]
+    pub(crate) fn new(
+        to: MailboxRc,
+        from: MailboxRc,
+        reply: Handle,
+        routes: Option<Box<Routes>>,
+    ) -> Self {
+        Self {
+            to,
+            from,
+            reply,
+            routes,
+        }
+    }
+
     /// The hop that leads straight back: the reserved place of a request, else the sender.
     pub(crate) fn back(&self) -> Hop {
         if self.reply == Handle::NONE {
@@ -131,10 +145,7 @@ impl Head {
             core: self.from.core,
             handle: self.reply,
         };
-        Hop {
-            address: self.from.address.clone(),
-            hint: Some(reply.hint()),
-        }
+        Hop::with_hint(self.from.address.clone(), reply.hint())
     }
 
     pub(crate) fn return_route(&self) -> Route {
@@ -154,7 +165,7 @@ impl Head {
     /// The place where a requester waits for the answer, if anybody does.
     pub(crate) fn requester(&self) -> Option<ReplyTo> {
         match &self.routes {
-            Some(routes) => ReplyTo::from_hint(routes.back.hops().next_back()?.hint?),
+            Some(routes) => ReplyTo::from_hint(routes.back.hops().next_back()?.hint()?),
             None if self.reply == Handle::NONE => None,
             None => Some(ReplyTo {
                 core: self.from.core,
@@ -175,51 +186,13 @@ impl Envelope {
     }
 
     /// Parts the envelope into what the handler learns and the payload.
-    #[inline]
-    pub(crate) fn open(self) -> (Head, Body) {
-        let Self {
-            to,
-            from,
-            reply,
-            origin,
-            body,
-        } = self;
-        if origin.detour {
-            return Self::open_detour(to, from, body);
-        }
-        (
-            Head {
-                to,
-                from,
-                reply,
-                routes: None,
-            },
-            body,
-        )
-    }
-
-    #[cold]
-    fn open_detour(to: MailboxRc, from: MailboxRc, body: Body) -> (Head, Body) {
-        match body.take::<Detour>() {
-            Ok(Detour { routes, body }) => (
-                Head {
-                    to,
-                    from,
-                    reply: Handle::NONE,
-                    routes: Some(routes),
-                },
-                body,
-            ),
-            Err(body) => (
-                Head {
-                    to,
-                    from,
-                    reply: Handle::NONE,
-                    routes: None,
-                },
-                body,
-            ),
-        }
+    pub(crate) fn open(self, to: MailboxRc) -> (Head, Body) {
+        let (routes, body) = if self.origin.detour {
+            open_detour(self.body)
+        } else {
+            (None, self.body)
+        };
+        (Head::new(to, self.from, self.reply, routes), body)
     }
 
     /// The payload's type, seen through a detour.
@@ -233,4 +206,15 @@ impl Envelope {
     }
 }
 
-const _: () = assert!(size_of::<Envelope>() == 64, "an envelope is one cache line");
+/// Takes the routes off a body that has them with it.
+fn open_detour(body: Body) -> (Option<Box<Routes>>, Body) {
+    match body.take::<Detour>() {
+        Ok(Detour { routes, body }) => (Some(routes), body),
+        Err(body) => (None, body),
+    }
+}
+
+const _: () = assert!(
+    size_of::<Envelope>() + size_of::<MailboxRc>() == 64,
+    "an envelope and its receiver take one cache line"
+);

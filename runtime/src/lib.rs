@@ -52,7 +52,7 @@ mod worker;
 
 pub use crate::context::receive::Receive;
 pub use crate::context::request::{REQUEST_TIMEOUT, Request};
-pub use crate::context::send::SendMessage;
+pub use crate::context::send::{Forward, SendMessage};
 pub use crate::context::sleep::{Sleep, YieldNow};
 pub use crate::context::{Context, DRAIN_TIMEOUT};
 pub use crate::driver::sim;

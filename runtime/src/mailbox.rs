@@ -135,17 +135,17 @@ impl Mailbox {
     }
 
     /// How a route names this mailbox: its address, and where it is.
+    #[inline]
     pub(crate) fn hop(&self) -> Hop {
         let hint = Hint {
             core: self.core,
             kind: HandleKind::Worker,
             handle: self.handle.get(),
         };
-        let hint = (self.handle.get() != Handle::NONE).then_some(hint);
-        Hop {
-            address: self.address.clone(),
-            hint,
+        if self.handle.get() == Handle::NONE {
+            return Hop::new(self.address.clone());
         }
+        Hop::with_hint(self.address.clone(), hint)
     }
 
     /// Runs `f` on the rarely needed part, making it first if it is not there.

@@ -84,7 +84,7 @@ impl<M: Message> Routed<M> {
     pub(crate) fn into_envelope(self) -> Envelope {
         let Self { message, head } = self;
         let Head {
-            to,
+            to: _,
             from,
             reply,
             routes,
@@ -96,7 +96,6 @@ impl<M: Message> Routed<M> {
             origin.detour = true;
         }
         Envelope {
-            to,
             from,
             reply,
             origin,

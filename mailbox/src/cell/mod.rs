@@ -148,10 +148,21 @@ impl<C: Catalog> MessageCell<C> {
         if !self.is::<T>() {
             return Err(self);
         }
+        // SAFETY: the value is a `T`.
+        Ok(unsafe { self.take_unchecked::<T>() })
+    }
+
+    /// Moves the value out, which is known to be a `T`.
+    ///
+    /// # Safety
+    ///
+    /// The value is a `T`: [`is`](Self::is) has said so.
+    #[inline]
+    pub unsafe fn take_unchecked<T: 'static>(self) -> T {
         let mut cell = ManuallyDrop::new(self);
-        // SAFETY: the payload holds a `T` (rule 1), and the cell is forgotten, so nobody uses the payload
-        // again.
-        Ok(unsafe { cell.payload.take::<T>() })
+        // SAFETY: the caller upholds that the payload holds a `T`, and the cell is forgotten, so nobody
+        // uses the payload again.
+        unsafe { cell.payload.take::<T>() }
     }
 
     /// Looks at the value if it is a `T`.

@@ -21,7 +21,7 @@ use repr::Repr;
 /// The name of a worker, or of a place that a transport can reach.
 ///
 /// An address is a [`TransportType`] and a name, which is any sequence of bytes; `0#echoer` is how
-/// the local worker `echoer` is printed. It takes 32 bytes. A name of up to
+/// the local worker `echoer` is printed. It takes 40 bytes. A name of up to
 /// [`INLINE_BYTES`](Self::INLINE_BYTES) bytes lies inside it, and cloning such an address is a
 /// plain copy; a longer name is shared by counting.
 ///
@@ -42,12 +42,20 @@ use repr::Repr;
 /// assert_eq!(remote.transport(), TransportType::TCP);
 /// assert_eq!(remote.as_bytes(), b"127.0.0.1:4000");
 /// ```
-#[derive(Clone)]
 pub struct Address {
     repr: Repr,
 }
 
-const _: () = assert!(size_of::<Address>() == 32 && size_of::<Option<Address>>() == 32);
+impl Clone for Address {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self {
+            repr: self.repr.clone(),
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Address>() == 40);
 
 impl Address {
     /// The longest name, in bytes, that is kept inside the address.
@@ -81,6 +89,14 @@ impl Address {
     /// ```
     pub fn random_local(entropy: u128) -> Self {
         Self::local(random::base64url(entropy))
+    }
+
+    /// The address where there is none. Only its words matter, which are cheap to write.
+    #[inline]
+    pub(crate) const fn nameless() -> Self {
+        Self {
+            repr: Repr::nameless(),
+        }
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! What a route can be made of.
 
+use super::hops::Hops;
 use super::{Hop, Route};
 use crate::Address;
 
@@ -23,20 +24,16 @@ macro_rules! route {
 impl From<Hop> for Route {
     #[inline]
     fn from(hop: Hop) -> Self {
-        let mut route = Self::new();
-        route.push_front(hop);
-        route
+        Self {
+            hops: Hops::one(hop),
+        }
     }
 }
 
 impl From<Address> for Route {
     #[inline]
     fn from(address: Address) -> Self {
-        Hop {
-            address,
-            hint: None,
-        }
-        .into()
+        Hop::new(address).into()
     }
 }
 

@@ -1,17 +1,37 @@
 //! How the hops of a route are stored.
 
-use crate::Hop;
+use core::hash::{Hash, Hasher};
 
-/// The hops, first to last in the first two forms and last to first in the third, where taking off
-/// and putting on the front, which every forwarding worker does, is then the cheap end of a `Vec`.
+use crate::{Address, Hop};
+
+/// The hops of a route.
 ///
-/// `Many` holds two hops or more, so each route has one form only.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub(super) enum Hops {
-    #[default]
+/// One hop, which is the route of every message between two workers of a node, lies here. More are
+/// boxed, last to first: there taking off and putting on the front, which every forwarding worker
+/// does, is the cheap end of a `Vec`.
+///
+/// Not an enum of these forms, for the reason that an [`Address`] is none: what is copied for each
+/// message is copied as plain words.
+pub(super) struct Hops {
+    /// The only hop; a hop without a name when there is none, or when there are more.
+    one: Hop,
+    count: Count,
+    /// There if the count says so, and then of two hops or more.
+    many: Option<Box<Many>>,
+}
+
+/// A word, so that it is copied as one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Count {
     None,
-    One(Hop),
-    Many(Vec<Hop>),
+    One,
+    Many,
+}
+
+#[derive(Clone)]
+struct Many {
+    reversed: Vec<Hop>,
 }
 
 /// Room for a route that grows by a hop or two on its way.
@@ -19,92 +39,116 @@ const MANY_CAPACITY: usize = 4;
 
 impl Hops {
     #[inline]
+    pub(super) fn none() -> Self {
+        Self {
+            one: Hop::new(Address::nameless()),
+            count: Count::None,
+            many: None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn one(hop: Hop) -> Self {
+        Self {
+            one: hop,
+            count: Count::One,
+            many: None,
+        }
+    }
+
+    /// The hops of a list, last to first.
+    fn of_reversed(mut reversed: Vec<Hop>) -> Self {
+        match reversed.len() {
+            0 => Self::none(),
+            1 => reversed.pop().map_or_else(Self::none, Self::one),
+            _ => Self {
+                many: Some(Box::new(Many { reversed })),
+                count: Count::Many,
+                ..Self::none()
+            },
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == Count::None
+    }
+
+    /// The hop of a route that has no other.
+    #[inline]
+    pub(super) fn only(&self) -> Option<&Hop> {
+        (self.count == Count::One).then_some(&self.one)
+    }
+
+    #[inline]
     pub(super) fn push_front(&mut self, hop: Hop) {
-        match self {
-            Self::None => *self = Self::One(hop),
-            Self::One(_) => self.two(|old| [old, hop]),
-            Self::Many(reversed) => reversed.push(hop),
+        match self.count {
+            Count::None => *self = Self::one(hop),
+            _ => self.edit(|reversed| reversed.push(hop)),
         }
     }
 
     #[inline]
     pub(super) fn push_back(&mut self, hop: Hop) {
-        match self {
-            Self::None => *self = Self::One(hop),
-            Self::One(_) => self.two(|old| [hop, old]),
-            Self::Many(reversed) => reversed.insert(0, hop),
-        }
-    }
-
-    fn two(&mut self, join: impl FnOnce(Hop) -> [Hop; 2]) {
-        if let Self::One(old) = core::mem::take(self) {
-            let mut reversed = Vec::with_capacity(MANY_CAPACITY);
-            reversed.extend(join(old));
-            *self = Self::Many(reversed);
+        match self.count {
+            Count::None => *self = Self::one(hop),
+            _ => self.edit(|reversed| reversed.insert(0, hop)),
         }
     }
 
     #[inline]
     pub(super) fn pop_front(&mut self) -> Option<Hop> {
-        // Taken out whole and matched once, so that no form is left to be dropped.
-        match core::mem::take(self) {
-            Self::None => None,
-            Self::One(hop) => Some(hop),
-            Self::Many(reversed) => self.take_of_many(reversed, Vec::pop),
+        match self.count {
+            Count::None => None,
+            Count::One => Some(core::mem::take(self).one),
+            Count::Many => self.edit(Vec::pop),
         }
     }
 
     #[inline]
     pub(super) fn pop_back(&mut self) -> Option<Hop> {
-        match core::mem::take(self) {
-            Self::None => None,
-            Self::One(hop) => Some(hop),
-            Self::Many(reversed) => self.take_of_many(reversed, |hops| Some(hops.remove(0))),
+        match self.count {
+            Count::None => None,
+            Count::One => Some(core::mem::take(self).one),
+            Count::Many => self.edit(|reversed| Some(reversed.remove(0))),
         }
-    }
-
-    #[inline(never)]
-    fn take_of_many(
-        &mut self,
-        mut reversed: Vec<Hop>,
-        take: impl FnOnce(&mut Vec<Hop>) -> Option<Hop>,
-    ) -> Option<Hop> {
-        let taken = take(&mut reversed);
-        *self = match reversed.len() {
-            1 => reversed.pop().map_or(Self::None, Self::One),
-            _ => Self::Many(reversed),
-        };
-        taken
     }
 
     /// Puts all of `other` behind the last.
     pub(super) fn append(&mut self, other: Self) {
-        match (core::mem::take(self), other) {
-            (front, Self::None) => *self = front,
-            (Self::None, back) => *self = back,
-            (front, back) => {
-                let mut reversed = back.into_reversed();
-                reversed.append(&mut front.into_reversed());
-                *self = Self::Many(reversed);
-            }
+        if self.is_empty() {
+            *self = other;
+        } else if !other.is_empty() {
+            self.edit(|front| {
+                let mut reversed = other.into_reversed();
+                reversed.append(front);
+                *front = reversed;
+            });
         }
+    }
+
+    /// Edits the hops as a list, last to first; it stays where it is as long as it has two or more.
+    #[inline(never)]
+    fn edit<R>(&mut self, edit: impl FnOnce(&mut Vec<Hop>) -> R) -> R {
+        if let Some(many) = &mut self.many {
+            let result = edit(&mut many.reversed);
+            if many.reversed.len() < 2 {
+                *self = Self::of_reversed(core::mem::take(&mut many.reversed));
+            }
+            return result;
+        }
+        let mut reversed = Vec::with_capacity(MANY_CAPACITY);
+        if self.count == Count::One {
+            reversed.push(core::mem::take(self).one);
+        }
+        let result = edit(&mut reversed);
+        *self = Self::of_reversed(reversed);
+        result
     }
 
     #[inline]
     pub(super) fn first(&self) -> Option<&Hop> {
-        match self {
-            Self::One(hop) => Some(hop),
-            _ => self.reversed().last(),
-        }
-    }
-
-    #[inline]
-    pub(super) fn first_mut(&mut self) -> Option<&mut Hop> {
-        match self {
-            Self::None => None,
-            Self::One(hop) => Some(hop),
-            Self::Many(reversed) => reversed.last_mut(),
-        }
+        self.only().or_else(|| self.reversed().last())
     }
 
     #[inline]
@@ -115,34 +159,69 @@ impl Hops {
     /// The hops, last to first.
     #[inline]
     pub(super) fn reversed(&self) -> &[Hop] {
-        match self {
-            Self::None => &[],
-            Self::One(hop) => core::slice::from_ref(hop),
-            Self::Many(reversed) => reversed,
+        match (self.count, &self.many) {
+            (Count::One, _) => core::slice::from_ref(&self.one),
+            (_, Some(many)) => &many.reversed,
+            (_, None) => &[],
         }
     }
 
     /// The hops, last to first.
     pub(super) fn into_reversed(self) -> Vec<Hop> {
-        match self {
-            Self::None => Vec::new(),
-            Self::One(hop) => vec![hop],
-            Self::Many(reversed) => reversed,
+        match (self.count, self.many) {
+            (Count::One, _) => vec![self.one],
+            (_, Some(many)) => many.reversed,
+            (_, None) => Vec::new(),
         }
+    }
+}
+
+impl Clone for Hops {
+    /// A plain copy for a route of one short name, which is what senders clone for each message.
+    #[inline]
+    fn clone(&self) -> Self {
+        Self {
+            one: self.one.clone(),
+            count: self.count,
+            many: match &self.many {
+                None => None,
+                Some(many) => more(many),
+            },
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn more(many: &Many) -> Option<Box<Many>> {
+    Some(Box::new(many.clone()))
+}
+
+impl Default for Hops {
+    #[inline]
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
+impl PartialEq for Hops {
+    fn eq(&self, other: &Self) -> bool {
+        self.reversed() == other.reversed()
+    }
+}
+
+impl Eq for Hops {}
+
+impl Hash for Hops {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.reversed().hash(state);
     }
 }
 
 impl FromIterator<Hop> for Hops {
     fn from_iter<I: IntoIterator<Item = Hop>>(hops: I) -> Self {
-        let mut hops = hops.into_iter();
-        let (Some(first), second) = (hops.next(), hops.next()) else {
-            return Self::None;
-        };
-        let Some(second) = second else {
-            return Self::One(first);
-        };
-        let mut reversed: Vec<Hop> = [first, second].into_iter().chain(hops).collect();
+        let mut reversed: Vec<Hop> = hops.into_iter().collect();
         reversed.reverse();
-        Self::Many(reversed)
+        Self::of_reversed(reversed)
     }
 }

@@ -12,18 +12,17 @@ pub use parse::RouteError;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
-use crate::{Address, Hint, TransportType};
+use crate::hint::Kept;
+use crate::{Address, Handle, Hint, TransportType};
 use hops::Hops;
 
 /// One step of a [`Route`]: an address, and where it was last seen.
 ///
 /// Hops are equal when their addresses are; the hint is a memory aid and not part of the value.
-#[derive(Clone, Debug)]
 pub struct Hop {
     /// Who is visited.
     pub address: Address,
-    /// Where that worker was last seen, if known.
-    pub hint: Option<Hint>,
+    kept: Kept,
 }
 
 impl Hop {
@@ -32,7 +31,7 @@ impl Hop {
     pub fn new(address: impl Into<Address>) -> Self {
         Self {
             address: address.into(),
-            hint: None,
+            kept: Kept::default(),
         }
     }
 
@@ -41,8 +40,45 @@ impl Hop {
     pub fn with_hint(address: Address, hint: Hint) -> Self {
         Self {
             address,
-            hint: Some(hint),
+            kept: Kept::new(hint),
         }
+    }
+
+    /// Where that worker was last seen, if known.
+    #[inline]
+    pub fn hint(&self) -> Option<Hint> {
+        self.kept.hint()
+    }
+
+    /// Whether nothing is known of where that worker is.
+    #[inline]
+    pub fn is_unseen(&self) -> bool {
+        self.kept.is_none()
+    }
+
+    /// The worker's handle, if it was last seen on this core.
+    #[inline]
+    pub fn worker_on(&self, core: u16) -> Option<Handle> {
+        self.kept.worker_on(core)
+    }
+}
+
+impl Clone for Hop {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self {
+            address: self.address.clone(),
+            kept: self.kept,
+        }
+    }
+}
+
+impl fmt::Debug for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hop")
+            .field("address", &self.address)
+            .field("hint", &self.hint())
+            .finish()
     }
 }
 
@@ -84,12 +120,21 @@ impl Hash for Hop {
 /// assert_eq!(onward, Route::parse("relay => 1#127.0.0.1:4000 => echoer")?);
 /// # Ok::<(), ringpost_router::RouteError>(())
 /// ```
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Default, PartialEq, Eq, Hash)]
 pub struct Route {
     hops: Hops,
 }
 
-const _: () = assert!(size_of::<Hop>() <= 48 && size_of::<Route>() <= 56);
+impl Clone for Route {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self {
+            hops: self.hops.clone(),
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Hop>() == 56 && size_of::<Route>() == 72);
 
 impl Route {
     /// The most addresses that a route may have when it is sent, parsed or decoded.
@@ -97,8 +142,8 @@ impl Route {
 
     /// The route that leads nowhere.
     #[inline]
-    pub const fn new() -> Self {
-        Self { hops: Hops::None }
+    pub fn new() -> Self {
+        Self { hops: Hops::none() }
     }
 
     /// A route of hops, which keep their hints.
@@ -176,16 +221,7 @@ impl Route {
     /// The hop of a route that has no other.
     #[inline]
     pub fn only(&self) -> Option<&Hop> {
-        match &self.hops {
-            Hops::One(hop) => Some(hop),
-            Hops::None | Hops::Many(_) => None,
-        }
-    }
-
-    /// The first hop, to be given a new hint.
-    #[inline]
-    pub fn first_mut(&mut self) -> Option<&mut Hop> {
-        self.hops.first_mut()
+        self.hops.only()
     }
 
     /// The last address, which is the recipient.
@@ -239,7 +275,7 @@ impl Route {
     /// Whether there are none.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        matches!(self.hops, Hops::None)
+        self.hops.is_empty()
     }
 
     /// Checks the length.

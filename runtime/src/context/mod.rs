@@ -17,7 +17,7 @@ use ringpost_router::{Address, Body, Handle, Message, Route};
 
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Outgoing};
-use crate::envelope::ReplyTo;
+use crate::envelope::{Origin, ReplyTo};
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mailbox::{State, Stop};
 use crate::node::handle::NodeHandle;
@@ -27,7 +27,7 @@ use crate::task::raw::MailboxRc;
 
 use self::receive::Receive;
 use self::request::Request;
-use self::send::{SendMessage, Sending};
+use self::send::{Forward, SendMessage, Sending};
 use self::sleep::{Sleep, YieldNow};
 
 /// How long a stopping worker or node may take to handle what is queued, when nothing else is said.
@@ -127,8 +127,12 @@ impl Context {
     /// [`ErrorKind::RouteTooLong`], [`ErrorKind::NoTransport`]. The error hands the message back
     /// ([`Error::into_message`]).
     #[inline]
-    pub fn send_message(&self, route: impl Into<Route>, message: impl Message) -> SendMessage<'_> {
-        SendMessage::new(self, Sending::new(route.into(), message.into_body()))
+    pub fn send_message<R: Into<Route>, M: Message>(
+        &self,
+        route: R,
+        message: M,
+    ) -> SendMessage<'_, R, M> {
+        SendMessage::new(self, route, message)
     }
 
     /// Sends a message if its receiver has room now.
@@ -139,10 +143,12 @@ impl Context {
     #[inline]
     pub fn try_send_message(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
         let (route, body) = (route.into(), message.into_body());
-        match self.core.post(&self.mailbox, &route, Handle::NONE, body) {
-            Ok(()) => Ok(()),
-            Err(body) => self.try_further(Outgoing::with_body(route, body)),
-        }
+        let Some(to) = self.core.receiver_here(&route) else {
+            return self.try_further(Outgoing::with_body(route, body));
+        };
+        self.core
+            .enqueue(to, &self.mailbox, Handle::NONE, Origin::LOCAL, body);
+        Ok(())
     }
 
     #[inline(never)]
@@ -238,13 +244,13 @@ impl Context {
     /// # Errors
     /// As [`send_message`](Self::send_message); [`ErrorKind::EmptyRoute`] if the route ends here, and
     /// [`ErrorKind::RouteTooLong`] also if the way back has grown too long.
-    pub fn forward<M: Message>(&self, message: Routed<M>) -> SendMessage<'_> {
+    pub fn forward<M: Message>(&self, message: Routed<M>) -> Forward<'_> {
         let (routes, message) = message.into_next_hop();
         let mut out = Outgoing::with_body(Route::new(), message.into_body());
         if let Some(body) = out.body.take() {
             self.core.wrap_with(routes, body, &mut out);
         }
-        SendMessage::new(self, Sending::of(out))
+        Forward::new(self, out)
     }
 
     /// Sends a message another way: `route` takes this worker's place in its way on, and the way back
@@ -252,17 +258,13 @@ impl Context {
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub fn relay<M: Message>(
-        &self,
-        message: Routed<M>,
-        route: impl Into<Route>,
-    ) -> SendMessage<'_> {
+    pub fn relay<M: Message>(&self, message: Routed<M>, route: impl Into<Route>) -> Forward<'_> {
         let (routes, message) = message.into_rerouted(route.into());
         let mut out = Outgoing::with_body(Route::new(), message.into_body());
         if let Some(body) = out.body.take() {
             self.core.wrap_with(routes, body, &mut out);
         }
-        SendMessage::new(self, Sending::of(out))
+        Forward::new(self, out)
     }
 
     /// Waits until so much time has passed.
@@ -341,7 +343,7 @@ impl Context {
         core: u16,
         work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
     ) -> Result<Body> {
-        let handle = self.core.replies.reserve(&Route::new(), None);
+        let handle = self.core.replies.reserve(None, None);
         let place = Place { ctx: self, handle };
         let to = ReplyTo {
             core: self.core.id,
@@ -395,7 +397,7 @@ impl Drop for Context {
         self.core.close(&self.mailbox, Reason::Stopped);
         if self.forwarded {
             let home = self.core.placement.home(&address);
-            let onward = self.mailbox.hop().hint;
+            let onward = self.mailbox.hop().hint();
             let end = move |core: &Rc<Core>| core.stop_forwarder(&address, onward);
             self.core.send_job(home, Box::new(end));
         }

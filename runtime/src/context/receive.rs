@@ -60,7 +60,7 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
             }
             let envelope = mailbox.unstash(at)?;
             let origin = envelope.origin;
-            let (head, body) = envelope.open();
+            let (head, body) = envelope.open(mailbox.clone());
             let message = match M::from_body(body) {
                 Ok(message) => message,
                 Err(mismatch) => {

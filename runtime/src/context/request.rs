@@ -150,7 +150,7 @@ impl<R> Drop for Request<'_, R> {
 impl<R> fmt::Debug for Request<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("route", self.sending.route())
+            .field("route", &self.sending.route())
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 
-use ringpost_router::{Body, Handle, Route};
+use ringpost_router::{Body, Handle, Message, Route};
 
 use crate::context::Context;
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
+use crate::envelope::Origin;
 use crate::error::{Error, Result};
 use crate::mailbox::{Waiter, Waiting};
 use crate::task::Wake;
@@ -22,78 +23,184 @@ use crate::task::raw::MailboxRc;
 /// Dropping it before it is done leaves nothing behind: the message is dropped, and what was granted
 /// to it goes to the next who waits.
 #[must_use = "nothing is sent until this is awaited"]
-pub struct SendMessage<'a> {
+pub struct SendMessage<'a, R, M> {
+    ctx: &'a Context,
+    state: State<R, M>,
+}
+
+/// Route and message are kept as they were given: they are converted when the message is sent, straight
+/// into where they go.
+enum State<R, M> {
+    Fresh(R, M),
+    /// It could not be sent at once.
+    Waiting(Box<Blocked>),
+    Done,
+}
+
+impl<'a, R, M> SendMessage<'a, R, M> {
+    #[inline]
+    pub(crate) fn new(ctx: &'a Context, route: R, message: M) -> Self {
+        let state = State::Fresh(route, message);
+        Self { ctx, state }
+    }
+
+    /// The message cannot simply be put into a queue of this core.
+    #[inline(never)]
+    fn begin(&mut self, route: Route, body: Body, polling: &mut Polling<'_>) -> Poll<Result<()>> {
+        let mut sending = Sending::new(route, body);
+        let poll = sending.poll(self.ctx, Handle::NONE, polling);
+        if let Sending::Blocked(blocked) = sending {
+            self.state = State::Waiting(blocked);
+        }
+        poll
+    }
+
+    #[cold]
+    fn go_on(&mut self, mut blocked: Box<Blocked>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
+        let poll = blocked.poll(&self.ctx.core, &self.ctx.mailbox, polling);
+        if poll.is_pending() {
+            self.state = State::Waiting(blocked);
+        }
+        poll
+    }
+}
+
+/// Neither route nor message is pinned: both are moved out when the message is sent.
+impl<R, M> Unpin for SendMessage<'_, R, M> {}
+
+impl<R: Into<Route>, M: Message> Future for SendMessage<'_, R, M> {
+    type Output = Result<()>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
+        let ctx = self.ctx;
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Fresh(route, message) => {
+                let route = route.into();
+                if let Some(to) = ctx.core.receiver_here(&route) {
+                    let body = message.into_body();
+                    ctx.core
+                        .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
+                    return Poll::Ready(Ok(()));
+                }
+                self.begin(route, message.into_body(), polling)
+            }
+            State::Waiting(blocked) => self.go_on(blocked, polling),
+            State::Done => Poll::Pending,
+        }
+    }
+}
+
+impl<R, M> Drop for SendMessage<'_, R, M> {
+    #[inline]
+    fn drop(&mut self) {
+        if let State::Waiting(blocked) = &mut self.state {
+            blocked.cancel(&self.ctx.core);
+        }
+    }
+}
+
+impl<R, M> fmt::Debug for SendMessage<'_, R, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Fresh(..) => "not polled yet",
+            State::Waiting(_) => "waiting",
+            State::Done => "done",
+        };
+        f.debug_struct("SendMessage")
+            .field("from", &self.ctx.mailbox.address)
+            .field("state", &state)
+            .finish()
+    }
+}
+
+/// Sends a received message on; made by [`Context::forward`] and [`Context::relay`].
+///
+/// # Cancellation
+/// As for [`SendMessage`].
+#[must_use = "nothing is sent until this is awaited"]
+pub struct Forward<'a> {
     ctx: &'a Context,
     sending: Sending,
 }
 
-impl<'a> SendMessage<'a> {
-    #[inline]
-    pub(crate) fn new(ctx: &'a Context, sending: Sending) -> Self {
+impl<'a> Forward<'a> {
+    pub(crate) fn new(ctx: &'a Context, out: Outgoing) -> Self {
+        let sending = Sending::of(out);
         Self { ctx, sending }
     }
 }
 
-impl Future for SendMessage<'_> {
+impl Future for Forward<'_> {
     type Output = Result<()>;
 
-    #[inline]
     fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
         let ctx = self.ctx;
         self.sending.poll(ctx, Handle::NONE, polling)
     }
 }
 
-impl Drop for SendMessage<'_> {
-    #[inline]
+impl Drop for Forward<'_> {
     fn drop(&mut self) {
         self.sending.cancel(&self.ctx.core);
     }
 }
 
-impl fmt::Debug for SendMessage<'_> {
+impl fmt::Debug for Forward<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendMessage")
-            .field("route", self.sending.route())
+        f.debug_struct("Forward")
+            .field("route", &self.sending.route())
             .finish_non_exhaustive()
     }
 }
 
 /// A message that is being sent, whoever sends it. Small, because it lies in the sender's future:
 /// what only a message needs that has to wait is boxed.
-pub(crate) struct Sending {
-    route: Route,
-    /// There until the first poll.
-    body: Option<Body>,
-    /// Whether the body holds its routes already.
-    detour: bool,
-    blocked: Option<Box<Blocked>>,
+pub(crate) enum Sending {
+    /// Not polled yet.
+    Fresh {
+        route: Route,
+        /// There until it is taken to be sent, which ends this state.
+        body: Option<Body>,
+        /// Whether the body holds its routes already.
+        detour: bool,
+    },
+    /// Something is lacking.
+    Blocked(Box<Blocked>),
+    /// Sent, or failed.
+    Done,
 }
 
 impl Sending {
     #[inline]
     pub(crate) fn new(route: Route, body: Body) -> Self {
-        Self {
+        Self::Fresh {
             route,
             body: Some(body),
             detour: false,
-            blocked: None,
         }
     }
 
     pub(crate) fn of(out: Outgoing) -> Self {
-        Self {
-            route: out.route,
-            body: out.body,
-            detour: out.detour,
-            blocked: None,
+        let Outgoing {
+            route,
+            body,
+            detour,
+            ..
+        } = out;
+        Self::Fresh {
+            route,
+            body,
+            detour,
         }
     }
 
-    pub(crate) fn route(&self) -> &Route {
-        match &self.blocked {
-            Some(blocked) => &blocked.out.route,
-            None => &self.route,
+    /// Where the message is to go, as long as it is here.
+    pub(crate) fn route(&self) -> Option<&Route> {
+        match self {
+            Self::Fresh { route, .. } => Some(route),
+            Self::Blocked(blocked) => Some(&blocked.out.route),
+            Self::Done => None,
         }
     }
 
@@ -105,62 +212,71 @@ impl Sending {
         reply: Handle,
         polling: &mut Polling<'_>,
     ) -> Poll<Result<()>> {
-        let Some(body) = self.body.take() else {
-            return self.poll_blocked(ctx, polling);
-        };
-        if self.detour {
-            return self.poll_first(ctx, reply, body, polling);
+        if let Self::Fresh {
+            route,
+            body,
+            detour: false,
+        } = self
+            && let Some(to) = ctx.core.receiver_here(route)
+            && let Some(body) = body.take()
+        {
+            ctx.core
+                .enqueue(to, &ctx.mailbox, reply, Origin::LOCAL, body);
+            *self = Self::Done;
+            return Poll::Ready(Ok(()));
         }
-        match ctx.core.post(&ctx.mailbox, &self.route, reply, body) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(body) => self.poll_first(ctx, reply, body, polling),
-        }
+        self.poll_further(ctx, reply, polling)
     }
 
     #[inline(never)]
-    fn poll_first(
+    fn poll_further(
         &mut self,
         ctx: &Context,
         reply: Handle,
-        body: Body,
         polling: &mut Polling<'_>,
     ) -> Poll<Result<()>> {
-        let mut out = Outgoing::with_body(std::mem::take(&mut self.route), body);
-        out.reply = reply;
-        out.detour = self.detour;
-        match ctx.core.attempt(&ctx.mailbox, &mut out) {
-            Attempt::Sent => Poll::Ready(Ok(())),
-            Attempt::Failed(error) => Poll::Ready(Err(error)),
-            attempt => {
-                let mut blocked = Box::new(Blocked { out, wait: None });
-                if let Attempt::Blocked(lack) = attempt {
-                    blocked.begin_wait(&ctx.core, lack, polling);
+        let mut blocked = match std::mem::replace(self, Self::Done) {
+            Self::Done => return Poll::Pending,
+            Self::Blocked(blocked) => blocked,
+            Self::Fresh { body: None, .. } => return Poll::Pending,
+            Self::Fresh {
+                route,
+                body: Some(body),
+                detour,
+            } => {
+                let mut out = Outgoing::with_body(route, body);
+                out.reply = reply;
+                out.detour = detour;
+                match ctx.core.attempt(&ctx.mailbox, &mut out) {
+                    Attempt::Sent => return Poll::Ready(Ok(())),
+                    Attempt::Failed(error) => return Poll::Ready(Err(error)),
+                    Attempt::Misgranted => Box::new(Blocked { out, wait: None }),
+                    Attempt::Blocked(lack) => {
+                        let mut blocked = Box::new(Blocked { out, wait: None });
+                        blocked.begin_wait(&ctx.core, lack, polling);
+                        blocked
+                    }
                 }
-                self.blocked = Some(blocked);
-                self.poll_blocked(ctx, polling)
             }
+        };
+        let poll = blocked.poll(&ctx.core, &ctx.mailbox, polling);
+        if poll.is_pending() {
+            *self = Self::Blocked(blocked);
         }
-    }
-
-    #[cold]
-    fn poll_blocked(&mut self, ctx: &Context, polling: &mut Polling<'_>) -> Poll<Result<()>> {
-        match &mut self.blocked {
-            Some(blocked) => blocked.poll(&ctx.core, &ctx.mailbox, polling),
-            None => Poll::Pending,
-        }
+        poll
     }
 
     /// Gives up: leaves the queue, and gives back what was granted.
     #[inline]
     pub(crate) fn cancel(&mut self, core: &Rc<Core>) {
-        if let Some(blocked) = &mut self.blocked {
+        if let Self::Blocked(blocked) = self {
             blocked.cancel(core);
         }
     }
 }
 
 /// A message that could not be sent at once.
-struct Blocked {
+pub(crate) struct Blocked {
     out: Outgoing,
     wait: Option<Wait>,
 }

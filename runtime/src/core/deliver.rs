@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Message, Route, Table};
+use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Message, Route};
 
 use crate::core::Core;
 use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes};
@@ -161,48 +161,21 @@ impl Outgoing {
 }
 
 impl Core {
-    /// The common case, where it is sent: one hop, to a worker of this core that has room. Any other
-    /// message comes back untouched.
+    /// The common case, where it is sent: a route of one hop, to a worker of this core that is found at
+    /// once and has room; a credit of it is taken.
     #[inline]
-    pub(crate) fn post(
-        &self,
-        from: &MailboxRc,
-        route: &Route,
-        reply: Handle,
-        body: Body,
-    ) -> Result<(), Body> {
-        let Some(hop) = route.only() else {
-            return Err(body);
-        };
+    pub(crate) fn receiver_here(&self, route: &Route) -> Option<MailboxRc> {
+        let hop = route.only()?;
         let table = self.table.borrow();
-        let to = match hop.hint {
-            Some(hint) if hint.core == self.id && hint.kind == HandleKind::Worker => {
-                table.at(hint.handle)
-            }
-            None => self.find_here(&table, &hop.address),
-            Some(_) => None,
+        let to = match hop.worker_on(self.id) {
+            Some(handle) => table.at(handle)?,
+            None if hop.is_unseen() => table
+                .at(self.names.recall(&hop.address))
+                .filter(|to| to.address == hop.address)?,
+            None => return None,
         };
-        match to {
-            Some(to) if to.room.get() > 0 => {
-                to.room.set(to.room.get() - 1);
-                self.enqueue(to, from, reply, Origin::LOCAL, body);
-                Ok(())
-            }
-            _ => Err(body),
-        }
-    }
-
-    /// The mailbox with this name, if this core is the name's home.
-    #[inline]
-    fn find_here<'a>(
-        &self,
-        table: &'a Table<MailboxRc>,
-        address: &Address,
-    ) -> Option<&'a MailboxRc> {
-        let is_home = address.is_local() && self.placement.home(address) == self.id;
-        is_home
-            .then(|| table.named(address, self.placement.bucket(address)))
-            .flatten()
+        to.room.set(to.room.get().checked_sub(1)?);
+        Some(to.clone())
     }
 
     /// Sends the message if everything it needs is there.
@@ -216,7 +189,7 @@ impl Core {
         let Some(hop) = out.route.first() else {
             return out.fail(ErrorKind::EmptyRoute);
         };
-        match hop.hint {
+        match hop.hint() {
             Some(Hint {
                 core,
                 kind: HandleKind::Worker,
@@ -247,23 +220,30 @@ impl Core {
 
     fn accept(&self, to: &MailboxRc, from: &MailboxRc, out: &mut Outgoing) -> Attempt {
         if let Some(body) = out.body.take() {
-            self.enqueue(to, from, out.reply, out.origin(), body);
+            self.enqueue(to.clone(), from, out.reply, out.origin(), body);
         }
         Attempt::Sent
     }
 
     /// The message's credit is taken: it joins the queue.
     #[inline]
-    fn enqueue(&self, to: &MailboxRc, from: &MailboxRc, reply: Handle, origin: Origin, body: Body) {
+    pub(crate) fn enqueue(
+        &self,
+        to: MailboxRc,
+        from: &MailboxRc,
+        reply: Handle,
+        origin: Origin,
+        body: Body,
+    ) {
         to.queued.set(to.queued.get() + 1);
         self.tally().sent_local.add(1);
-        self.queue.borrow_mut().push_back(Envelope {
-            to: to.clone(),
+        let envelope = Envelope {
             from: from.clone(),
             reply,
             origin,
             body,
-        });
+        };
+        self.queue.push(to, envelope);
     }
 
     #[cold]
@@ -315,7 +295,10 @@ impl Core {
         let home = self.placement.home(address);
         if home == self.id || self.guests.get() > 0 {
             match self.named(address) {
-                Some(to) => return self.deliver(&to, from, out),
+                Some(to) => {
+                    self.names.note(&to);
+                    return self.deliver(&to, from, out);
+                }
                 None if home == self.id => return out.fail_not_found(),
                 None => {}
             }
@@ -334,10 +317,7 @@ impl Core {
                 core: self.id,
                 handle: out.reply,
             };
-            Hop {
-                address: from.address.clone(),
-                hint: Some(reply.hint()),
-            }
+            Hop::with_hint(from.address.clone(), reply.hint())
         };
         let routes = Box::new(Routes {
             onward: out.route.clone(),

@@ -17,12 +17,13 @@ impl Core {
     pub(crate) fn run_queue(self: &Rc<Self>, budget: u32) -> u32 {
         let mut spare = self.tasks.spare();
         for done in 0..budget {
-            let next = self.queue.borrow_mut().pop_front();
-            let Some(envelope) = next else { return done };
-            if envelope.to.state.get() == State::Idle {
-                self.handle(envelope, &mut spare);
+            let Some(to) = self.queue.next_receiver() else {
+                return done;
+            };
+            if to.state.get() == State::Idle {
+                self.handle(&to, &mut spare);
             } else {
-                self.set_aside(envelope);
+                self.set_aside(&to);
             }
         }
         budget
@@ -30,8 +31,10 @@ impl Core {
 
     /// The receiver is not ready: the message waits at its mailbox, or is reported.
     #[cold]
-    fn set_aside(self: &Rc<Self>, envelope: Envelope) {
-        let to = envelope.to.clone();
+    fn set_aside(self: &Rc<Self>, to: &MailboxRc) {
+        let Some(envelope) = self.queue.take_envelope() else {
+            return;
+        };
         match to.state.get() {
             State::Closed => {
                 let reason = if self.node.is_stopping() {
@@ -39,10 +42,10 @@ impl Core {
                 } else {
                     Reason::Stopped
                 };
-                self.undeliver(envelope, reason);
+                self.undeliver(to, envelope, reason);
             }
-            State::Ending => self.undeliver(envelope, Reason::Stopped),
-            State::Stub => self.undeliver(envelope, Reason::NotFound),
+            State::Ending => self.undeliver(to, envelope, Reason::Stopped),
+            State::Stub => self.undeliver(to, envelope, Reason::NotFound),
             _ => {
                 to.stash(to.stashed(), envelope);
                 let receiver = to.with_more(|more| pop_waiting(&mut more.receivers));
@@ -55,20 +58,18 @@ impl Core {
 
     /// Runs the handler of an idle worker.
     #[inline]
-    fn handle(self: &Rc<Self>, envelope: Envelope, spare: &mut Spare<'_>) {
-        let to = envelope.to.clone();
-        self.begin(&to, envelope.origin);
-        let step = to.handle(envelope, &self.frames, &mut spare.polling());
+    fn handle(self: &Rc<Self>, to: &MailboxRc, spare: &mut Spare<'_>) {
+        let step = to.handle(self, &mut spare.polling());
         if matches!(step, Step::Done) && to.stop.get() == Stop::No && !to.has_stash() {
             to.state.set(State::Idle);
         } else {
-            self.after_handler(&to, step, spare);
+            self.after_handler(to, step, spare);
         }
     }
 
     /// A message leaves the queues: its credit is free and it counts as handled.
     #[inline]
-    fn begin(self: &Rc<Self>, to: &MailboxRc, origin: Origin) {
+    pub(crate) fn begin(self: &Rc<Self>, to: &MailboxRc, origin: Origin) {
         self.settle(to, origin);
         self.tally().handled.add(1);
         to.state.set(State::Busy);
@@ -216,8 +217,8 @@ impl Core {
             }
             match mailbox.unstash(0) {
                 Some(envelope) => {
-                    self.begin(mailbox, envelope.origin);
-                    let step = mailbox.handle(envelope, &self.frames, &mut spare.polling());
+                    self.queue.put_envelope(envelope);
+                    let step = mailbox.handle(self, &mut spare.polling());
                     if matches!(step, Step::Pending) {
                         self.keep(mailbox, &mut spare);
                     }

@@ -107,13 +107,12 @@ impl Decoder {
         core.note_arrival(self.from, run.link);
         core.pair_tally(self.from).received.add(1);
         let envelope = Envelope {
-            to: run.to.clone(),
             from: run.from.clone(),
             reply: run.reply,
             origin,
             body: cell,
         };
-        core.queue.borrow_mut().push_back(envelope);
+        core.queue.push(run.to.clone(), envelope);
         if once {
             self.run = None;
         }

@@ -321,7 +321,7 @@ impl Core {
     /// Reports what waits at a closed mailbox, and answers those who asked for its start or end.
     fn clear(self: &Rc<Self>, mailbox: &MailboxRc, reason: Reason) {
         while let Some(envelope) = mailbox.unstash(0) {
-            self.undeliver(envelope, reason);
+            self.undeliver(mailbox, envelope, reason);
         }
         let mut more = mailbox.take_more().unwrap_or_default();
         self.close_waiters(&mut more.senders);

@@ -75,7 +75,7 @@ impl LinkTable {
     /// The link to this hop, if there is one.
     #[inline]
     pub(crate) fn find(&mut self, hop: &Hop) -> Option<u32> {
-        if let Some(hint) = hop.hint
+        if let Some(hint) = hop.hint()
             && hint.handle == self.last.0
         {
             return Some(self.last.1);
@@ -91,7 +91,7 @@ impl LinkTable {
                 .is_some_and(|link| leads_to(&link.target, hop))
         });
         let link = *found?;
-        if let Some(hint) = hop.hint {
+        if let Some(hint) = hop.hint() {
             self.last = (hint.handle, link);
         }
         Some(link)
@@ -104,7 +104,7 @@ impl LinkTable {
 
     /// A new link to this hop, or `None` if there are as many as are allowed and none is free yet.
     pub(crate) fn open(&mut self, hop: &Hop) -> Option<u32> {
-        let target = match hop.hint {
+        let target = match hop.hint() {
             Some(hint) if hint.kind == HandleKind::Worker => {
                 Target::Place(hint.handle, hop.address.clone())
             }
@@ -197,7 +197,7 @@ impl LinkTable {
 }
 
 fn leads_to(target: &Target, hop: &Hop) -> bool {
-    match (target, hop.hint) {
+    match (target, hop.hint()) {
         (Target::Place(handle, _), Some(hint)) => {
             hint.kind == HandleKind::Worker && *handle == hint.handle
         }
@@ -207,7 +207,7 @@ fn leads_to(target: &Target, hop: &Hop) -> bool {
 }
 
 fn hash_hop(hop: &Hop) -> u64 {
-    match hop.hint {
+    match hop.hint() {
         Some(hint) => hash_handle(hint.handle),
         None => hop.address.hash64(),
     }

@@ -17,8 +17,10 @@ pub(crate) mod forwarder;
 pub(crate) mod inbound;
 pub(crate) mod lifecycle;
 pub(crate) mod links;
+pub(crate) mod names;
 pub(crate) mod outbound;
 pub(crate) mod placed;
+pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod replicated;
 pub(crate) mod replies;
@@ -33,7 +35,6 @@ use ringpost_mailbox::pool::{Pool, PoolLimits};
 use ringpost_router::{Address, Handle, Placement, Table};
 use slab::Slab;
 
-use crate::envelope::Envelope;
 use crate::limits::Limits;
 use crate::mailbox::Mailbox;
 use crate::node::shared::{CoreShared, NodeShared};
@@ -45,7 +46,9 @@ use crate::time::Time;
 use crate::timers::{TimerId, Timers};
 
 use self::inbound::Owed;
+use self::names::Names;
 use self::outbound::Pair;
+use self::queue::Queue;
 use self::replies::Replies;
 
 /// The state of one core.
@@ -55,11 +58,11 @@ pub(crate) struct Core {
     pub(crate) shared: Arc<CoreShared>,
     pub(crate) limits: Limits,
     pub(crate) placement: Placement,
-    /// Messages to be handled on this core, in the order in which they came.
-    pub(crate) queue: RefCell<VecDeque<Envelope>>,
+    pub(crate) queue: Queue,
     /// Mailboxes that need a look: to initialize, to work off a backlog, to end.
     pub(crate) attention: RefCell<VecDeque<MailboxRc>>,
     pub(crate) table: RefCell<Table<MailboxRc>>,
+    pub(crate) names: Names,
     /// Names in the table whose home is another core: replicated workers.
     pub(crate) guests: Cell<u32>,
     pub(crate) replies: Replies,
@@ -98,9 +101,10 @@ impl Core {
             node: Arc::clone(node),
             limits: node.limits,
             placement: node.placement,
-            queue: RefCell::default(),
+            queue: Queue::new(),
             attention: RefCell::default(),
             table: RefCell::new(Table::new()),
+            names: Names::new(),
             guests: Cell::new(0),
             replies: Replies::new(),
             tasks: Tasks::new(Arc::clone(&shared)),
@@ -182,9 +186,7 @@ impl Core {
 
     /// Whether anything could run without input from elsewhere.
     pub(crate) fn has_local_work(&self) -> bool {
-        !self.queue.borrow().is_empty()
-            || !self.attention.borrow().is_empty()
-            || self.tasks.has_ready()
+        !self.queue.is_empty() || !self.attention.borrow().is_empty() || self.tasks.has_ready()
     }
 }
 

@@ -45,8 +45,8 @@ impl Replies {
     }
 
     /// Reserves a place.
-    pub(crate) fn reserve(&self, of: &Route, deadline: Option<(Time, Duration)>) -> Handle {
-        let of = of.last().cloned();
+    pub(crate) fn reserve(&self, of: Option<&Route>, deadline: Option<(Time, Duration)>) -> Handle {
+        let of = of.and_then(Route::last).cloned();
         let place = Place {
             answer: None,
             wake: Wake::Nobody,

@@ -7,6 +7,7 @@ use crate::core::Core;
 use crate::envelope::Envelope;
 use crate::error::{ErrorKind, Reason, Undelivered};
 use crate::task::panics::drop_guarded;
+use crate::task::raw::MailboxRc;
 
 impl Core {
     /// Counts and traces the loss, and calls the node's hook.
@@ -30,16 +31,16 @@ impl Core {
 
     /// Reports an envelope, gives its credit back, and tells its requester if it was a request.
     #[cold]
-    pub(crate) fn undeliver(self: &Rc<Self>, envelope: Envelope, reason: Reason) {
+    pub(crate) fn undeliver(self: &Rc<Self>, to: &MailboxRc, envelope: Envelope, reason: Reason) {
         let undelivered = Undelivered {
-            to: envelope.to.address.clone(),
+            to: to.address.clone(),
             from: envelope.from.address.clone(),
             type_name: envelope.payload().type_name(),
             reason,
         };
         self.settle_ended(envelope.origin);
         let address = undelivered.to.clone();
-        let (head, body) = envelope.open();
+        let (head, body) = envelope.open(to.clone());
         self.report(&undelivered);
         let kind = match reason {
             Reason::NotFound => ErrorKind::NotFound { address },

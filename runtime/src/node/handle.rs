@@ -13,11 +13,11 @@ use futures_channel::oneshot;
 use ringpost_mailbox::inbox::InboxError;
 use ringpost_mailbox::semaphore::Semaphore;
 use ringpost_mailbox::sync::Mutex;
-use ringpost_router::{Address, Body, Hop, Message, Route};
+use ringpost_router::{Address, Body, Message, Route};
 
 use crate::context::Context;
 use crate::context::request::{REQUEST_TIMEOUT, Request};
-use crate::context::send::{SendMessage, Sending};
+use crate::context::send::{Forward, Sending};
 use crate::core::Core;
 use crate::core::deliver::Outgoing;
 use crate::core::record::Job;
@@ -332,10 +332,10 @@ impl NodeHandle {
             return Err(failed(out, kind));
         }
         Ok(match out.route.first() {
-            Some(Hop {
-                hint: Some(hint), ..
-            }) => hint.core,
-            Some(hop) => self.node.placement.home(&hop.address),
+            Some(hop) => match hop.hint() {
+                Some(hint) => hint.core,
+                None => self.node.placement.home(&hop.address),
+            },
             None => 0,
         })
     }
@@ -406,7 +406,7 @@ fn deliver(core: &Rc<Core>, out: Outgoing, permit: Permit) {
         concluded: false,
     };
     core.tasks.spawn(Box::pin(async move {
-        let sent = SendMessage::new(&ctx, Sending::of(out)).await;
+        let sent = Forward::new(&ctx, out).await;
         drop(permit);
         accepted.concluded = true;
         if let Err(error) = sent {

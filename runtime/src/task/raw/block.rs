@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::task::Context as Polling;
 
 use ringpost_router::{Address, Any, Named};
@@ -13,7 +14,7 @@ use ringpost_router::{Address, Any, Named};
 use super::call::{self, Frame};
 use super::{Call, Frames, Step};
 use crate::context::Context;
-use crate::envelope::Envelope;
+use crate::core::Core;
 use crate::mailbox::Mailbox;
 use crate::task::panics::guarded;
 use crate::worker::Worker;
@@ -57,7 +58,7 @@ pub(super) struct State<W> {
 
 /// The worker's type, erased. Each function asks that its block was made for that type.
 struct BlockTable {
-    handle: unsafe fn(NonNull<Header>, Envelope, &Frames, &mut Polling<'_>) -> Step,
+    handle: unsafe fn(NonNull<Header>, &Rc<Core>, &mut Polling<'_>) -> Step,
     call: unsafe fn(NonNull<Header>, Call, &Frames, &mut Polling<'_>) -> Step,
     drop_state: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
@@ -67,7 +68,7 @@ struct BlockTable {
 pub(crate) struct MailboxRc {
     header: NonNull<Header>,
     /// One core owns the block and all pointers to it.
-    local: PhantomData<std::rc::Rc<Header>>,
+    local: PhantomData<Rc<Header>>,
 }
 
 /// A block whose worker is still to come; its type is remembered.
@@ -88,6 +89,22 @@ impl MailboxRc {
     /// A mailbox that will never have a worker.
     pub(crate) fn new(mailbox: Mailbox) -> Self {
         Vacant::<Nobody>::new(mailbox).mailbox
+    }
+
+    /// Another pointer to the block.
+    ///
+    /// # Safety
+    /// The block is live.
+    #[inline]
+    pub(super) unsafe fn another(header: NonNull<Header>) -> Self {
+        // SAFETY: the caller upholds that the block is live.
+        let count = unsafe { &header.as_ref().count };
+        // Cannot overflow: every pointer lies in memory of its own, and none is forgotten.
+        count.set(count.get() + 1);
+        Self {
+            header,
+            local: PhantomData,
+        }
     }
 
     #[inline]
@@ -112,21 +129,16 @@ impl MailboxRc {
         self.header().phase.get() == Phase::Suspended
     }
 
-    /// Runs the handler for this message and polls it once.
+    /// Takes the message that the core's queue holds ready, runs the handler for it and polls that once.
     ///
     /// # Panics
     /// If there is no worker, or its last call has not ended: the caller's state machine is broken.
     #[inline]
-    pub(crate) fn handle(
-        &self,
-        envelope: Envelope,
-        frames: &Frames,
-        polling: &mut Polling<'_>,
-    ) -> Step {
+    pub(crate) fn handle(&self, core: &Rc<Core>, polling: &mut Polling<'_>) -> Step {
         self.assert_idle();
         // SAFETY: the table was made for this block's type, and the phase is `Idle`: the state is
         // there (rule 2) and nothing borrows it (rule 3).
-        unsafe { (self.header().table.handle)(self.header, envelope, frames, polling) }
+        unsafe { (self.header().table.handle)(self.header, core, polling) }
     }
 
     /// Starts another call and polls it once.
@@ -276,13 +288,8 @@ impl Named for MailboxRc {
 impl Clone for MailboxRc {
     #[inline]
     fn clone(&self) -> Self {
-        let count = &self.header().count;
-        // Cannot overflow: every pointer lies in memory of its own, and none is forgotten.
-        count.set(count.get() + 1);
-        Self {
-            header: self.header,
-            local: PhantomData,
-        }
+        // SAFETY: this pointer keeps the block live.
+        unsafe { Self::another(self.header) }
     }
 }
 

@@ -5,14 +5,16 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 
-use ringpost_router::unpack;
+use ringpost_router::{CodecError, Message, Unpack, unpack};
 
-use super::block::{Header, Phase, State, state_of};
+use super::block::{Header, MailboxRc, Phase, State, state_of};
 use super::{Call, Ending, Frames, Step};
 use crate::context::Context;
-use crate::envelope::Envelope;
+use crate::core::Core;
+use crate::envelope::Head;
 use crate::error::Result;
 use crate::routed::Routed;
 use crate::task::panics::{guarded, into_text};
@@ -32,29 +34,74 @@ struct FrameTable {
     layout: Layout,
 }
 
-/// Runs `handle_message`.
+/// Runs `handle_message` on the message that the core's queue holds ready.
 ///
 /// # Safety
 /// The block was made for `W` and is idle.
 pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     header: NonNull<Header>,
-    envelope: Envelope,
-    frames: &Frames,
+    core: &Rc<Core>,
     polling: &mut Polling<'_>,
 ) -> Step {
+    let queue = core.queue.envelopes();
+    // SAFETY: the look ends with this line; what follows uses copies of what was seen.
+    let front = unsafe { queue.front() }.map(|front| (front.origin, front.body.is::<W::Message>()));
+    let Some((origin, plain)) = front else {
+        return Step::Done;
+    };
     // SAFETY: the caller upholds that this is a live block of `W`, and idle: the state is there and
     // nothing else borrows it until the future made from this borrow is dropped (rules 2 to 5).
-    let (header, state) = unsafe { (header.as_ref(), borrow::<W>(header)) };
-    let make = move || {
-        let (head, body) = envelope.open();
-        match unpack::<W::Message>(body) {
-            Ok(message) => Ok(state
-                .worker
-                .handle_message(&mut state.ctx, Routed::new(message, head))),
-            Err(mismatch) => Err(Box::new(Ending::Mismatch(head, mismatch))),
+    let (to, state) = unsafe { (MailboxRc::another(header), borrow::<W>(header)) };
+    core.begin(&to, origin);
+    let converted = if plain {
+        None
+    } else {
+        match convert::<W::Message>(to.clone(), core) {
+            Ok(msg) => Some(msg),
+            Err(ending) => return Step::Ended(ending),
         }
     };
-    launch(header, make, frames, polling)
+    let State { worker, ctx } = state;
+    // SAFETY: the block is live, as above, and its header is only ever borrowed shared.
+    let header = unsafe { header.as_ref() };
+    let place = move |place| match converted {
+        None => {
+            let make = move || {
+                // SAFETY: there was an envelope at the front, and nothing has been popped since.
+                let envelope = unsafe { queue.pop_unchecked() };
+                // SAFETY: its body was seen to hold a message of this type.
+                let message = unsafe { envelope.body.take_unchecked::<W::Message>() };
+                let head = Head::new(to, envelope.from, envelope.reply, None);
+                worker.handle_message(ctx, Routed::new(message, head))
+            };
+            // SAFETY: `launch` hands in an empty place for this future.
+            unsafe { put(place, make) }
+        }
+        // SAFETY: as above.
+        Some(msg) => unsafe { put(place, move || worker.handle_message(ctx, msg)) },
+    };
+    launch(header, place, &core.frames, polling)
+}
+
+/// The next message, where it is not simply of the worker's type: it has its routes with it, or it is
+/// converted by code of the user's, which may panic.
+#[cold]
+#[inline(never)]
+fn convert<M: Message>(to: MailboxRc, core: &Core) -> Result<Routed<M>, Box<Ending>> {
+    let Some(envelope) = core.queue.take_envelope() else {
+        return Err(Box::new(Ending::Panicked("no message".to_owned())));
+    };
+    let (head, body) = envelope.open(to);
+    let panicked = |panic| {
+        Err(Unpack::Codec(CodecError::Decode {
+            type_name: std::any::type_name::<M>(),
+            cause: into_text(panic),
+        }))
+    };
+    match catch_unwind(AssertUnwindSafe(|| unpack::<M>(body))).unwrap_or_else(panicked) {
+        Ok(message) => Ok(Routed::new(message, head)),
+        Err(mismatch) => Err(Box::new(Ending::Mismatch(head, mismatch))),
+    }
 }
 
 /// Runs `initialize` or `shutdown`.
@@ -71,8 +118,20 @@ pub(super) unsafe fn call<W: Worker<Context = Context>>(
     let (header, state) = unsafe { (header.as_ref(), borrow::<W>(header)) };
     let State { worker, ctx } = state;
     match call {
-        Call::Initialize => launch(header, || Ok(worker.initialize(ctx)), frames, polling),
-        Call::Shutdown => launch(header, || Ok(worker.shutdown(ctx)), frames, polling),
+        Call::Initialize => {
+            let place = move |place| {
+                // SAFETY: `launch` hands in an empty place for the future.
+                unsafe { put(place, move || worker.initialize(ctx)) }
+            };
+            launch(header, place, frames, polling)
+        }
+        Call::Shutdown => {
+            let place = move |place| {
+                // SAFETY: as above.
+                unsafe { put(place, move || worker.shutdown(ctx)) }
+            };
+            launch(header, place, frames, polling)
+        }
     }
 }
 
@@ -87,11 +146,12 @@ unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
     unsafe { (*state_of::<W>(header)).assume_init_mut() }
 }
 
-/// Makes a future in a frame and polls it once, unless it cannot be made.
+/// Has a future made in a frame, and polls it once. `place` is handed a place for it that is valid,
+/// aligned and empty.
 #[inline]
 fn launch<F>(
     header: &Header,
-    make: impl FnOnce() -> Result<F, Box<Ending>>,
+    place: impl FnOnce(NonNull<F>),
     frames: &Frames,
     polling: &mut Polling<'_>,
 ) -> Step
@@ -109,9 +169,7 @@ where
     let future = block.cast::<F>();
     header.phase.set(Phase::Polled);
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        let made = make()?;
-        // SAFETY: the block is valid for writes of this layout, aligned for it, and empty.
-        unsafe { future.write(made) };
+        place(future);
         header.frame.set(Some(Frame { block, table }));
         // SAFETY: the future was just written; it stays where it is until it is dropped there (rule 6).
         let poll = unsafe { Pin::new_unchecked(&mut *future.as_ptr()) }.poll(polling);
@@ -120,15 +178,14 @@ where
             // SAFETY: the future is live, and no longer known to anybody else.
             unsafe { future.drop_in_place() };
         }
-        Ok(poll)
+        poll
     }));
     let step = match polled {
-        Ok(Ok(Poll::Ready(result))) => concluded(result),
-        Ok(Ok(Poll::Pending)) => {
+        Ok(Poll::Ready(result)) => concluded(result),
+        Ok(Poll::Pending) => {
             header.phase.set(Phase::Suspended);
             return Step::Pending;
         }
-        Ok(Err(ending)) => Step::Ended(ending),
         Err(panic) => {
             let step = panicked(panic);
             // Without a frame, the future was not made, or it was its own destructor that panicked.
@@ -142,6 +199,17 @@ where
     header.phase.set(Phase::Idle);
     frames.give(block, Layout::new::<F>());
     step
+}
+
+/// Makes a future where it is to lie. Out of line, because only here does the optimizer see that the
+/// parts of a new future that hold nothing yet need not be copied; and that is most of it.
+///
+/// # Safety
+/// The place is valid for writes, aligned and empty.
+#[inline(never)]
+unsafe fn put<F>(at: NonNull<F>, make: impl FnOnce() -> F) {
+    // SAFETY: the caller upholds it.
+    unsafe { at.write(make()) };
 }
 
 /// Polls the suspended call.
