@@ -1,7 +1,9 @@
 //! Nodes on machines of all kinds: few cores, many loops, no pinning; and from other threads.
 
+use std::process::Command;
 use std::time::Duration;
 
+use core_affinity::CoreId;
 use ringpost::{Context, ErrorKind, Node, NodeBuilder, Result, Routed, Worker};
 
 struct Echo;
@@ -49,6 +51,135 @@ fn more_loops_than_cpus_work() {
 fn pinning_is_optional() {
     works(Node::builder().pin(false), 2);
     works(Node::builder().pin(true), 2);
+}
+
+/// Runs the rest of the test of this name in a process of its own, since the CPUs of a process are
+/// read once: what a test does to its own thread before it starts a node decides what the node sees.
+fn alone(name: &str, test: impl FnOnce()) {
+    const ALONE: &str = "RINGPOST_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return test();
+    }
+    if !can_be_pinned() {
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    let child = Command::new(program)
+        .args(["--exact", name, "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let (out, err) = (&child.stdout, &child.stderr);
+    let text = [out.as_slice(), err].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(child.status.success(), "{text}");
+    assert!(text.contains("1 passed"), "there is no test {name}: {text}");
+}
+
+/// Whether the system does as it is told; some sandboxes do not, and there is nothing to test there.
+fn can_be_pinned() -> bool {
+    let pinned = std::thread::Builder::new().spawn(|| {
+        let last = allowed().last().copied()?;
+        core_affinity::set_for_current(CoreId { id: last }).then(|| allowed() == [last])
+    });
+    pinned.unwrap().join().unwrap() == Some(true)
+}
+
+/// The CPUs that this thread may use, in the order of their numbers.
+fn allowed() -> Vec<usize> {
+    let cpus = core_affinity::get_core_ids().unwrap_or_default();
+    let mut cpus: Vec<usize> = cpus.iter().map(|cpu| cpu.id).collect();
+    cpus.sort_unstable();
+    cpus
+}
+
+/// The CPUs that the thread of each core of a running node may use.
+fn seen_by_cores(node: &Node) -> Vec<Vec<usize>> {
+    let handle = node.handle();
+    (0..handle.cores())
+        .map(|core| pollster::block_on(handle.run_on(core, async |_: Context| allowed())).unwrap())
+        .collect()
+}
+
+fn pins_refused(node: &Node) -> u64 {
+    node.handle().stats().total(|core| core.pins_refused)
+}
+
+/// Lets the process use one CPU, the last of those it has.
+fn on_one_cpu() -> usize {
+    let last = *allowed().last().unwrap();
+    assert!(core_affinity::set_for_current(CoreId { id: last }));
+    assert_eq!(allowed(), [last]);
+    last
+}
+
+#[test]
+fn a_process_with_one_cpu_gets_one_core_that_stays_there() {
+    alone(
+        "a_process_with_one_cpu_gets_one_core_that_stays_there",
+        || {
+            let cpu = on_one_cpu();
+            let node = Node::builder().start().unwrap();
+            assert_eq!(seen_by_cores(&node), [[cpu]]);
+            assert_eq!(pins_refused(&node), 0);
+            node.stop().unwrap();
+            works(Node::builder(), 1);
+            works(Node::builder().pin(true), 1);
+        },
+    );
+}
+
+#[test]
+fn more_loops_than_the_one_cpu_share_it() {
+    alone("more_loops_than_the_one_cpu_share_it", || {
+        let cpu = on_one_cpu();
+        for builder in [Node::builder(), Node::builder().pin(true)] {
+            let node = builder.clone().cores(4).start().unwrap();
+            assert_eq!(seen_by_cores(&node), vec![[cpu]; 4]);
+            assert_eq!(pins_refused(&node), 0, "what shares a CPU is not pinned");
+            node.stop().unwrap();
+            works(builder, 4);
+        }
+    });
+}
+
+#[test]
+fn more_loops_than_cpus_are_not_pinned() {
+    alone("more_loops_than_cpus_are_not_pinned", || {
+        let all = allowed();
+        let node = Node::builder().pin(true).cores(all.len() + 1);
+        let node = node.start().unwrap();
+        assert_eq!(seen_by_cores(&node), vec![all.clone(); all.len() + 1]);
+        assert_eq!(pins_refused(&node), 0);
+        node.stop().unwrap();
+    });
+}
+
+#[test]
+fn each_pinned_core_has_a_cpu_of_its_own_among_those_allowed() {
+    alone(
+        "each_pinned_core_has_a_cpu_of_its_own_among_those_allowed",
+        || {
+            let all = allowed();
+            let cores = std::thread::available_parallelism().unwrap().get();
+            let cores = cores.min(all.len());
+            let node = Node::builder().pin(true).cores(cores).start().unwrap();
+            let seen = seen_by_cores(&node);
+            assert!(seen.iter().all(|cpus| cpus.len() == 1), "{seen:?}");
+            let mut cpus = seen.concat();
+            cpus.sort_unstable();
+            cpus.dedup();
+            assert_eq!(cpus.len(), cores, "one CPU for each core: {cpus:?}");
+            assert!(cpus.iter().all(|cpu| all.contains(cpu)));
+            assert_eq!(pins_refused(&node), 0);
+            node.stop().unwrap();
+            assert_eq!(
+                allowed(),
+                all,
+                "the thread that starts a node is left where it is"
+            );
+        },
+    );
 }
 
 #[test]

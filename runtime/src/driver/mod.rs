@@ -8,6 +8,7 @@
 
 pub(crate) mod cores;
 pub mod sim;
+pub(crate) mod system;
 pub(crate) mod threads;
 
 use std::rc::Rc;

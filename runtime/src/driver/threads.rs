@@ -11,14 +11,18 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use core_affinity::CoreId;
 use mio::{Events, Poll, Token, Waker};
 use ringpost_mailbox::wake::{Parked, Parker};
+use ringpost_router::Address;
 
-use crate::driver::MainMaker;
-use crate::driver::cores::{CorePlan, pin_current};
+use crate::driver::cores::CorePlan;
+use crate::driver::system::{Crew, Os, System};
+use crate::driver::{APP, MainMaker};
+use crate::error::{Error, ErrorKind, Result};
 use crate::node::shared::{Bell, NodeShared, Plan, Seed, assemble};
 use crate::shard::{Shard, Turn};
 use crate::time::Time;
@@ -57,59 +61,80 @@ impl Bell for MioBell {
 /// Starts the threads of a node. The main future, if there is one, runs on the core of its address.
 ///
 /// # Errors
-/// Of the system: no descriptors or no threads.
-pub(crate) fn start(plan: Plan, cores: CorePlan, main: Option<MainMaker>) -> io::Result<Threads> {
-    let mut bells: Vec<Box<dyn Bell>> = Vec::new();
-    let mut polls = Vec::new();
-    for _ in &cores.loops {
-        let poll = Poll::new()?;
-        bells.push(Box::new(MioBell(Waker::new(poll.registry(), BELL)?)));
-        polls.push(poll);
-    }
+/// [`ErrorKind::Io`] of the system: no descriptors or no threads. No thread is left then.
+pub(crate) fn start(plan: Plan, cores: CorePlan, main: Option<MainMaker>) -> Result<Threads> {
+    start_on(&Os, plan, cores, main)
+}
+
+fn start_on(
+    system: &impl System,
+    plan: Plan,
+    cores: CorePlan,
+    mut main: Option<MainMaker>,
+) -> Result<Threads> {
+    let count = cores.loops.len();
+    let (bells, mut polls) = (0..count)
+        .map(|core| bell_and_poll().map_err(|error| no_poll(core, count, &error)))
+        .collect::<Result<(Vec<_>, Vec<_>)>>()?;
     let spin = match (cores.spin, bells.first(), polls.first_mut()) {
         (true, Some(bell), Some(poll)) => calibrate(&**bell, poll),
         _ => Duration::ZERO,
     };
     let (node, seeds) = assemble(plan, bells);
-    let home = node
-        .placement
-        .home(&ringpost_router::Address::local(crate::driver::APP));
+    let home = node.placement.home(&Address::local(APP));
     let clock = Clock(Instant::now());
-    let mut threads = Threads {
-        node,
-        joins: Vec::new(),
-    };
-    let mut main = main;
-    for ((seed, poll), pin) in seeds.into_iter().zip(polls).zip(cores.loops) {
-        let main = if seed.id == home { main.take() } else { None };
-        let name = format!("ringpost-{}", seed.id);
+    let mut crew = Crew::new();
+    for ((seed, poll), cpu) in seeds.into_iter().zip(polls).zip(cores.loops) {
+        let core = seed.id;
+        let main = main.take_if(|_| core == home);
+        let system_there = system.clone();
         let body = move || {
-            if let Some(cpu) = pin
-                && !pin_current(cpu)
-            {
-                seed.node.cores[usize::from(seed.id)]
-                    .counters
-                    .core
-                    .pins_refused
-                    .add(1);
-                tracing::warn!(
-                    core = seed.id,
-                    cpu = cpu.id,
-                    "the system refused to pin this core"
-                );
+            if let Some(cpu) = cpu {
+                pin(&system_there, &seed, cpu);
             }
             run_core(seed, poll, clock, spin, main);
         };
-        match Builder::new().name(name).spawn(body) {
-            Ok(join) => threads.joins.push(join),
-            Err(error) => {
-                // Cores that have no thread cannot take part in an orderly stop.
-                tracing::error!(%error, "a core's thread could not be started");
-                return Err(error);
-            }
-        }
+        crew.spawn(system, format!("ringpost-{core}"), body)
+            .map_err(|error| no_thread(core, count, &error))?;
     }
-    Ok(threads)
+    let joins = crew.open();
+    Ok(Threads { node, joins })
+}
+
+fn bell_and_poll() -> io::Result<(Box<dyn Bell>, Poll)> {
+    let poll = Poll::new()?;
+    let bell = MioBell(Waker::new(poll.registry(), BELL)?);
+    Ok((Box::new(bell), poll))
+}
+
+#[cold]
+fn no_poll(core: usize, count: usize, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Io(format!(
+        "no poll for core {core} of {count} ({error}); the node was not started: \
+         ask for fewer cores, or raise the limit on open files"
+    )))
+}
+
+#[cold]
+fn no_thread(core: u16, count: usize, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Io(format!(
+        "no thread for core {core} of {count} ({error}); the node was not started, and the threads \
+         that were have ended: ask for fewer cores, or raise the limit on threads"
+    )))
+}
+
+/// Pins the thread of a core. A refusal is counted and reported; the core does its work unpinned.
+fn pin(system: &impl System, seed: &Seed, cpu: CoreId) {
+    if system.pin(cpu) {
+        return;
+    }
+    let shared = &seed.node.cores[usize::from(seed.id)];
+    shared.counters.core.pins_refused.add(1);
+    tracing::warn!(
+        core = seed.id,
+        cpu = cpu.id,
+        "the system refused to pin this core's thread; it runs unpinned"
+    );
 }
 
 impl Threads {
@@ -237,3 +262,6 @@ fn calibrate(bell: &dyn Bell, poll: &mut Poll) -> Duration {
     }
     start.elapsed().clamp(SPIN_MIN, SPIN_MAX)
 }
+
+#[cfg(test)]
+mod tests;

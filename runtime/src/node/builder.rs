@@ -227,7 +227,7 @@ impl NodeBuilder {
             on_undelivered: self.on_undelivered,
         };
         let cores = CoreSet::of_process().plan(self.cores, self.pinning);
-        Ok(threads::start(plan, cores, main)?)
+        threads::start(plan, cores, main)
     }
 }
 

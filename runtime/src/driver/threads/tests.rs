@@ -1,0 +1,181 @@
+//! What the driver does when the operating system refuses.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ringpost_mailbox::sync::Mutex;
+use tracing::field::{Field, Visit};
+use tracing::span;
+
+use super::*;
+use crate::context::Context;
+use crate::driver::main_maker;
+use crate::driver::system::Body;
+use crate::limits::Limits;
+use crate::mailbox::Stop;
+use crate::node::handle::NodeHandle;
+use crate::routed::Routed;
+use crate::worker::Worker;
+
+/// A system that refuses: to start more than so many threads, and to pin any. Each thread that it has
+/// started keeps a part of `alive` for as long as it lives, and shares the tracing of the test.
+#[derive(Clone)]
+struct Refusing {
+    threads_max: usize,
+    alive: Arc<()>,
+    started: Arc<Mutex<usize>>,
+    log: tracing::Dispatch,
+}
+
+impl Refusing {
+    fn new(threads_max: usize, log: &Log) -> Self {
+        Self {
+            threads_max,
+            alive: Arc::default(),
+            started: Arc::default(),
+            log: tracing::Dispatch::new(log.clone()),
+        }
+    }
+}
+
+impl System for Refusing {
+    fn spawn(&self, name: String, body: Body) -> io::Result<JoinHandle<()>> {
+        let mut started = self.started.lock();
+        if *started == self.threads_max {
+            return Err(io::Error::from(io::ErrorKind::WouldBlock));
+        }
+        *started += 1;
+        let (alive, log) = (Arc::clone(&self.alive), self.log.clone());
+        let body = move || {
+            tracing::dispatcher::with_default(&log, body);
+            drop(alive);
+        };
+        Os.spawn(name, Box::new(body))
+    }
+
+    fn pin(&self, _cpu: CoreId) -> bool {
+        false
+    }
+}
+
+/// Keeps the text of every warning.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        self.0.lock().push(text.0);
+    }
+
+    fn new_span(&self, _span: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &span::Id, _values: &span::Record<'_>) {}
+    fn record_follows_from(&self, _span: &span::Id, _follows: &span::Id) {}
+    fn enter(&self, _span: &span::Id) {}
+    fn exit(&self, _span: &span::Id) {}
+}
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0 += &format!("{field}={value:?} ");
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        id: crate::node::builder::next_node_id(),
+        limits: Limits::default(),
+        drain: crate::DRAIN_TIMEOUT,
+        seed: 7,
+        on_undelivered: None,
+    }
+}
+
+fn pinned_to(cpus: usize) -> CorePlan {
+    CorePlan {
+        loops: (0..cpus).map(|id| Some(CoreId { id })).collect(),
+        spin: false,
+    }
+}
+
+#[test]
+fn a_thread_that_cannot_be_started_leaves_no_other_behind() {
+    for refused in 0..4 {
+        let system = Refusing::new(refused, &Log::default());
+        let ran = Arc::new(Mutex::new(false));
+        let note = Arc::clone(&ran);
+        let (main, result) = main_maker(async move |_: Context| {
+            *note.lock() = true;
+            Ok(())
+        });
+        let error = start_on(&system, plan(), pinned_to(4), Some(main)).err();
+        let text = error.expect("a thread was refused").to_string();
+        assert!(
+            text.contains(&format!("no thread for core {refused} of 4")),
+            "{text}"
+        );
+        assert!(text.contains("ask for fewer cores"), "{text}");
+        assert_eq!(*system.started.lock(), refused);
+        // Each has let go of what it held, and was joined.
+        assert_eq!(Arc::strong_count(&system.alive), 1);
+        assert_eq!(Arc::strong_count(&ran), 1, "the main function was dropped");
+        assert!(!*ran.lock() && result.lock().is_none());
+    }
+}
+
+struct Echo;
+
+impl Worker for Echo {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        ctx.send_message(msg.reply(), msg.take()).await
+    }
+}
+
+#[test]
+fn a_core_that_may_not_be_pinned_works_unpinned_and_says_so() {
+    let log = Log::default();
+    let system = Refusing::new(usize::MAX, &log);
+    let mut threads = start_on(&system, plan(), pinned_to(3), None).expect("threads are allowed");
+    let handle = NodeHandle::new(Arc::clone(&threads.node));
+    for number in 0..12u64 {
+        let name = format!("echo-{number}");
+        handle
+            .start_worker_blocking(name.as_str(), || Echo)
+            .unwrap();
+        let reply: u64 = handle.request_blocking(name.as_str(), number).unwrap();
+        assert_eq!(reply, number);
+    }
+    handle.begin_stop(Stop::Drain);
+    threads.join();
+    assert_eq!(Arc::strong_count(&system.alive), 1);
+    let refused: Vec<_> = handle
+        .stats()
+        .cores
+        .iter()
+        .map(|core| core.pins_refused)
+        .collect();
+    assert_eq!(refused, [1, 1, 1]);
+    let mut warnings = log.0.lock().clone();
+    warnings.sort();
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    for (core, warning) in warnings.iter().enumerate() {
+        assert!(warning.contains("refused to pin"), "{warning}");
+        assert!(
+            warning.contains(&format!("core={core} cpu={core}")),
+            "{warning}"
+        );
+    }
+}
