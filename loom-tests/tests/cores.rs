@@ -1,9 +1,10 @@
 //! Models of several parts together, as a node uses them.
 #![cfg(loom)]
 
-use ringpost_loom_tests::explore;
-use ringpost_mailbox::inbox::inbox;
-use ringpost_mailbox::ring::{Consumer, ring};
+use loom::sync::mpsc;
+use ringpost_loom_tests::{three_threads, two_threads};
+use ringpost_mailbox::inbox::{InboxReceiver, inbox};
+use ringpost_mailbox::ring::{Consumer, Producer, ring};
 use ringpost_mailbox::sync::thread::{self, Thread};
 use ringpost_mailbox::sync::{Arc, Mutex};
 use ringpost_mailbox::wake::{Parked, Parker, WakeWord, publish_fence};
@@ -17,37 +18,44 @@ fn wake(word: &WakeWord, sleeper: &Thread) {
     }
 }
 
-/// A ring is made by the sender when it has something to send, and its end goes to the receiver's
-/// inbox. The receiver scans the rings it knows, and the inbox, before it sleeps.
+fn send(producer: &mut Producer<Arc<u32>>, value: u32, word: &WakeWord, sleeper: &Thread) {
+    producer.push(Arc::new(value)).unwrap();
+    producer.publish();
+    wake(word, sleeper);
+}
+
+/// A core has a ring to another one, and has asked for a second; that one makes it between two scans
+/// of the rings it knows, and scans both from then on. (How the sender sleeps until then is the
+/// business of other models.)
 #[test]
-fn a_ring_made_late_wakes_its_receiver() {
-    explore("cores: lazy ring against scan", None, |first| {
-        let (ends, mut arrivals) = inbox::<Consumer<Arc<u32>>>(1);
+fn a_ring_that_is_asked_for_joins_the_scan() {
+    two_threads("cores: ring asked for against scan", |threads| {
+        let (asking, mut asked) = inbox::<()>(1);
+        asking.push(()).unwrap();
+        let (handed, late) = mpsc::channel::<Producer<Arc<u32>>>();
         let (mut parker, word) = Parker::new();
+        let (mut producer, consumer) = ring(1);
         let sleeper = thread::current();
-        let sender = thread::spawn(move || {
-            let (mut producer, consumer) = ring(2);
-            producer.push(Arc::new(0)).unwrap();
-            producer.publish();
-            ends.push(consumer).unwrap();
-            wake(&word, &sleeper);
-            producer.push(Arc::new(1)).unwrap();
-            producer.publish();
-            wake(&word, &sleeper);
+        let sender = threads.spawn(move || {
+            send(&mut producer, 0, &word, &sleeper);
+            let mut producer = late.recv().unwrap();
+            send(&mut producer, 1, &word, &sleeper);
         });
-        first.wait();
-        let (mut rings, mut next) = (Vec::new(), 0);
-        while next < 2 {
-            rings.extend(arrivals.pop());
+        threads.begin();
+        let (mut rings, mut seen) = (vec![consumer], 0);
+        while seen != 0b11 {
+            let before = (rings.len(), seen);
             for ring in &mut rings {
-                ring.drain(8, |value: Arc<u32>| {
-                    assert_eq!(*value, next);
-                    next += 1;
-                });
+                ring.drain(8, |value: Arc<u32>| seen |= 1 << *value);
             }
-            if next < 2 {
+            if asked.pop().is_some() {
+                let (producer, consumer) = ring(1);
+                rings.push(consumer);
+                handed.send(producer).unwrap();
+            }
+            if before == (rings.len(), seen) {
                 let has_work =
-                    || !arrivals.is_empty() || rings.iter_mut().any(|ring| !ring.is_empty());
+                    || !asked.is_empty() || rings.iter_mut().any(|ring| !ring.is_empty());
                 let outcome = parker.park(has_work, thread::park);
                 assert_ne!(outcome, Parked::FoundAfterTimeout);
             }
@@ -56,22 +64,85 @@ fn a_ring_made_late_wakes_its_receiver() {
     });
 }
 
+/// Takes what the rings hold and the rings that arrive, until `wanted` values are there; sleeps when
+/// nothing is.
+fn scan(arrivals: &mut InboxReceiver<Consumer<Arc<u32>>>, parker: &mut Parker, wanted: u32) {
+    let (mut rings, mut taken) = (Vec::new(), 0);
+    while taken < wanted {
+        for ring in &mut rings {
+            taken += Consumer::drain(ring, 8, drop);
+        }
+        let known = rings.len();
+        rings.extend(arrivals.pop());
+        if taken < wanted && rings.len() == known {
+            let has_work = || !arrivals.is_empty() || rings.iter_mut().any(|ring| !ring.is_empty());
+            let outcome = parker.park(has_work, thread::park);
+            assert_ne!(outcome, Parked::FoundAfterTimeout);
+        }
+    }
+}
+
+/// A sender makes a ring when it has something to send, and its end goes to the receiver's inbox.
+#[test]
+fn a_ring_made_late_wakes_its_receiver() {
+    two_threads("cores: lazy ring against scan", |threads| {
+        let (ends, mut arrivals) = inbox(1);
+        let (mut parker, word) = Parker::new();
+        let sleeper = thread::current();
+        let sender = threads.spawn(move || {
+            let (mut producer, consumer) = ring(2);
+            producer.push(Arc::new(0)).unwrap();
+            producer.publish();
+            ends.push(consumer).unwrap();
+            wake(&word, &sleeper);
+            send(&mut producer, 1, &word, &sleeper);
+        });
+        threads.begin();
+        scan(&mut arrivals, &mut parker, 2);
+        sender.join().unwrap();
+    });
+}
+
+/// Two senders make a ring each at the same time.
+#[test]
+fn rings_made_late_by_two_senders_wake_their_receiver() {
+    three_threads("cores: lazy rings of two senders", |threads| {
+        let (ends, mut arrivals) = inbox(2);
+        let (mut parker, word) = Parker::new();
+        let sleeper = thread::current();
+        let senders = [(); 2].map(|()| {
+            let (ends, word) = (ends.clone(), Arc::clone(&word));
+            let sleeper = sleeper.clone();
+            threads.spawn(move || {
+                let (mut producer, consumer) = ring(1);
+                ends.push(consumer).unwrap();
+                send(&mut producer, 0, &word, &sleeper);
+            })
+        });
+        threads.begin();
+        scan(&mut arrivals, &mut parker, 2);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    });
+}
+
 /// Two threads outside push; the one that claims first may be the last to finish.
 #[test]
 fn an_inbox_wakes_its_receiver() {
-    explore("cores: park against inbox", Some(3), |first| {
+    three_threads("cores: park against inbox", |threads| {
         let (outside, mut receiver) = inbox(2);
         let (mut parker, word) = Parker::new();
         let sleeper = thread::current();
         let senders = [(); 2].map(|()| {
             let (outside, word) = (outside.clone(), Arc::clone(&word));
             let sleeper = sleeper.clone();
-            thread::spawn(move || {
+            threads.spawn(move || {
                 outside.push(Arc::new(1)).unwrap();
                 wake(&word, &sleeper);
             })
         });
-        first.wait();
+        threads.begin();
         let mut taken = 0;
         while taken < 2 {
             match receiver.pop() {
@@ -91,7 +162,7 @@ fn an_inbox_wakes_its_receiver() {
 /// A waker is called while the core that runs its task goes to sleep, having just run it.
 #[test]
 fn a_task_woken_from_outside_wakes_its_core() {
-    explore("cores: park against wake list", None, |first| {
+    two_threads("cores: park against wake list", |threads| {
         let mut list = WakeList::new();
         let (handle, node) = (list.handle(), WakeNode::new(7));
         let (mut parker, word) = Parker::new();
@@ -99,14 +170,14 @@ fn a_task_woken_from_outside_wakes_its_core() {
         let finished = Arc::new(Mutex::new(false));
         let done = Arc::clone(&finished);
         handle.push(&node);
-        let waker = thread::spawn(move || {
+        let waker = threads.spawn(move || {
             *done.lock() = true;
             // Absorbed or not: if it was, whoever put the node there notifies.
             if handle.push(&node) {
                 wake(&word, &sleeper);
             }
         });
-        first.wait();
+        threads.begin();
         let mut seen = false;
         while !seen {
             if list.drain(|_| seen = *finished.lock()) == 0 {
@@ -136,10 +207,10 @@ struct Message {
 /// reported.
 #[test]
 fn a_message_to_a_removed_worker_does_not_reach_the_next() {
-    explore("cores: generations", None, |first| {
+    two_threads("cores: generations", |threads| {
         let (mut producer, mut consumer) = ring::<Arc<Message>>(2);
         let (mut news, mut heard) = ring::<u32>(1);
-        let sender = thread::spawn(move || {
+        let sender = threads.spawn(move || {
             for _ in 0..2 {
                 let message = match heard.pop() {
                     Some(generation) => Message {
@@ -155,7 +226,7 @@ fn a_message_to_a_removed_worker_does_not_reach_the_next() {
                 producer.publish();
             }
         });
-        first.wait();
+        threads.begin();
         let mut place = Place {
             generation: 0,
             worker: Some("old"),

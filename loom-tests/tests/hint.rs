@@ -1,7 +1,7 @@
 //! The model of the hint map: with full scans before sleeping, a missed mark loses nothing.
 #![cfg(loom)]
 
-use ringpost_loom_tests::explore;
+use ringpost_loom_tests::{three_threads, two_threads};
 use ringpost_mailbox::hint::HintMap;
 use ringpost_mailbox::ring::ring;
 use ringpost_mailbox::sync::{Arc, thread};
@@ -9,12 +9,12 @@ use ringpost_mailbox::wake::{Parked, Parker, publish_fence};
 
 #[test]
 fn what_a_hint_misses_the_full_scan_finds() {
-    explore("hint: map and full scan", None, |first| {
+    two_threads("hint: map and full scan", |threads| {
         let hints = Arc::new(HintMap::new(2));
         let (mut producer, mut consumer) = ring(2);
         let (mut parker, word) = Parker::new();
         let (marked, sleeper) = (Arc::clone(&hints), thread::current());
-        let sender = thread::spawn(move || {
+        let sender = threads.spawn(move || {
             for n in 0..2 {
                 producer.push(n).unwrap();
                 producer.publish();
@@ -25,7 +25,7 @@ fn what_a_hint_misses_the_full_scan_finds() {
                 }
             }
         });
-        first.wait();
+        threads.begin();
         let mut taken = 0;
         while taken < 2 {
             let mut by_hint = false;
@@ -44,13 +44,13 @@ fn what_a_hint_misses_the_full_scan_finds() {
 
 #[test]
 fn a_mark_is_found_once() {
-    explore("hint: marks of two senders", Some(3), |first| {
+    three_threads("hint: marks of two senders", |threads| {
         let hints = Arc::new(HintMap::new(2));
         let senders = [0, 1].map(|ring| {
             let marked = Arc::clone(&hints);
-            thread::spawn(move || marked.mark(ring))
+            threads.spawn(move || marked.mark(ring))
         });
-        first.wait();
+        threads.begin();
         let mut found = hints.take(|_| ());
         for sender in senders {
             sender.join().unwrap();

@@ -1,9 +1,11 @@
 //! Models of the ring.
 #![cfg(loom)]
 
-use ringpost_loom_tests::explore;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use ringpost_loom_tests::two_threads;
 use ringpost_mailbox::ring::{Consumer, ring, ring_at};
-use ringpost_mailbox::sync::{Arc, thread};
+use ringpost_mailbox::sync::Arc;
 
 /// Takes what is there, and asserts that it goes on from `next`.
 fn drain_in_order(consumer: &mut Consumer<Arc<u32>>, next: &mut u32) {
@@ -13,11 +15,28 @@ fn drain_in_order(consumer: &mut Consumer<Arc<u32>>, next: &mut u32) {
     });
 }
 
+/// As [`drain_in_order`], but gives up after the first value, by a panic of its sink.
+fn cancel_drain(consumer: &mut Consumer<Arc<u32>>, next: &mut u32) {
+    struct Cancelled;
+    let drain = AssertUnwindSafe(|| {
+        consumer.drain(8, |value| {
+            assert_eq!(*value, *next);
+            *next += 1;
+            resume_unwind(Box::new(Cancelled));
+        })
+    });
+    if let Err(panic) = catch_unwind(drain)
+        && !panic.is::<Cancelled>()
+    {
+        resume_unwind(panic);
+    }
+}
+
 #[test]
 fn two_batches_arrive_in_order() {
-    explore("ring: two batches", None, |first| {
+    two_threads("ring: two batches", |threads| {
         let (mut producer, mut consumer) = ring_at(2, u32::MAX);
-        let sender = thread::spawn(move || {
+        let sender = threads.spawn(move || {
             producer.push(Arc::new(0)).unwrap();
             producer.push(Arc::new(1)).unwrap();
             assert_eq!(producer.publish(), 2);
@@ -28,7 +47,7 @@ fn two_batches_arrive_in_order() {
             producer.publish();
             sent
         });
-        first.wait();
+        threads.begin();
         let mut next = 0;
         for _ in 0..3 {
             drain_in_order(&mut consumer, &mut next);
@@ -41,11 +60,11 @@ fn two_batches_arrive_in_order() {
 
 #[test]
 fn a_slot_is_used_again_only_after_it_was_taken() {
-    explore("ring: slots used again", None, |first| {
+    two_threads("ring: slots used again", |threads| {
         let (mut producer, mut consumer) = ring(1);
         producer.push(Arc::new(0)).unwrap();
         producer.publish();
-        let sender = thread::spawn(move || {
+        let sender = threads.spawn(move || {
             let mut sent = 1;
             for _ in 0..2 {
                 if producer.push(Arc::new(sent)).is_ok() {
@@ -55,7 +74,7 @@ fn a_slot_is_used_again_only_after_it_was_taken() {
             }
             sent
         });
-        first.wait();
+        threads.begin();
         let mut next = 0;
         drain_in_order(&mut consumer, &mut next);
         drain_in_order(&mut consumer, &mut next);
@@ -67,14 +86,14 @@ fn a_slot_is_used_again_only_after_it_was_taken() {
 
 #[test]
 fn leftovers_are_dropped_once_whoever_goes_last() {
-    explore("ring: leftovers", None, |first| {
+    two_threads("ring: leftovers", |threads| {
         let (mut producer, mut consumer) = ring(2);
-        let sender = thread::spawn(move || {
+        let sender = threads.spawn(move || {
             producer.push(Arc::new(0)).unwrap();
             producer.publish();
             producer.push(Arc::new(1)).unwrap();
         });
-        first.wait();
+        threads.begin();
         let taken = consumer.pop();
         assert!(taken.is_none_or(|value| *value == 0));
         drop(consumer);
@@ -84,14 +103,14 @@ fn leftovers_are_dropped_once_whoever_goes_last() {
 
 #[test]
 fn a_closed_ring_shows_everything_pushed() {
-    explore("ring: closed by its producer", None, |first| {
+    two_threads("ring: closed by its producer", |threads| {
         let (mut producer, mut consumer) = ring(2);
-        let sender = thread::spawn(move || {
+        let sender = threads.spawn(move || {
             producer.push(Arc::new(0)).unwrap();
             producer.publish();
             producer.push(Arc::new(1)).unwrap();
         });
-        first.wait();
+        threads.begin();
         let closed = consumer.is_closed();
         let mut next = 0;
         drain_in_order(&mut consumer, &mut next);
@@ -105,18 +124,86 @@ fn a_closed_ring_shows_everything_pushed() {
 
 #[test]
 fn a_ring_whose_consumer_goes_says_so_and_keeps_nothing() {
-    explore("ring: closed by its consumer", None, |first| {
+    two_threads("ring: closed by its consumer", |threads| {
         let (mut producer, consumer) = ring(1);
-        let receiver = thread::spawn(move || {
+        let receiver = threads.spawn(move || {
             let mut consumer = consumer;
             drop(consumer.pop());
         });
-        first.wait();
+        threads.begin();
         for n in 0..2 {
             let _ = producer.push(Arc::new(n));
             producer.publish();
         }
         receiver.join().unwrap();
         assert!(producer.is_closed());
+    });
+}
+
+#[test]
+fn a_cancelled_drain_gives_its_slot_back_and_keeps_the_rest() {
+    two_threads("ring: cancelled drain against pushes", |threads| {
+        let (mut producer, mut consumer) = ring(2);
+        let sender = threads.spawn(move || {
+            producer.push(Arc::new(0)).unwrap();
+            producer.push(Arc::new(1)).unwrap();
+            producer.publish();
+            // Refused while nobody has taken the first one; the value comes back then.
+            let sent = 2 + u32::from(producer.push(Arc::new(2)).is_ok());
+            producer.publish();
+            sent
+        });
+        threads.begin();
+        let mut next = 0;
+        cancel_drain(&mut consumer, &mut next);
+        cancel_drain(&mut consumer, &mut next);
+        let sent = sender.join().unwrap();
+        drain_in_order(&mut consumer, &mut next);
+        assert_eq!(next, sent);
+    });
+}
+
+#[test]
+fn a_cancelled_drain_of_a_closed_ring_loses_nothing() {
+    two_threads("ring: cancelled drain against close", |threads| {
+        let (mut producer, mut consumer) = ring(2);
+        let sender = threads.spawn(move || {
+            producer.push(Arc::new(0)).unwrap();
+            producer.publish();
+            producer.push(Arc::new(1)).unwrap();
+        });
+        threads.begin();
+        let closed = consumer.is_closed();
+        let mut next = 0;
+        cancel_drain(&mut consumer, &mut next);
+        assert!(!closed || next == 1);
+        cancel_drain(&mut consumer, &mut next);
+        assert!(!closed || next == 2);
+        sender.join().unwrap();
+        drain_in_order(&mut consumer, &mut next);
+        assert_eq!(next, 2);
+    });
+}
+
+#[test]
+fn leftovers_of_a_cancelled_drain_are_dropped_once() {
+    two_threads("ring: cancelled drain, drop and close", |threads| {
+        let (mut producer, mut consumer) = ring(2);
+        let values = [0, 1].map(Arc::new);
+        let sent = values.clone();
+        let sender = threads.spawn(move || {
+            for value in sent {
+                producer.push(value).unwrap();
+                producer.publish();
+            }
+        });
+        threads.begin();
+        let mut next = 0;
+        cancel_drain(&mut consumer, &mut next);
+        drop(consumer);
+        sender.join().unwrap();
+        for value in values {
+            assert_eq!(Arc::strong_count(&value), 1);
+        }
     });
 }

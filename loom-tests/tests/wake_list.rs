@@ -1,20 +1,20 @@
 //! Models of the wake list.
 #![cfg(loom)]
 
-use ringpost_loom_tests::explore;
+use ringpost_loom_tests::{three_threads, two_threads};
+use ringpost_mailbox::sync::Arc;
 use ringpost_mailbox::sync::atomic::{AtomicU32, Relaxed};
-use ringpost_mailbox::sync::{Arc, thread};
 use ringpost_mailbox::wake_list::{WakeList, WakeNode};
 
 #[test]
 fn a_wake_during_a_drain_is_drained_later() {
-    explore("wake list: wake against drain", None, |first| {
+    two_threads("wake list: wake against drain", |threads| {
         let mut list = WakeList::new();
         let (handle, node) = (list.handle(), WakeNode::new(7));
         let wakes = Arc::new(AtomicU32::new(0));
         assert!(handle.push(&node));
         let made = Arc::clone(&wakes);
-        let waker = thread::spawn(move || {
+        let waker = threads.spawn(move || {
             let mut pushed = 0;
             for n in 1..=2 {
                 // Relaxed: the push orders it, also if the wake is absorbed.
@@ -23,7 +23,7 @@ fn a_wake_during_a_drain_is_drained_later() {
             }
             pushed
         });
-        first.wait();
+        threads.begin();
         let mut seen = 0;
         // Relaxed: as above.
         let mut drained = list.drain(|_| seen = wakes.load(Relaxed));
@@ -37,20 +37,20 @@ fn a_wake_during_a_drain_is_drained_later() {
 
 #[test]
 fn two_wakers_of_one_task_lose_nothing() {
-    explore("wake list: two wakers, one task", Some(3), |first| {
+    three_threads("wake list: two wakers, one task", |threads| {
         let mut list = WakeList::new();
         let node = WakeNode::new(7);
         let wakes = Arc::new(AtomicU32::new(0));
         let wakers = [(); 2].map(|()| {
             let (handle, node) = (list.handle(), Arc::clone(&node));
             let wakes = Arc::clone(&wakes);
-            thread::spawn(move || {
+            threads.spawn(move || {
                 // Relaxed: the push orders it, also if the wake is absorbed.
                 wakes.fetch_add(1, Relaxed);
                 handle.push(&node)
             })
         });
-        first.wait();
+        threads.begin();
         let mut seen = 0;
         // Relaxed: as above.
         let mut drained = list.drain(|_| seen = wakes.load(Relaxed));
@@ -65,13 +65,13 @@ fn two_wakers_of_one_task_lose_nothing() {
 
 #[test]
 fn two_wakers_of_two_tasks_lose_nothing() {
-    explore("wake list: two wakers, two tasks", Some(3), |first| {
+    three_threads("wake list: two wakers, two tasks", |threads| {
         let mut list = WakeList::new();
         let wakers = [1, 2].map(|key| {
             let handle = list.handle();
-            thread::spawn(move || assert!(handle.push(&WakeNode::new(key))))
+            threads.spawn(move || assert!(handle.push(&WakeNode::new(key))))
         });
-        first.wait();
+        threads.begin();
         let mut sum = 0;
         list.drain(|key| sum += key);
         for waker in wakers {
@@ -84,14 +84,14 @@ fn two_wakers_of_two_tasks_lose_nothing() {
 
 #[test]
 fn a_push_to_a_dropped_list_leaks_nothing() {
-    explore("wake list: push against drop", None, |first| {
+    two_threads("wake list: push against drop", |threads| {
         let list = WakeList::new();
         let handle = list.handle();
-        let waker = thread::spawn(move || {
+        let waker = threads.spawn(move || {
             handle.push(&WakeNode::new(1));
             handle.push(&WakeNode::new(2));
         });
-        first.wait();
+        threads.begin();
         drop(list);
         waker.join().unwrap();
     });
