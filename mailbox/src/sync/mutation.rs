@@ -20,7 +20,8 @@ use std::sync::{Once, OnceLock};
 /// The environment variable that names the mutant to apply.
 pub const MUTANT: &str = "RINGPOST_MUTANT";
 
-/// The environment variable that names a file to which each place reached is written, a line each.
+/// The environment variable that names a file to which each ordering used is written, a line each:
+/// `file:line:column first Acquire`.
 pub const SITES: &str = "RINGPOST_SITES";
 
 /// What is said, with the place, when the mutant is first applied.
@@ -43,14 +44,24 @@ enum Change {
 
 #[derive(Debug)]
 struct Mutant {
-    place: String,
+    file: String,
+    line: u32,
+    column: u32,
     change: Change,
+}
+
+impl Mutant {
+    fn is_at(&self, place: &Location<'_>) -> bool {
+        self.line == place.line() && self.column == place.column() && self.file == place.file()
+    }
 }
 
 /// The ordering that the calling operation is to use.
 #[track_caller]
 pub(super) fn order(operand: Operand, written: Ordering) -> Ordering {
-    match change_at(Location::caller()) {
+    let place = Location::caller();
+    record(place, operand, written);
+    match change_at(place) {
         Some(Change::Order(which, weaker)) if *which == operand => *weaker,
         _ => written,
     }
@@ -62,20 +73,15 @@ pub(super) fn skipped() -> bool {
     matches!(change_at(Location::caller()), Some(Change::Skip))
 }
 
-/// The change of the mutant, if it is for this place. Takes note that the place was reached.
+/// The change of the mutant, if it is for this place.
 fn change_at(place: &Location<'_>) -> Option<&'static Change> {
     static SAID: Once = Once::new();
-    record(place);
-    let mutant = mutant().filter(|mutant| mutant.place == spell(place))?;
+    let mutant = mutant().filter(|mutant| mutant.is_at(place))?;
     SAID.call_once(|| {
         // A closed pipe is no reason to fail.
-        let _ = writeln!(io::stderr(), "{APPLIED} {}", mutant.place);
+        let _ = writeln!(io::stderr(), "{APPLIED} {place}");
     });
     Some(&mutant.change)
-}
-
-fn spell(place: &Location<'_>) -> String {
-    format!("{}:{}:{}", place.file(), place.line(), place.column())
 }
 
 fn mutant() -> Option<&'static Mutant> {
@@ -95,8 +101,16 @@ fn parse(text: &str) -> Mutant {
         Some(("second", order)) => Change::Order(Operand::Second, ordering(order)),
         _ => panic!("unknown change {change:?}"),
     };
+    let mut parts = place.rsplitn(3, ':');
+    let mut number = || parts.next()?.parse().ok();
+    let (column, line) = (number(), number());
+    let (Some(file), Some(line), Some(column)) = (parts.next(), line, column) else {
+        panic!("a place is written file:line:column, not {place:?}");
+    };
     Mutant {
-        place: place.to_owned(),
+        file: file.to_owned(),
+        line,
+        column,
         change,
     }
 }
@@ -115,7 +129,7 @@ fn ordering(name: &str) -> Ordering {
     clippy::disallowed_types,
     reason = "the log of places is not part of the model"
 )]
-fn record(place: &Location<'_>) {
+fn record(place: &Location<'_>, operand: Operand, order: Ordering) {
     type Log = std::sync::Mutex<(HashSet<String>, File)>;
     static LOG: OnceLock<Option<Log>> = OnceLock::new();
     let open = || {
@@ -129,7 +143,11 @@ fn record(place: &Location<'_>) {
     };
     if let Some(log) = LOG.get_or_init(open) {
         let mut log = log.lock().expect("no writer of the log panics");
-        let text = spell(place);
+        let operand = match operand {
+            Operand::First => "first",
+            Operand::Second => "second",
+        };
+        let text = format!("{place} {operand} {order:?}");
         if !log.0.contains(&text) {
             writeln!(log.1, "{text}").expect("the log is written");
             log.0.insert(text);
