@@ -26,7 +26,8 @@ pub struct Limits {
     pub outside_credits: u32,
     /// Messages in transit from threads outside the node to one core. Default 1,024.
     pub inbox_slots: u32,
-    /// Slots of each ring; 0 chooses by the number of cores: 4,096 / cores, from 64 to 1,024.
+    /// Slots of each ring, rounded up to a power of two from 8 to 65,536; 0 chooses by the number of
+    /// cores: 4,096 / cores, from 64 to 1,024.
     pub ring_slots: u32,
     /// Destinations that one core keeps open on one other core. Default 65,536.
     pub links_max: u32,

@@ -226,6 +226,18 @@ fn threads_outside_start_ask_and_stop() {
 }
 
 #[test]
+fn work_that_panics_is_told_from_a_node_that_stops() {
+    let node = Node::builder().cores(1).start().unwrap();
+    let handle = node.handle();
+    let panics = handle.run_on(0, async |_: Context| -> u64 { panic!("as planned") });
+    let error = pollster::block_on(panics).unwrap_err();
+    assert!(error.to_string().contains("panicked"), "{error}");
+    node.stop().unwrap();
+    let error = pollster::block_on(handle.run_on(0, async |_: Context| ())).unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Stopping);
+}
+
+#[test]
 fn main_that_fails_stops_the_node() {
     let error = Node::builder()
         .cores(2)

@@ -465,3 +465,45 @@ impl Worker for Sleepy {
         Ok(())
     }
 }
+
+/// Ends when it is told to.
+struct Mortal;
+
+impl Worker for Mortal {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<u64>) -> Result<()> {
+        ctx.stop_worker(ctx.address()).await
+    }
+}
+
+#[test]
+fn an_instance_that_stops_itself_stops_them_all() {
+    on_three_cores(async |ctx: Context| {
+        for name in NAMES {
+            for core in 0..ctx.cores() {
+                ctx.start_replicated(name, || Mortal).await?;
+                let tell = async move |ctx: Context| ctx.send_message(name, 0u64).await;
+                ctx.handle().run_on(core, tell).await??;
+                ctx.sleep(SHORT).await;
+                is_free(&ctx, name).await?;
+            }
+        }
+        ctx.stop().await
+    });
+}
+
+#[test]
+fn a_context_that_is_dropped_frees_its_name_for_the_next() {
+    on_three_cores(async |ctx: Context| {
+        for name in NAMES {
+            for number in 0..4u64 {
+                let mut side = ctx.new_detached(name).await?;
+                ctx.send_message(name, number).await?;
+                assert_eq!(*side.receive::<u64>().await?, number);
+            }
+        }
+        ctx.stop().await
+    });
+}

@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::core::forwarder::Behind;
 use crate::core::lifecycle::WasReplicated;
 use crate::core::placed::place_of;
+use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mailbox::{Mailbox, State, Stop};
 use crate::task::raw::MailboxRc;
@@ -18,8 +19,9 @@ use crate::worker::Worker;
 impl Context {
     /// Starts a worker on the core that its address belongs to.
     ///
-    /// Resolves when `initialize` has returned. Messages sent to the address from the moment of this
-    /// call on wait until then.
+    /// Resolves when `initialize` has returned. Messages that the address's core gets from the moment
+    /// it has heard of the start wait until then; so do all that this context sends once this future
+    /// has been polled.
     ///
     /// # Errors
     /// The error of `initialize`; [`ErrorKind::AlreadyExists`] when the address is taken, which
@@ -57,7 +59,8 @@ impl Context {
     ///
     /// Workers of that core reach it straight away; from other cores its messages pass by the core
     /// that the address belongs to, which costs them a hop. While that core is asked for the address,
-    /// senders to it on the chosen core wait.
+    /// senders to it on the chosen core wait; when it has granted it, messages of all cores wait until
+    /// `initialize` has returned.
     ///
     /// # Errors
     /// As [`start_worker`](Self::start_worker), and [`ErrorKind::Config`] if there is no such core.
@@ -137,7 +140,8 @@ impl Context {
     /// the address is free.
     ///
     /// Resolves when all of that is done; for the worker whose own handler calls it, at once: that
-    /// worker ends after its handler. All instances of a replicated worker are stopped.
+    /// worker ends after its handler. All instances of a replicated worker are stopped, also when one
+    /// of them calls it.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].
@@ -155,12 +159,11 @@ impl Context {
     }
 
     async fn stop_worker_with(&self, address: Address, stop: Stop) -> Result<()> {
+        let home = self.core.placement.home(&address);
         if self.is_own(&address) {
-            self.core
-                .begin_stop(&self.mailbox, stop, self.core.node.drain);
+            self.stop_own(home, stop);
             return Ok(());
         }
-        let home = self.core.placement.home(&address);
         let replicated = self.stop_on(home, address.clone(), stop).await?;
         if replicated {
             for core in (0..self.core.cores()).filter(|core| *core != home) {
@@ -169,6 +172,17 @@ impl Context {
             }
         }
         Ok(())
+    }
+
+    /// Stops the worker whose own handler asks for it, and with it the instance that the others follow.
+    fn stop_own(&self, home: u16, stop: Stop) {
+        let drain = self.core.node.drain;
+        self.core.begin_stop(&self.mailbox, stop, drain);
+        if self.mailbox.replicated.get() && home != self.core.id {
+            let address = self.mailbox.address.clone();
+            let end = move |core: &Rc<Core>| core.stop_here(&address, stop, drain, ReplyTo::NOBODY);
+            self.core.send_job(home, Box::new(end));
+        }
     }
 
     async fn stop_on(&self, core: u16, address: Address, stop: Stop) -> Result<WasReplicated> {

@@ -146,6 +146,10 @@ impl Core {
             onward.is_some() && mailbox.if_more(|more| more.forwards) == Some(onward)
         };
         if let Some(mailbox) = forwarder.filter(is_its) {
+            if mailbox.state.get() == State::Idle && mailbox.queued.get() == 0 {
+                // It has nothing to pass on and nobody to end: the name is free at once.
+                return self.close(&mailbox, Reason::Stopped);
+            }
             self.begin_stop(&mailbox, Stop::Now, self.node.drain);
         }
     }

@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::rc::Rc;
 
-use ringpost_router::{Address, Handle, Message};
+use ringpost_router::{Address, Message};
 
 use crate::context::Context;
 use crate::core::Core;
@@ -135,12 +135,8 @@ impl Drop for Others {
         }
         for core in self.asked() {
             let end = self.stop_instance(Stop::Drain);
-            let nobody = ReplyTo {
-                core: self.core.id,
-                handle: Handle::NONE,
-            };
             self.core
-                .send_job(core, Box::new(move |core| end(core, nobody)));
+                .send_job(core, Box::new(move |core| end(core, ReplyTo::NOBODY)));
         }
     }
 }

@@ -123,6 +123,10 @@ impl NodeBuilder {
 
     /// Whether each core's thread is pinned to a CPU. Without this: where it helps, which is where
     /// every thread can have a CPU of its own and no quota takes it away.
+    ///
+    /// Threads that outnumber the CPUs are never pinned. A thread that the system refuses to pin runs
+    /// unpinned; that is reported, and counted in `CoreStats::pins_refused`. The CPUs are those that
+    /// the thread which starts the process's first node may use.
     pub fn pin(mut self, pin: bool) -> Self {
         self.pinning = if pin { Pinning::Always } else { Pinning::Never };
         self
@@ -177,8 +181,8 @@ impl NodeBuilder {
         self.run_with(main, |_| Ok(()))
     }
 
-    /// As [`run`](Self::run); SIGINT and SIGTERM stop the node gracefully, and a second one ends the
-    /// process.
+    /// As [`run`](Self::run); SIGINT and SIGTERM stop the node gracefully, and one that comes while it
+    /// stops ends the process.
     ///
     /// # Errors
     /// As [`run`](Self::run).

@@ -250,7 +250,11 @@ impl NodeHandle {
     /// Runs a future on a core of the node, with a context of its own, and waits for its result.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if there is no such core; [`ErrorKind::Stopping`] if the node ends first.
+    /// [`ErrorKind::Config`] if there is no such core; [`ErrorKind::Stopping`] if the node ends first;
+    /// [`ErrorKind::Other`] if `work` panics.
+    ///
+    /// # Cancellation
+    /// Once a core has it, `work` goes on whether or not the future is kept.
     pub async fn run_on<T, F>(&self, core: usize, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -272,10 +276,14 @@ impl NodeHandle {
         };
         let out = Outgoing::with_body(Route::new(), ().into_body());
         self.hand_over(core as u16, out, job).await?;
-        receiver.await.map_err(|_| Error::new(ErrorKind::Stopping))
+        receiver.await.map_err(|_| match self.is_stopping() {
+            true => Error::new(ErrorKind::Stopping),
+            false => Error::other("the work panicked; see the log"),
+        })
     }
 
-    /// Begins the node's stop and waits until every worker has ended; see [`Context::stop`].
+    /// Begins the node's stop and waits until every worker has ended, but for those whose own handler
+    /// waits for it too; see [`Context::stop`].
     ///
     /// # Errors
     /// None today; the signature leaves room.
@@ -285,7 +293,8 @@ impl NodeHandle {
         Ok(())
     }
 
-    /// As [`stop`](Self::stop), but what is queued is reported undelivered instead of handled.
+    /// As [`stop`](Self::stop), but what is queued is reported undelivered instead of handled. A stop
+    /// that has begun already stays what it is.
     ///
     /// # Errors
     /// None today; the signature leaves room.
