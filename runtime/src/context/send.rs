@@ -46,8 +46,17 @@ impl<'a, R, M> SendMessage<'a, R, M> {
 
     /// The message cannot simply be put into a queue of this core.
     #[inline(never)]
-    fn begin(&mut self, route: Route, body: Body, polling: &mut Polling<'_>) -> Poll<Result<()>> {
-        let mut sending = Sending::new(route, body);
+    fn begin(
+        &mut self,
+        route: Route,
+        body: Option<Body>,
+        polling: &mut Polling<'_>,
+    ) -> Poll<Result<()>> {
+        let mut sending = Sending::Fresh {
+            route,
+            body,
+            detour: false,
+        };
         let poll = sending.poll(self.ctx, Handle::NONE, polling);
         if let Sending::Blocked(blocked) = sending {
             self.state = State::Waiting(blocked);
@@ -83,7 +92,11 @@ impl<R: Into<Route>, M: Message> Future for SendMessage<'_, R, M> {
                         .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
                     return Poll::Ready(Ok(()));
                 }
-                self.begin(route, message.into_body(), polling)
+                let mut body = Some(message.into_body());
+                if ctx.core.post_remote(&ctx.mailbox, &route, &mut body) {
+                    return Poll::Ready(Ok(()));
+                }
+                self.begin(route, body, polling)
             }
             State::Waiting(blocked) => self.go_on(blocked, polling),
             State::Done => Poll::Pending,

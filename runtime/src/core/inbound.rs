@@ -43,6 +43,8 @@ struct Run {
     from: MailboxRc,
     reply: Handle,
     detour: bool,
+    /// Payloads that have come for it and are not counted yet.
+    arrived: u32,
 }
 
 impl Inbound {
@@ -75,8 +77,10 @@ impl Inbound {
             .control
             .drain(burst, |cell| take_control(core, from, answering, cell));
         let decoder = &mut self.decoder;
+        decoder.renew_run(core);
         let data = self.data.drain(burst, |cell| decoder.take(core, cell));
         if data > 0 {
+            decoder.count_arrivals(core);
             core.pair_tally(from).bursts.add(1);
         }
         control + data
@@ -93,19 +97,13 @@ impl Decoder {
             debug_assert!(false, "a payload without a head");
             return;
         };
-        if !run.to.accepts() {
-            run.to = resolve(&mut self.links, core, run.link);
-        }
-        let once = run.reply != Handle::NONE || run.detour;
         let origin = Origin {
             link: run.link,
             core: self.from,
             kind: OriginKind::Link,
             detour: run.detour,
         };
-        run.to.queued.set(run.to.queued.get() + 1);
-        core.note_arrival(self.from, run.link);
-        core.pair_tally(self.from).received.add(1);
+        run.arrived += 1;
         let envelope = Envelope {
             from: run.from.clone(),
             reply: run.reply,
@@ -113,8 +111,30 @@ impl Decoder {
             body: cell,
         };
         core.queue.push(run.to.clone(), envelope);
-        if once {
+        if run.reply != Handle::NONE || run.detour {
+            self.count_arrivals(core);
             self.run = None;
+        }
+    }
+
+    /// Counts what has come since the last time: once a run or a burst, not for each message. Nothing of
+    /// it has been handled yet.
+    fn count_arrivals(&mut self, core: &Core) {
+        let Some(run) = &mut self.run else { return };
+        let arrived = std::mem::take(&mut run.arrived);
+        if arrived > 0 {
+            run.to.queued.set(run.to.queued.get() + arrived);
+            core.note_arrivals(self.from, run.link, arrived);
+            core.pair_tally(self.from).received.add(u64::from(arrived));
+        }
+    }
+
+    /// Before a burst: the receiver of a run that goes on may have ended since the last one.
+    fn renew_run(&mut self, core: &Core) {
+        if let Some(run) = &mut self.run
+            && !run.to.accepts()
+        {
+            run.to = resolve(&mut self.links, core, run.link);
         }
     }
 
@@ -122,6 +142,7 @@ impl Decoder {
         let Ok(record) = cell.take::<Record>() else {
             return;
         };
+        self.count_arrivals(core);
         match record {
             Record::Head { link, from, reply } => self.begin_run(core, link, from, reply, false),
             Record::DetourHead { link, from } => {
@@ -150,7 +171,11 @@ impl Decoder {
                 self.run.take_if(|run| run.link == link);
                 core.close_far_end(self.from, link);
             }
-            Record::Job(job) => job(core),
+            Record::Job(job) => {
+                job(core);
+                // It may have ended the receiver of the run that goes on.
+                self.renew_run(core);
+            }
         }
     }
 
@@ -164,6 +189,7 @@ impl Decoder {
             from,
             reply,
             detour,
+            arrived: 0,
         });
     }
 }
@@ -245,15 +271,14 @@ struct OwedLink {
 }
 
 impl Core {
-    /// A message of this link is in this core's hands.
-    #[inline]
-    pub(crate) fn note_arrival(&self, from: u16, link: u32) {
+    /// So many messages of this link are in this core's hands.
+    pub(crate) fn note_arrivals(&self, from: u16, link: u32, count: u32) {
         let mut owed = self.owed.borrow_mut();
         let links = &mut owed[usize::from(from)].links;
         if links.len() <= link as usize {
             links.resize(link as usize + 1, OwedLink::default());
         }
-        links[link as usize].pending += 1;
+        links[link as usize].pending += count;
     }
 
     /// A message of this link was taken: its sender's core gets the credit back, in batches.

@@ -184,6 +184,23 @@ impl LinkTable {
         self.links.get_mut(link as usize)
     }
 
+    /// Takes a credit of this link for a message to this hop, if it leads there and has one to spare.
+    #[inline]
+    pub(crate) fn take_for(&mut self, link: u32, hop: &Hop) -> bool {
+        let Some(entry) = self.links.get_mut(link as usize) else {
+            return false;
+        };
+        let ready = entry.state == LinkState::Open
+            && entry.credits > 0
+            && entry.waiters.is_empty()
+            && leads_to(&entry.target, hop);
+        if ready {
+            entry.used = true;
+            entry.credits -= 1;
+        }
+        ready
+    }
+
     /// Takes a credit and notes the use.
     #[inline]
     pub(crate) fn take_credit(&mut self, link: u32, granted: bool) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ringpost_mailbox::ring::Producer;
 use ringpost_mailbox::wake::publish_fence;
-use ringpost_router::{Body, Handle, Message};
+use ringpost_router::{Body, Handle, HandleKind, Hop, Message, Route};
 
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
@@ -166,6 +166,17 @@ impl Pair {
         self.data.push(body);
     }
 
+    /// Takes a credit for a payload that needs no head of its own, if there is one, and room.
+    #[inline]
+    fn can_follow(&mut self, hop: &Hop, sender: Handle) -> bool {
+        let Some((link, _)) = self.run.filter(|(_, of)| *of == sender) else {
+            return false;
+        };
+        let free =
+            self.room_waiters.is_empty() && self.data.has_room(MESSAGE_SLOTS + self.reserved);
+        free && self.links.take_for(link, hop)
+    }
+
     fn push_head(&mut self, link: u32, from: &Mailbox, reply: Handle, detour: bool) {
         if let Some(entry) = self.links.at_mut(link)
             && entry.state == LinkState::New
@@ -263,17 +274,54 @@ impl Core {
             return Self::lacking(pair, link, lack, out);
         }
         pair.push(link, from, out);
+        self.note_sent(core, pair);
+        Attempt::Sent
+    }
+
+    /// The common case of a message to another core: it follows another from the same sender to the
+    /// same receiver, and has a credit and room. Whether it was sent; any other stays where it is.
+    pub(crate) fn post_remote(
+        &self,
+        from: &MailboxRc,
+        route: &Route,
+        body: &mut Option<Body>,
+    ) -> bool {
+        let Some(hop) = route.only() else {
+            return false;
+        };
+        let core = match hop.hint() {
+            Some(hint) if hint.kind == HandleKind::Worker => hint.core,
+            None if hop.address.is_local() => self.placement.home(&hop.address),
+            _ => return false,
+        };
+        // Here, and where an instance of this core would be preferred, names are looked up first.
+        if core == self.id || self.guests.get() > 0 {
+            return false;
+        }
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        if !pair.can_follow(hop, from.handle.get()) {
+            return false;
+        }
+        if let Some(body) = body.take() {
+            pair.data.push(body);
+            self.note_sent(core, pair);
+        }
+        true
+    }
+
+    /// Counts a message to another core, and publishes it if that fills a batch.
+    #[inline]
+    fn note_sent(&self, core: u16, pair: &mut Pair) {
         self.tally().sent_remote.add(1);
         self.pair_tally(core).sent.add(1);
-        let full_batch = pair.data.unpublished() >= self.limits.flush_slots;
         if !pair.dirty {
             pair.dirty = true;
             self.dirty.borrow_mut().push(core);
         }
-        if full_batch {
-            self.publish_now(&mut pairs[usize::from(core)]);
+        if pair.data.unpublished() >= self.limits.flush_slots {
+            self.publish_now(pair);
         }
-        Attempt::Sent
     }
 
     #[cold]
