@@ -27,7 +27,7 @@ use crate::task::raw::MailboxRc;
 
 use self::receive::Receive;
 use self::request::Request;
-use self::send::{Forward, SendMessage, Sending};
+use self::send::{Forward, SendMessage};
 use self::sleep::{Sleep, YieldNow};
 
 /// How long a stopping worker or node may take to handle what is queued, when nothing else is said.
@@ -196,12 +196,13 @@ impl Context {
     /// # })
     /// # }
     /// ```
-    pub fn request<R: Message>(
+    #[inline]
+    pub fn request<A: Message>(
         &self,
         route: impl Into<Route>,
         message: impl Message,
-    ) -> Request<'_, R> {
-        Request::new(self, Sending::new(route.into(), message.into_body()))
+    ) -> Request<'_, A, impl Into<Route>, impl Message> {
+        Request::new(self, route, message)
     }
 
     /// Waits for the next message of type `M`, whoever it is from.

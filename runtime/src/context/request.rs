@@ -7,10 +7,11 @@ use std::pin::Pin;
 use std::task::{Context as Polling, Poll, ready};
 use std::time::Duration;
 
-use ringpost_router::{Body, Handle, Message, Unpack};
+use ringpost_router::{Body, Handle, Message, Route, Unpack};
 
 use crate::context::Context;
-use crate::context::send::Sending;
+use crate::context::send::{Blocked, Sending};
+use crate::envelope::Origin;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a request waits when nothing else is said.
@@ -27,30 +28,31 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Cancellation
 /// Dropping it gives the reply's place up; a reply that comes later is counted as late.
 #[must_use = "nothing is sent until this is awaited"]
-pub struct Request<'a, R> {
+pub struct Request<'a, A, R, M> {
     ctx: &'a Context,
-    sending: Sending,
-    state: State,
+    state: State<R, M>,
     timeout: Option<Duration>,
-    reply: PhantomData<fn() -> R>,
+    answer: PhantomData<fn() -> A>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Fresh,
-    Sending(Handle),
+/// As for a plain send, route and message are kept as they were given until they are sent.
+enum State<R, M> {
+    Fresh(R, M),
+    /// The place of the reply is reserved; the message waits for a credit or for room.
+    Blocked(Handle, Box<Blocked>),
+    /// The message is under way.
     Waiting(Handle),
     Done,
 }
 
-impl<'a, R: Message> Request<'a, R> {
-    pub(crate) fn new(ctx: &'a Context, sending: Sending) -> Self {
+impl<'a, A: Message, R: Into<Route>, M: Message> Request<'a, A, R, M> {
+    #[inline]
+    pub(crate) fn new(ctx: &'a Context, route: R, message: M) -> Self {
         Self {
             ctx,
-            sending,
-            state: State::Fresh,
+            state: State::Fresh(route, message),
             timeout: Some(REQUEST_TIMEOUT),
-            reply: PhantomData,
+            answer: PhantomData,
         }
     }
 
@@ -65,62 +67,107 @@ impl<'a, R: Message> Request<'a, R> {
         self.timeout = None;
         self
     }
+}
 
-    /// Reserves the place of the reply.
-    fn reserve(&self) -> Handle {
-        let core = &self.ctx.core;
+impl<A: Message, R, M> Request<'_, A, R, M> {
+    /// Reserves the place of the reply, and sends.
+    fn begin(&mut self, route: Route, body: Body, polling: &mut Polling<'_>) -> Poll<Result<A>> {
+        let ctx = self.ctx;
+        let core = &ctx.core;
         let now = core.now.get();
         let deadline = self
             .timeout
             .map(|timeout| (now.saturating_add(timeout), timeout));
-        core.replies.reserve(self.sending.route(), deadline)
+        let place = core.replies.reserve(Some(&route), deadline);
+        if let Some(to) = core.receiver_here(&route) {
+            core.enqueue(to, &ctx.mailbox, place, Origin::LOCAL, body);
+            return self.wait(place, polling);
+        }
+        let mut sending = Sending::new(route, body);
+        match sending.poll(ctx, place, polling) {
+            Poll::Ready(Ok(())) => self.wait(place, polling),
+            Poll::Ready(Err(error)) => {
+                core.replies.cancel(core, place);
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => {
+                if let Sending::Blocked(blocked) = sending {
+                    self.state = State::Blocked(place, blocked);
+                }
+                self.poll_deadline(place, polling)
+            }
+        }
+    }
+
+    #[cold]
+    fn go_on(
+        &mut self,
+        place: Handle,
+        mut blocked: Box<Blocked>,
+        polling: &mut Polling<'_>,
+    ) -> Poll<Result<A>> {
+        let core = &self.ctx.core;
+        match blocked.poll(core, &self.ctx.mailbox, polling) {
+            Poll::Ready(Ok(())) => self.wait(place, polling),
+            Poll::Ready(Err(error)) => {
+                core.replies.cancel(core, place);
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => {
+                self.state = State::Blocked(place, blocked);
+                self.poll_deadline(place, polling)
+            }
+        }
+    }
+
+    /// The deadline runs while the message waits for room; nothing else can answer that early.
+    fn poll_deadline(&mut self, place: Handle, polling: &mut Polling<'_>) -> Poll<Result<A>> {
+        let answer = ready!(self.ctx.poll_place(place, polling));
+        self.give_up();
+        Poll::Ready(answer.and_then(|body| read(self.ctx, body)))
+    }
+
+    #[inline]
+    fn wait(&mut self, place: Handle, polling: &mut Polling<'_>) -> Poll<Result<A>> {
+        match self.ctx.poll_place(place, polling) {
+            Poll::Ready(answer) => Poll::Ready(answer.and_then(|body| read(self.ctx, body))),
+            Poll::Pending => {
+                self.state = State::Waiting(place);
+                Poll::Pending
+            }
+        }
     }
 }
 
-impl<R> Request<'_, R> {
+impl<A, R, M> Request<'_, A, R, M> {
     fn give_up(&mut self) {
         let core = &self.ctx.core;
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Fresh | State::Done => {}
-            State::Sending(place) | State::Waiting(place) => {
-                self.sending.cancel(core);
+            State::Fresh(..) | State::Done => {}
+            State::Waiting(place) => core.replies.cancel(core, place),
+            State::Blocked(place, mut blocked) => {
+                blocked.cancel(core);
                 core.replies.cancel(core, place);
             }
         }
     }
 }
 
-impl<R: Message> Future for Request<'_, R> {
-    type Output = Result<R>;
+/// Neither route nor message is pinned: both are moved out when the message is sent.
+impl<A, R, M> Unpin for Request<'_, A, R, M> {}
+
+impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
+    type Output = Result<A>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<R>> {
+    fn poll(self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         let this = self.get_mut();
-        let ctx = this.ctx;
-        if this.state == State::Fresh {
-            this.state = State::Sending(this.reserve());
+        match std::mem::replace(&mut this.state, State::Done) {
+            State::Fresh(route, message) => this.begin(route.into(), message.into_body(), polling),
+            State::Waiting(place) => this.wait(place, polling),
+            State::Blocked(place, blocked) => this.go_on(place, blocked, polling),
+            State::Done => Poll::Ready(Err(Error::new(ErrorKind::Stopping))),
         }
-        if let State::Sending(place) = this.state {
-            match this.sending.poll(ctx, place, polling) {
-                Poll::Ready(Ok(())) => this.state = State::Waiting(place),
-                Poll::Ready(Err(error)) => {
-                    this.give_up();
-                    return Poll::Ready(Err(error));
-                }
-                // The deadline runs while the message waits for room.
-                Poll::Pending => {
-                    let answer = ready!(ctx.poll_place(place, polling));
-                    this.give_up();
-                    return Poll::Ready(answer.and_then(|body| read(ctx, body)));
-                }
-            }
-        }
-        let State::Waiting(handle) = this.state else {
-            return Poll::Ready(Err(Error::new(ErrorKind::Stopping)));
-        };
-        let answer = ready!(ctx.poll_place(handle, polling));
-        this.state = State::Done;
-        Poll::Ready(answer.and_then(|body| read(ctx, body)))
     }
 }
 
@@ -141,16 +188,26 @@ fn read<R: Message>(ctx: &Context, body: Body) -> Result<R> {
     })
 }
 
-impl<R> Drop for Request<'_, R> {
+impl<A, R, M> Drop for Request<'_, A, R, M> {
+    #[inline]
     fn drop(&mut self) {
-        self.give_up();
+        if !matches!(self.state, State::Done) {
+            self.give_up();
+        }
     }
 }
 
-impl<R> fmt::Debug for Request<'_, R> {
+impl<A, R, M> fmt::Debug for Request<'_, A, R, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Fresh(..) => "not polled yet",
+            State::Blocked(..) => "waiting for room",
+            State::Waiting(_) => "waiting for the reply",
+            State::Done => "done",
+        };
         f.debug_struct("Request")
-            .field("route", &self.sending.route())
+            .field("from", &self.ctx.mailbox.address)
+            .field("state", &state)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

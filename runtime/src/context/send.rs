@@ -93,7 +93,7 @@ impl<R: Into<Route>, M: Message> Future for SendMessage<'_, R, M> {
                     return Poll::Ready(Ok(()));
                 }
                 let mut body = Some(message.into_body());
-                if ctx.core.post_remote(&ctx.mailbox, &route, &mut body) {
+                if ctx.core.post_further(&ctx.mailbox, &route, &mut body) {
                     return Poll::Ready(Ok(()));
                 }
                 self.begin(route, body, polling)
@@ -302,7 +302,7 @@ struct Wait {
 }
 
 impl Blocked {
-    fn poll(
+    pub(crate) fn poll(
         &mut self,
         core: &Rc<Core>,
         from: &MailboxRc,
@@ -385,7 +385,7 @@ impl Blocked {
     }
 
     /// Gives up: leaves the queue, and gives back what was granted.
-    fn cancel(&mut self, core: &Rc<Core>) {
+    pub(crate) fn cancel(&mut self, core: &Rc<Core>) {
         let Some(wait) = self.wait.take() else { return };
         if self.out.grant.room()
             && let Lack::Room { core: to } = wait.lack

@@ -178,6 +178,30 @@ impl Core {
         Some(to.clone())
     }
 
+    /// What else needs nothing to be set up: a reply to a request, which never waits, and a message that
+    /// follows another to the same place on another core. Whether it was sent; any other stays where
+    /// it is.
+    #[inline(never)]
+    pub(crate) fn post_further(
+        self: &Rc<Self>,
+        from: &MailboxRc,
+        route: &Route,
+        body: &mut Option<Body>,
+    ) -> bool {
+        let reply = route
+            .only()
+            .and_then(Hop::hint)
+            .and_then(ReplyTo::from_hint);
+        let Some(reply) = reply else {
+            return self.post_remote(from, route, body);
+        };
+        if let Some(body) = body.take() {
+            self.tally().replies.add(1);
+            self.answer(reply, Ok(body));
+        }
+        true
+    }
+
     /// Sends the message if everything it needs is there.
     pub(crate) fn attempt(self: &Rc<Self>, from: &MailboxRc, out: &mut Outgoing) -> Attempt {
         if out.route.len() > 1 && !out.detour {

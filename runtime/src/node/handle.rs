@@ -13,11 +13,11 @@ use futures_channel::oneshot;
 use ringpost_mailbox::inbox::InboxError;
 use ringpost_mailbox::semaphore::Semaphore;
 use ringpost_mailbox::sync::Mutex;
-use ringpost_router::{Address, Body, Message, Route};
+use ringpost_router::{Address, Any, Body, Message, Route};
 
 use crate::context::Context;
 use crate::context::request::{REQUEST_TIMEOUT, Request};
-use crate::context::send::{Forward, Sending};
+use crate::context::send::Forward;
 use crate::core::Core;
 use crate::core::deliver::Outgoing;
 use crate::core::record::Job;
@@ -174,8 +174,12 @@ impl NodeHandle {
         let (mut sender, receiver) = oneshot::channel();
         let ask = move |core: &Rc<Core>, out: Outgoing| {
             let ctx = Context::of_outside(core);
+            let Some(Ok(message)) = out.body.map(Any::from_body) else {
+                return;
+            };
             core.tasks.spawn(Box::pin(async move {
-                let mut request = pin!(Request::<R>::new(&ctx, Sending::of(out)).within(timeout));
+                let request = Request::<R, _, _>::new(&ctx, out.route, message);
+                let mut request = pin!(request.within(timeout));
                 // Ends when it is answered, or when nobody listens any more.
                 let reply = poll_fn(|polling| match sender.poll_canceled(polling) {
                     Poll::Ready(()) => Poll::Ready(None),
