@@ -102,6 +102,7 @@ impl Shard {
         if self.core.node.is_stopping() && self.pass_stages(now) {
             return Turn::Over;
         }
+        core.arm_drains();
         if done == 0 {
             core.pay_debts();
         }

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::core::{Core, Timed};
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Result};
-use crate::mailbox::{Mailbox, State, Stop};
+use crate::mailbox::{Mailbox, More, State, Stop};
 use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::{Call, Ending, MailboxRc, Step, Vacant};
 use crate::worker::Worker;
@@ -104,6 +104,7 @@ impl Core {
         match entered {
             Ok(handle) => {
                 mailbox.handle.set(handle);
+                self.names.note(mailbox);
                 if self.placement.home(&mailbox.address) != self.id {
                     self.guests.set(self.guests.get() + 1);
                 }
@@ -196,7 +197,7 @@ impl Core {
         }
         // What is idle and has nothing to drain ends at its next turn, and needs no deadline for that.
         if mailbox.state.get() != State::Idle || mailbox.queued.get() > 0 {
-            self.arm_drain(mailbox, drain);
+            self.draining.borrow_mut().push((mailbox.clone(), drain));
         }
         match mailbox.state.get() {
             State::Idle => {
@@ -205,6 +206,19 @@ impl Core {
             }
             State::Busy if stop == Stop::Now => self.cut_short(mailbox),
             _ => {}
+        }
+    }
+
+    /// Arms the deadlines of those that were asked to end in this turn and have not: most have, and
+    /// never touch the timers.
+    pub(crate) fn arm_drains(&self) {
+        if self.draining.borrow().is_empty() {
+            return;
+        }
+        for (mailbox, drain) in self.draining.take() {
+            if mailbox.state.get() != State::Closed {
+                self.arm_drain(&mailbox, drain);
+            }
         }
     }
 
@@ -323,7 +337,27 @@ impl Core {
         while let Some(envelope) = mailbox.unstash(0) {
             self.undeliver(mailbox, envelope, reason);
         }
-        let mut more = mailbox.take_more().unwrap_or_default();
+        let more = mailbox.take_more();
+        let (failure, stoppers) = match more {
+            Some(more) => self.clear_more(*more),
+            None => (None, Vec::new()),
+        };
+        let ended = || Ok(mailbox.replicated.get().into_body());
+        let asked = if mailbox.started.get() {
+            ended()
+        } else {
+            let stopping = || Error::new(ErrorKind::Stopping);
+            Err(failure.unwrap_or_else(stopping))
+        };
+        self.answer(mailbox.take_asker(), asked);
+        for stopper in stoppers {
+            self.answer(stopper, ended());
+        }
+    }
+
+    /// Gives back what the rarely needed part held. What is left is why the start failed, and who else
+    /// asked for the end.
+    fn clear_more(&self, mut more: More) -> (Option<Error>, Vec<ReplyTo>) {
         self.close_waiters(&mut more.senders);
         self.close_waiters(&mut more.receivers);
         if let Some(key) = more.task_key {
@@ -333,16 +367,6 @@ impl Core {
             let target = self.timers.borrow_mut().disarm(timer);
             drop(target);
         }
-        let ended = |()| mailbox.replicated.get().into_body();
-        let asked = if mailbox.started.get() {
-            Ok(ended(()))
-        } else {
-            let stopping = || Error::new(ErrorKind::Stopping);
-            Err(more.failure.unwrap_or_else(stopping))
-        };
-        self.answer(mailbox.take_asker(), asked);
-        for stopper in more.stoppers {
-            self.answer(stopper, Ok(ended(())));
-        }
+        (more.failure, more.stoppers)
     }
 }

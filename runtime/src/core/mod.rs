@@ -30,6 +30,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringpost_mailbox::pool::{Pool, PoolLimits};
 use ringpost_router::{Address, Handle, Placement, Table};
@@ -79,6 +80,8 @@ pub(crate) struct Core {
     pub(crate) now: Cell<Time>,
     /// Sender of messages that come from outside the node.
     pub(crate) outside: MailboxRc,
+    /// Who was asked to end in this turn, and how long that may take.
+    pub(crate) draining: RefCell<Vec<(MailboxRc, Duration)>>,
     /// Workers that are not closed; the node stops when there are none.
     pub(crate) workers: Cell<usize>,
     /// Workers whose own handler awaits the node's stop: they end last.
@@ -117,6 +120,7 @@ impl Core {
             pool: Pool::in_group(node.id, id, PoolLimits::default()),
             now: Cell::new(now),
             outside: MailboxRc::new(outside),
+            draining: RefCell::default(),
             workers: Cell::new(0),
             exempt: RefCell::default(),
             entropy: Cell::new(node.seed ^ (u64::from(id) << 48) ^ 0x9e37_79b9_7f4a_7c15),
