@@ -5,6 +5,8 @@
 //! what its workers counted: a fast answer that is wrong is no figure.
 
 pub mod arena;
+pub mod callgrind;
+pub mod counted;
 pub mod machine;
 pub mod measured;
 pub mod workloads;

@@ -14,6 +14,7 @@ const UNSAFE_MODULES: &[&str] = &[
     // An allocator that counts.
     "mailbox/tests/pool_allocations.rs",
     "runtime/tests/allocations.rs",
+    "benches/tests/allocations.rs",
 ];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
