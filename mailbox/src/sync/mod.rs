@@ -38,4 +38,4 @@ use std_arm as arm;
 
 pub use arm::{Arc, Mutex, MutexGuard, atomic, cell, hint, thread, thread_local};
 pub use counter::Counter;
-pub use crossbeam_utils::CachePadded;
+pub use crossbeam::utils::CachePadded;
