@@ -220,6 +220,23 @@ fn stop_then_start_always_works() {
 }
 
 #[test]
+fn a_worker_started_again_gets_what_is_sent_to_it() {
+    on_any_cores(async |ctx: Context| {
+        for name in ["one", "two", "three", "four"] {
+            for _ in 0..20 {
+                let log = Log::default();
+                ctx.start_worker(name, Diary::new(&log)).await?;
+                ctx.send_message(name, "entry".to_string()).await?;
+                ctx.stop_worker(name).await?;
+                assert_eq!(*log.lock(), ["initialize", "entry", "shutdown"]);
+            }
+        }
+        assert_eq!(ctx.handle().stats().undelivered_total(), 0);
+        ctx.stop().await
+    });
+}
+
+#[test]
 fn stopping_drains_and_stopping_now_does_not() {
     on_any_cores(async |ctx: Context| {
         for (now, expected) in [(false, 6), (true, 2)] {

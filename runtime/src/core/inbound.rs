@@ -129,10 +129,11 @@ impl Decoder {
         }
     }
 
-    /// Before a burst: the receiver of a run that goes on may have ended since the last one.
+    /// Before a burst: the receiver of a run that goes on may have ended since the last one, or have
+    /// been started where there was nobody.
     fn renew_run(&mut self, core: &Core) {
         if let Some(run) = &mut self.run
-            && !run.to.accepts()
+            && (!run.to.accepts() || run.to.handle.get() == Handle::NONE)
         {
             run.to = resolve(&mut self.links, core, run.link);
         }
@@ -173,7 +174,7 @@ impl Decoder {
             }
             Record::Job(job) => {
                 job(core);
-                // It may have ended the receiver of the run that goes on.
+                // It may have ended or started the receiver of the run that goes on.
                 self.renew_run(core);
             }
         }
