@@ -90,6 +90,15 @@ pub(crate) struct Routes {
     pub(crate) back: Route,
 }
 
+impl Routes {
+    /// Out of line: most messages have no routes of their own.
+    #[cold]
+    #[inline(never)]
+    fn way_back(&self) -> Route {
+        self.back.clone()
+    }
+}
+
 /// A body together with its routes; most messages have trivial ones and do without.
 #[derive(Debug)]
 pub(crate) struct Detour {
@@ -137,6 +146,7 @@ impl Head {
     }
 
     /// The hop that leads straight back: the reserved place of a request, else the sender.
+    #[inline]
     pub(crate) fn back(&self) -> Hop {
         if self.reply == Handle::NONE {
             return self.from.hop();
@@ -148,9 +158,10 @@ impl Head {
         Hop::with_hint(self.from.address.clone(), reply.hint())
     }
 
+    #[inline]
     pub(crate) fn return_route(&self) -> Route {
         match &self.routes {
-            Some(routes) => routes.back.clone(),
+            Some(routes) => routes.way_back(),
             None => Route::from(self.back()),
         }
     }

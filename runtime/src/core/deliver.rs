@@ -163,7 +163,7 @@ impl Outgoing {
 impl Core {
     /// The common case, where it is sent: a route of one hop, to a worker of this core that is found at
     /// once and has room; a credit of it is taken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn receiver_here(&self, route: &Route) -> Option<MailboxRc> {
         let hop = route.only()?;
         let table = self.table.borrow();
