@@ -230,7 +230,9 @@ impl Shard {
         }
         let ready = match stage {
             Stage::Running => false,
-            Stage::Draining => self.core.workers.get() == self.core.exempt.borrow().len(),
+            Stage::Draining | Stage::Hastening => {
+                self.core.workers.get() == self.core.exempt.borrow().len()
+            }
             Stage::Finishing => self.is_finished(now),
             Stage::Sweeping => !self.core.waits_for_room(),
             Stage::Gone => {
@@ -252,7 +254,7 @@ impl Shard {
             patience: Some(now.saturating_add(drain)),
         };
         match stage {
-            Stage::Draining => self.core.stop_workers(stop, drain),
+            Stage::Draining | Stage::Hastening => self.core.stop_workers(stop, drain),
             Stage::Finishing => {
                 self.core.exempt.borrow_mut().clear();
                 self.core.stop_workers(stop, drain);

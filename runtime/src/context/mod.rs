@@ -296,26 +296,27 @@ impl Context {
     /// Stops the node: new work is refused, every worker handles what is queued (for at most
     /// [`DRAIN_TIMEOUT`], or what the node was built with) and runs `shutdown`.
     ///
-    /// Resolves when every worker has ended; when a worker's own handler awaits this, when every
-    /// *other* worker has ended, and that worker ends after its handler.
+    /// Resolves when every worker has ended, but for those whose own handlers await the node's stop too,
+    /// by this call or another: they end after those handlers, which then have as long as draining may
+    /// take.
     ///
     /// # Errors
     /// None today; the signature leaves room.
     pub async fn stop(&self) -> Result<()> {
-        let drain = self.core.node.drain;
-        self.stop_with(Stop::Drain, drain).await
+        self.stop_with(Stop::Drain).await
     }
 
-    /// Stops the node without handling what is queued: it is reported undelivered.
+    /// As [`stop`](Self::stop), without handling what is queued: it is reported undelivered, and
+    /// suspended handlers are dropped at their await, but for those that await the stop. Hastens a
+    /// [`stop`](Self::stop) that is under way.
     ///
     /// # Errors
     /// None today; the signature leaves room.
     pub async fn stop_now(&self) -> Result<()> {
-        let drain = self.core.node.drain;
-        self.stop_with(Stop::Now, drain).await
+        self.stop_with(Stop::Now).await
     }
 
-    async fn stop_with(&self, stop: Stop, drain: Duration) -> Result<()> {
+    async fn stop_with(&self, stop: Stop) -> Result<()> {
         if self.kind == Kind::Worker {
             let mut exempt = self.core.exempt.borrow_mut();
             if !exempt
@@ -325,10 +326,8 @@ impl Context {
                 exempt.push(self.mailbox.clone());
             }
         }
-        if self.core.node.stop.begin(stop, drain) {
-            self.core.node.ring_all();
-        }
         let node = &self.core.node;
+        node.begin_stop(stop);
         poll_fn(
             |polling| match node.stop.poll_reached(Stage::Finishing, polling.waker()) {
                 true => Poll::Ready(Ok(())),

@@ -286,8 +286,8 @@ impl NodeHandle {
         })
     }
 
-    /// Begins the node's stop and waits until every worker has ended, but for those whose own handler
-    /// waits for it too; see [`Context::stop`].
+    /// Begins the node's stop and waits until every worker has ended, but for those whose own handlers
+    /// wait for it too; see [`Context::stop`].
     ///
     /// # Errors
     /// None today; the signature leaves room.
@@ -297,8 +297,8 @@ impl NodeHandle {
         Ok(())
     }
 
-    /// As [`stop`](Self::stop), but what is queued is reported undelivered instead of handled. A stop
-    /// that has begun already stays what it is.
+    /// As [`stop`](Self::stop), but what is queued is reported undelivered instead of handled. Hastens a
+    /// stop that has begun already.
     ///
     /// # Errors
     /// None today; the signature leaves room.
@@ -308,10 +308,9 @@ impl NodeHandle {
         Ok(())
     }
 
-    pub(crate) fn begin_stop(&self, stop: Stop) {
-        if self.node.stop.begin(stop, self.node.drain) {
-            self.node.ring_all();
-        }
+    /// Begins the stop, or hastens it. Whether the node was running until now.
+    pub(crate) fn begin_stop(&self, stop: Stop) -> bool {
+        self.node.begin_stop(stop)
     }
 
     fn stopped(&self) -> impl Future<Output = ()> + '_ {

@@ -17,9 +17,10 @@ use ringpost_router::{Body, Placement};
 use crate::core::record::Job;
 use crate::error::Undelivered;
 use crate::limits::Limits;
+use crate::mailbox::Stop;
 use crate::node::handle::Permits;
 use crate::node::stats::{Counters, Tally};
-use crate::node::stop::StopState;
+use crate::node::stop::{Stage, StopState};
 
 /// What wakes a sleeping core's thread. Rung only by whoever won the wake word.
 pub(crate) trait Bell: Send + Sync {
@@ -102,6 +103,15 @@ pub(crate) struct NodeShared {
 impl NodeShared {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop.is_stopping()
+    }
+
+    /// Begins the node's stop, or hastens it. Whether the node was running until now.
+    pub(crate) fn begin_stop(&self, stop: Stop) -> bool {
+        let begun = self.stop.begin(stop, self.drain);
+        if begun.is_some() {
+            self.ring_all();
+        }
+        begun == Some(Stage::Draining)
     }
 
     /// Makes every core look at the stop state.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Running ─▶ Draining   new work is refused; every worker drains and runs `shutdown`
+//!        (─▶ Hastening) somebody is in a hurry: workers drain no longer, and run `shutdown`
 //!         ─▶ Finishing  whoever awaited the stop goes on; the main future may end
 //!         ─▶ Sweeping   no user code is left; what is in the rings is flushed
 //!         ─▶ Gone       each core takes what arrived, reports it undelivered, and its thread ends
@@ -9,7 +10,8 @@
 //!
 //! # Proof page
 //! The stage is one atomic word. It only grows, and is written under the lock by the last core to
-//! arrive (or by whoever asks first, for the first step). Cores read it every turn with Acquire, which
+//! arrive (or by whoever asks, for the steps to `Draining` and `Hastening`; a core that then says it is
+//! done with `Draining` comes too late, and is asked again). Cores read it every turn with Acquire, which
 //! pairs with the Release of the writer: what was written under the lock before (the kind of stop, the
 //! deadline) is seen by whoever sees the stage. After the write every core's bell is rung, so a core
 //! that sleeps looks again; the park protocol makes that ring one that cannot be lost.
@@ -28,6 +30,7 @@ use crate::mailbox::Stop;
 pub(crate) enum Stage {
     Running,
     Draining,
+    Hastening,
     Finishing,
     Sweeping,
     Gone,
@@ -38,8 +41,9 @@ impl Stage {
         match word {
             0 => Stage::Running,
             1 => Stage::Draining,
-            2 => Stage::Finishing,
-            3 => Stage::Sweeping,
+            2 => Stage::Hastening,
+            3 => Stage::Finishing,
+            4 => Stage::Sweeping,
             _ => Stage::Gone,
         }
     }
@@ -84,16 +88,19 @@ impl StopState {
         self.stage() != Stage::Running
     }
 
-    /// Begins the end, if nobody has. Whether this call did.
-    pub(crate) fn begin(&self, stop: Stop, drain: Duration) -> bool {
+    /// Begins the end, if nobody has, or hastens one that gives workers time. The stage that this began.
+    pub(crate) fn begin(&self, stop: Stop, drain: Duration) -> Option<Stage> {
         let mut inner = self.inner.lock();
-        if self.stage() != Stage::Running {
-            return false;
-        }
+        let stage = match (self.stage(), inner.stop, stop) {
+            (Stage::Running, ..) => Stage::Draining,
+            (Stage::Draining, Stop::Drain, Stop::Now) => Stage::Hastening,
+            _ => return None,
+        };
         inner.stop = stop;
         inner.drain = drain;
-        self.advance(Stage::Draining);
-        true
+        inner.arrived = 0;
+        self.advance(stage);
+        Some(stage)
     }
 
     /// How the workers are to end.
@@ -102,17 +109,20 @@ impl StopState {
         (inner.stop, inner.drain)
     }
 
-    /// A core is done with this stage. Whether it was the last, so that the next stage has begun; the
-    /// caller then rings every core and wakes the waiters that come back.
+    /// A core is done with this stage. If it was the last, the next stage has begun, and the caller
+    /// rings every core and wakes the waiters that come back.
     pub(crate) fn arrive(&self, stage: Stage) -> Option<Vec<Waker>> {
         let mut inner = self.inner.lock();
+        if self.stage() != stage {
+            return None;
+        }
         inner.arrived += 1;
         if inner.arrived < self.cores {
             return None;
         }
         inner.arrived = 0;
         self.advance(match stage {
-            Stage::Running | Stage::Draining => Stage::Finishing,
+            Stage::Running | Stage::Draining | Stage::Hastening => Stage::Finishing,
             Stage::Finishing => Stage::Sweeping,
             Stage::Sweeping | Stage::Gone => Stage::Gone,
         });

@@ -1,0 +1,93 @@
+//! How a node ends (G9).
+
+use std::time::Duration;
+
+use ringpost::sim::Sim;
+use ringpost::{Context, ErrorKind, Reason, Result, Routed, Worker};
+
+/// Takes ten seconds for each message.
+struct Slow;
+
+impl Worker for Slow {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<u64>) -> Result<()> {
+        ctx.sleep(Duration::from_secs(10)).await;
+        Ok(())
+    }
+}
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// G9: who is in a hurry need not wait for a stop that gives workers time.
+#[test]
+fn g9_a_stop_that_drains_can_be_hastened() {
+    for seed in 0..40 {
+        let sim = Sim::new(seed).cores(2).drain(Duration::from_secs(3600));
+        let report = sim.run(async |ctx: Context| {
+            for name in NAMES {
+                ctx.start_worker(name, Slow).await?;
+                for number in 0..3u64 {
+                    ctx.send_message(name, number).await?;
+                }
+            }
+            let other = ctx.detached()?;
+            ctx.spawn(async move {
+                // Resolves with the other one.
+                let _ = other.stop().await;
+            });
+            ctx.sleep(Duration::from_millis(1)).await;
+            assert!(ctx.handle().is_stopping());
+            ctx.stop_now().await
+        });
+        report.output.unwrap();
+        assert!(report.elapsed < Duration::from_secs(1), "seed {seed}");
+        let left = report.stats.undelivered(Reason::NodeStopped);
+        assert_eq!(left, 2 * NAMES.len() as u64, "seed {seed}");
+    }
+}
+
+/// Stops the node from within its handler, and then takes its time.
+struct Stops;
+
+impl Worker for Stops {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        match *msg {
+            0 => ctx.stop().await?,
+            _ => ctx.stop_now().await?,
+        }
+        ctx.sleep(Duration::from_millis(1)).await;
+        Ok(())
+    }
+}
+
+/// G9: workers whose handlers await the stop, one of them in a hurry, do not wait for each other.
+#[test]
+fn g9_workers_that_await_the_stop_end_after_their_handlers() {
+    for seed in 0..40 {
+        let report = Sim::new(seed).cores(2).run(async |mut ctx: Context| {
+            for name in NAMES {
+                ctx.start_worker(name, Stops).await?;
+            }
+            for (number, name) in NAMES.into_iter().enumerate() {
+                // Those before may have stopped the node already.
+                let _ = ctx.send_message(name, number as u64 % 2).await;
+            }
+            let error = ctx.receive::<u64>().await.unwrap_err();
+            assert_eq!(*error.kind(), ErrorKind::Stopping);
+            Ok(())
+        });
+        report.output.unwrap();
+        assert!(report.elapsed < Duration::from_secs(1), "seed {seed}");
+        let sent = report
+            .stats
+            .total(|core| core.sent_local + core.sent_remote);
+        let ended = report.stats.total(|core| core.handled) + report.stats.undelivered_total();
+        assert_eq!(sent, ended, "seed {seed}");
+        assert_eq!(report.stats.total(|core| core.handler_errors), 0);
+    }
+}
