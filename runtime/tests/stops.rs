@@ -1,9 +1,9 @@
-//! How a node ends (G9).
+//! How a node ends, and what its main function is told (G9).
 
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Context, ErrorKind, Reason, Result, Routed, Worker};
+use ringpost::{Context, Error, ErrorKind, Node, Reason, Result, Routed, Worker};
 
 /// Takes ten seconds for each message.
 struct Slow;
@@ -90,4 +90,32 @@ fn g9_workers_that_await_the_stop_end_after_their_handlers() {
         assert_eq!(sent, ended, "seed {seed}");
         assert_eq!(report.stats.total(|core| core.handler_errors), 0);
     }
+}
+
+#[test]
+fn a_main_that_fails_as_if_the_node_had_stopped_is_told_so() {
+    let run = |main: fn(&Context) -> Result<()>| {
+        let node = Node::builder().cores(1);
+        node.run(async move |ctx: Context| {
+            main(&ctx)?;
+            ctx.stop().await
+        })
+    };
+    let error = run(|_| Err(Error::new(ErrorKind::Stopping))).unwrap_err();
+    assert_eq!(*error.kind(), ErrorKind::Stopping);
+    assert!(run(|_| Ok(())).is_ok());
+}
+
+#[test]
+fn a_main_that_is_cut_short_by_a_stop_has_ended_well() {
+    let node = Node::builder().cores(2);
+    let outcome = node.run(async |mut ctx: Context| {
+        let other = ctx.detached()?;
+        ctx.spawn(async move {
+            // Resolves when the node ends.
+            let _ = other.stop().await;
+        });
+        ctx.receive::<u64>().await.map(drop)
+    });
+    assert!(outcome.is_ok(), "{outcome:?}");
 }

@@ -19,7 +19,7 @@ use ringpost_router::Address;
 
 use crate::context::Context;
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::mailbox::Stop;
 use crate::node::handle::NodeHandle;
 use crate::task::Spawned;
@@ -70,10 +70,5 @@ impl<T> Drop for PanicNote<T> {
 
 /// What the main future left, once the node has ended.
 pub(crate) fn main_outcome(result: &MainResult<()>) -> Result<()> {
-    match result.lock().take() {
-        // Cut short by a stop from elsewhere: that is how servers end.
-        Some(Err(error)) if *error.kind() == ErrorKind::Stopping => Ok(()),
-        Some(outcome) => outcome,
-        None => Ok(()),
-    }
+    result.lock().take().unwrap_or(Ok(()))
 }

@@ -49,7 +49,8 @@ impl Node {
         Ok(())
     }
 
-    /// As [`stop`](Self::stop), but what is queued is reported undelivered instead of handled.
+    /// As [`stop`](Self::stop), but what is queued is reported undelivered instead of handled. Hastens a
+    /// stop that has begun already.
     ///
     /// # Errors
     /// None today; the signature leaves room.
@@ -172,17 +173,24 @@ impl NodeBuilder {
     /// Runs the node with this main function until it has been stopped. If `main` returns `Ok` and
     /// nobody has stopped the node, it goes on; if it returns an error, the node stops.
     ///
+    /// A `main` that the node's stop has cut short, so that it returns [`ErrorKind::Stopping`] after the
+    /// stop has begun, has ended as it should.
+    ///
     /// # Errors
-    /// As [`start`](Self::start), and the error of `main`.
+    /// As [`start`](Self::start), and the error of `main`: also `ErrorKind::Stopping`, if nobody had
+    /// stopped the node.
     pub fn run<F>(self, main: F) -> Result<()>
     where
         F: AsyncFnOnce(Context) -> Result<()> + Send + 'static,
     {
-        self.run_with(main, |_| Ok(()))
+        self.run_with(main, |_| Ok::<_, Error>(()))
     }
 
     /// As [`run`](Self::run); SIGINT and SIGTERM stop the node gracefully, and one that comes while it
     /// stops ends the process.
+    ///
+    /// Where the system does not let their handlers be installed, that is reported at once, as a warning
+    /// of the log, and the node runs without them.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -190,26 +198,36 @@ impl NodeBuilder {
     where
         F: AsyncFnOnce(Context) -> Result<()> + Send + 'static,
     {
-        self.run_with(main, |handle| Ok(SignalWatch::start(handle)?))
+        self.run_with(main, SignalWatch::start)
     }
 
-    fn run_with<F, W>(self, main: F, watch: impl FnOnce(NodeHandle) -> Result<W>) -> Result<()>
+    /// Runs the node, with a watch over it as long as it runs.
+    pub(crate) fn run_with<F, W, E>(
+        self,
+        main: F,
+        watch: impl FnOnce(NodeHandle) -> Result<W, E>,
+    ) -> Result<()>
     where
         F: AsyncFnOnce(Context) -> Result<()> + Send + 'static,
+        E: fmt::Display,
     {
         let main = async move |ctx: Context| {
             let handle = ctx.handle();
-            let outcome = main(ctx).await;
-            if outcome.is_err() {
-                handle.begin_stop(Stop::Drain);
+            match main(ctx).await {
+                Ok(()) => Ok(()),
+                Err(error) if handle.begin_stop(Stop::Drain) => Err(error),
+                // Cut short by the stop that had begun: that is how servers end.
+                Err(error) if *error.kind() == ErrorKind::Stopping => Ok(()),
+                Err(error) => Err(error),
             }
-            outcome
         };
         let (maker, result) = main_maker(main);
         let mut threads = self.launch(Some(maker))?;
-        let watch = watch(NodeHandle::new(Arc::clone(&threads.node)));
+        let watch = watch(NodeHandle::new(Arc::clone(&threads.node))).inspect_err(
+            |error| tracing::warn!(%error, "signals will not stop the node gracefully"),
+        );
         threads.join();
-        watch.map(drop)?;
+        drop(watch);
         main_outcome(&result)
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringpost_mailbox::sync::Mutex;
 use tracing::field::{Field, Visit};
@@ -11,8 +12,10 @@ use super::*;
 use crate::context::Context;
 use crate::driver::main_maker;
 use crate::driver::system::Body;
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::mailbox::Stop;
+use crate::node::builder::Node;
 use crate::node::handle::NodeHandle;
 use crate::routed::Routed;
 use crate::worker::Worker;
@@ -178,4 +181,31 @@ fn a_core_that_may_not_be_pinned_works_unpinned_and_says_so() {
             "{warning}"
         );
     }
+}
+
+#[test]
+fn a_node_that_cannot_watch_for_signals_says_so_and_runs() {
+    let log = Log::default();
+    let warned = log.clone();
+    let main = async move |ctx: Context| {
+        // The warning comes while the node runs.
+        for _ in 0..10_000 {
+            if !warned.0.lock().is_empty() {
+                return ctx.stop().await;
+            }
+            ctx.sleep(Duration::from_millis(1)).await;
+        }
+        Err(Error::other("no warning"))
+    };
+    let refused = |_| Err::<(), _>(io::Error::from(io::ErrorKind::PermissionDenied));
+    let outcome = tracing::subscriber::with_default(log.clone(), || {
+        Node::builder().cores(1).run_with(main, refused)
+    });
+    assert!(outcome.is_ok(), "{outcome:?}");
+    let warnings = log.0.lock().clone();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("signals will not stop"),
+        "{warnings:?}"
+    );
 }
