@@ -1,5 +1,6 @@
 //! Misuse and mishaps, each of which once did harm.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -383,5 +384,65 @@ impl Worker for Forwards {
 
     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
         ctx.forward(msg).await
+    }
+}
+
+/// Needs a while to start and to end.
+struct Sluggish;
+
+impl Worker for Sluggish {
+    type Message = u64;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        ctx.sleep(Duration::from_millis(1)).await;
+        Ok(())
+    }
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        ctx.sleep(Duration::from_millis(1)).await;
+        ctx.send_message(msg.reply(), *msg).await
+    }
+}
+
+/// Polls a future once, and drops it.
+async fn abandoned(future: impl Future) {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|polling| {
+        assert!(future.as_mut().poll(polling).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+}
+
+/// G3: only messages are reported as undelivered, not what cores tell each other.
+#[test]
+fn a_start_or_a_stop_that_nobody_waits_for_is_no_message() {
+    for seed in 0..16 {
+        let lost: Arc<Mutex<Vec<Reason>>> = Arc::default();
+        let hook = Arc::clone(&lost);
+        let sim = Sim::new(seed)
+            .cores(2)
+            .on_undelivered(move |undelivered| hook.lock().push(undelivered.reason));
+        let report = sim.run(async |mut ctx: Context| {
+            let pause = Duration::from_millis(4);
+            for name in ["a", "b", "c", "d"] {
+                abandoned(ctx.start_worker(name, Sluggish)).await;
+                ctx.sleep(pause).await;
+                assert_eq!(ctx.request::<u64>(name, 7u64).await?, 7);
+                // The answer to this, which comes too late, is a message of the worker.
+                abandoned(ctx.request::<u64>(name, 8u64)).await;
+                ctx.sleep(pause).await;
+                ctx.send_message(name, 9u64).await?;
+                abandoned(ctx.stop_worker(name)).await;
+                ctx.sleep(pause).await;
+                assert_eq!(*ctx.receive::<u64>().await?, 9);
+                let error = ctx.stop_worker(name).await.unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::NotFound { .. }));
+            }
+            ctx.stop().await
+        });
+        report.output.unwrap();
+        assert_eq!(*lost.lock(), [Reason::LateReply; 4], "seed {seed}");
     }
 }

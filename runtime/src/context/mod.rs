@@ -384,7 +384,7 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.ctx.core.replies.cancel(&self.ctx.core, self.handle);
+        self.ctx.core.replies.abandon(&self.ctx.core, self.handle);
     }
 }
 

@@ -4,6 +4,7 @@
 //! by a generational handle: an answer that comes after the requester has given up finds nobody.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(crate) struct Replies {
     /// Places made in this turn whose timers are not armed yet: a request that is answered within the
     /// turn never touches the timer wheel.
     young: RefCell<Vec<Handle>>,
+    /// Places given up whose answers, which will come, are nobody's messages.
+    abandoned: RefCell<HashSet<Handle>>,
 }
 
 impl Replies {
@@ -41,6 +44,7 @@ impl Replies {
         Self {
             places: RefCell::new(Slab::new()),
             young: RefCell::default(),
+            abandoned: RefCell::default(),
         }
     }
 
@@ -88,6 +92,20 @@ impl Replies {
         if let Some(place) = place {
             disarm(core, place.timer);
         }
+    }
+
+    /// As [`cancel`](Self::cancel), for what cores ask each other and always answer: the answer is to be
+    /// dropped when it comes.
+    pub(crate) fn abandon(&self, core: &Core, handle: Handle) {
+        let waits = self
+            .places
+            .borrow_mut()
+            .at_mut(handle)
+            .map(|place| place.answer.is_none());
+        if waits == Some(true) {
+            self.abandoned.borrow_mut().insert(handle);
+        }
+        self.cancel(core, handle);
     }
 
     /// Arms the timers of the places made in this turn that still wait.
@@ -143,6 +161,12 @@ impl Replies {
         }
     }
 
+    /// Whether this place was abandoned, and its answer has now come.
+    #[cold]
+    fn was_abandoned(&self, handle: Handle) -> bool {
+        self.abandoned.borrow_mut().remove(&handle)
+    }
+
     /// Fails whatever still waits: the node ends.
     pub(crate) fn fail_all(&self, core: &Core) {
         let mut wakes = Vec::new();
@@ -178,8 +202,16 @@ impl Core {
             return self.send_answer(to, answer);
         }
         if let Err(late) = self.replies.put(self, to.handle, answer)
-            && let Ok(body) = late
+            && !self.replies.was_abandoned(to.handle)
         {
+            self.report_late(late);
+        }
+    }
+
+    /// Reports a reply for which nobody waits.
+    #[cold]
+    pub(crate) fn report_late(&self, answer: Answer) {
+        if let Ok(body) = answer {
             let address = Address::local("~reply");
             self.report(&Undelivered {
                 to: address,
