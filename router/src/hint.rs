@@ -1,5 +1,7 @@
 //! Places in a core's table, and what senders remember of them.
 
+use core::fmt;
+
 /// A place in one core's [`Slab`](crate::Slab) or [`Table`](crate::Table), and which of its
 /// successive users is meant.
 ///
@@ -30,14 +32,48 @@ pub enum HandleKind {
     Reply,
 }
 
+/// One core of one node, in one word.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NodeCore(u64);
+
+/// Where the number of the node begins; the core is in the lowest 16 bits.
+const NODE: u32 = 32;
+
+impl NodeCore {
+    /// That core of the node with this number.
+    #[inline]
+    pub const fn new(node: u32, core: u16) -> Self {
+        Self((node as u64) << NODE | core as u64)
+    }
+
+    /// The number of the node.
+    #[inline]
+    pub const fn node(self) -> u32 {
+        (self.0 >> NODE) as u32
+    }
+
+    /// The core, from 0.
+    #[inline]
+    pub const fn index(self) -> u16 {
+        self.0 as u16
+    }
+}
+
+impl fmt::Debug for NodeCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "core {} of node {}", self.index(), self.node())
+    }
+}
+
 /// Where an address was last seen: a core and a place in its table.
 ///
-/// Senders keep it beside the address and send it along; the core it names checks it and, when it is
-/// stale, looks the address up instead. A wrong hint therefore costs a look-up and nothing else.
+/// Senders keep it beside the address and send it along; the core it names checks it. A stale hint to a
+/// worker leads nowhere. A hint is worth something only to the node that made it: another node, also of
+/// the same process, asks with [`Hop::hint_of`](crate::Hop::hint_of) and looks the address up instead.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Hint {
-    /// The core.
-    pub core: u16,
+    /// The core, and the node that made the hint.
+    pub core: NodeCore,
     /// The table.
     pub kind: HandleKind,
     /// The place in the table.
@@ -50,7 +86,7 @@ pub struct Hint {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Kept {
     handle: Handle,
-    /// The core below, one of the kinds above it.
+    /// The core and its node, as in [`NodeCore`], with one of the kinds between them.
     place: u64,
 }
 
@@ -66,19 +102,26 @@ impl Kept {
         };
         Self {
             handle: hint.handle,
-            place: kind | u64::from(hint.core),
+            place: kind | hint.core.0,
         }
     }
 
     #[inline]
     pub(crate) fn hint(self) -> Option<Hint> {
-        let kind = match self.place & !0xffff {
+        self.hint_of((self.place >> NODE) as u32)
+    }
+
+    /// The hint, if this node made it.
+    #[inline]
+    pub(crate) fn hint_of(self, node: u32) -> Option<Hint> {
+        // Of another node's, more than the kind is left.
+        let kind = match (self.place ^ u64::from(node) << NODE) & !0xffff {
             WORKER => HandleKind::Worker,
             REPLY => HandleKind::Reply,
             _ => return None,
         };
         Some(Hint {
-            core: self.place as u16,
+            core: NodeCore::new(node, self.place as u16),
             kind,
             handle: self.handle,
         })
@@ -90,9 +133,9 @@ impl Kept {
     }
 
     #[inline]
-    pub(crate) fn worker_on(self, core: u16) -> Option<Handle> {
-        (self.place == WORKER | u64::from(core)).then_some(self.handle)
+    pub(crate) fn worker_on(self, core: NodeCore) -> Option<Handle> {
+        (self.place == WORKER | core.0).then_some(self.handle)
     }
 }
 
-const _: () = assert!(size_of::<Handle>() == 8 && size_of::<Option<Hint>>() == 12);
+const _: () = assert!(size_of::<Handle>() == 8 && size_of::<Kept>() == 16);

@@ -34,7 +34,7 @@ pub use address::{Address, AddressError, TransportType};
 pub use codec::{
     Any, Body, Codec, CodecError, Encoded, Message, Messages, Pod, PodView, Unpack, accepts, unpack,
 };
-pub use hint::{Handle, HandleKind, Hint};
+pub use hint::{Handle, HandleKind, Hint, NodeCore};
 pub use placement::Placement;
 pub use route::{Hop, Route, RouteBuilder, RouteError};
 pub use table::{Iter, Named, Slab, Table, Taken};

@@ -65,17 +65,9 @@ impl ReplyTo {
         handle: Handle::NONE,
     };
 
-    pub(crate) fn hint(self) -> Hint {
-        Hint {
-            core: self.core,
-            kind: HandleKind::Reply,
-            handle: self.handle,
-        }
-    }
-
     pub(crate) fn from_hint(hint: Hint) -> Option<Self> {
         (hint.kind == HandleKind::Reply).then_some(Self {
-            core: hint.core,
+            core: hint.core.index(),
             handle: hint.handle,
         })
     }
@@ -151,11 +143,7 @@ impl Head {
         if self.reply == Handle::NONE {
             return self.from.hop();
         }
-        let reply = ReplyTo {
-            core: self.from.core,
-            handle: self.reply,
-        };
-        Hop::with_hint(self.from.address.clone(), reply.hint())
+        self.from.reply_hop(self.reply)
     }
 
     #[inline]
@@ -176,10 +164,13 @@ impl Head {
     /// The place where a requester waits for the answer, if anybody does.
     pub(crate) fn requester(&self) -> Option<ReplyTo> {
         match &self.routes {
-            Some(routes) => ReplyTo::from_hint(routes.back.hops().next_back()?.hint()?),
+            Some(routes) => {
+                let last = routes.back.hops().next_back()?;
+                ReplyTo::from_hint(last.hint_of(self.to.core.node())?)
+            }
             None if self.reply == Handle::NONE => None,
             None => Some(ReplyTo {
-                core: self.from.core,
+                core: self.from.core.index(),
                 handle: self.reply,
             }),
         }

@@ -21,7 +21,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringpost_router::{Address, Handle, HandleKind, Hint, Hop};
+use ringpost_router::{Address, Handle, HandleKind, Hint, Hop, NodeCore};
 
 use crate::envelope::{Envelope, ReplyTo};
 use crate::error::Error;
@@ -65,7 +65,7 @@ pub(crate) enum Stop {
 pub(crate) struct Mailbox {
     pub(crate) address: Address,
     pub(crate) handle: Cell<Handle>,
-    pub(crate) core: u16,
+    pub(crate) core: NodeCore,
     pub(crate) state: Cell<State>,
     pub(crate) stop: Cell<Stop>,
     /// Set while a credit that comes back may not simply be added to `room`.
@@ -109,7 +109,7 @@ pub(crate) struct More {
 }
 
 impl Mailbox {
-    pub(crate) fn new(address: Address, core: u16, state: State, room: u32) -> Self {
+    pub(crate) fn new(address: Address, core: NodeCore, state: State, room: u32) -> Self {
         Self {
             address,
             handle: Cell::new(Handle::NONE),
@@ -128,7 +128,7 @@ impl Mailbox {
     }
 
     /// The record of a mailbox that lives on another core.
-    pub(crate) fn stub(address: Address, core: u16, handle: Handle) -> Self {
+    pub(crate) fn stub(address: Address, core: NodeCore, handle: Handle) -> Self {
         let stub = Self::new(address, core, State::Stub, 0);
         stub.handle.set(handle);
         stub
@@ -145,6 +145,17 @@ impl Mailbox {
         if self.handle.get() == Handle::NONE {
             return Hop::new(self.address.clone());
         }
+        Hop::with_hint(self.address.clone(), hint)
+    }
+
+    /// How a route names a place where this mailbox's owner waits for a reply.
+    #[inline]
+    pub(crate) fn reply_hop(&self, reply: Handle) -> Hop {
+        let hint = Hint {
+            core: self.core,
+            kind: HandleKind::Reply,
+            handle: reply,
+        };
         Hop::with_hint(self.address.clone(), hint)
     }
 
@@ -242,7 +253,7 @@ impl fmt::Debug for Mailbox {
             f,
             "{} on core {} ({:?})",
             self.address,
-            self.core,
+            self.core.index(),
             self.state.get()
         )
     }

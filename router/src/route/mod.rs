@@ -13,7 +13,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use crate::hint::Kept;
-use crate::{Address, Handle, Hint, TransportType};
+use crate::{Address, Handle, Hint, NodeCore, TransportType};
 use hops::Hops;
 
 /// One step of a [`Route`]: an address, and where it was last seen.
@@ -50,6 +50,12 @@ impl Hop {
         self.kept.hint()
     }
 
+    /// Where that worker was last seen, if the node with this number has seen it.
+    #[inline]
+    pub fn hint_of(&self, node: u32) -> Option<Hint> {
+        self.kept.hint_of(node)
+    }
+
     /// Whether nothing is known of where that worker is.
     #[inline]
     pub fn is_unseen(&self) -> bool {
@@ -58,7 +64,7 @@ impl Hop {
 
     /// The worker's handle, if it was last seen on this core.
     #[inline]
-    pub fn worker_on(&self, core: u16) -> Option<Handle> {
+    pub fn worker_on(&self, core: NodeCore) -> Option<Handle> {
         self.kept.worker_on(core)
     }
 }

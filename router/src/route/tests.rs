@@ -8,13 +8,16 @@ fn names(route: &Route) -> Vec<String> {
         .collect()
 }
 
+/// The number of the node that makes the hints.
+const NODE: u32 = 7;
+
 fn hint(core: u16) -> Hint {
     let handle = Handle {
         index: 1,
         generation: 1,
     };
     Hint {
-        core,
+        core: NodeCore::new(NODE, core),
         kind: HandleKind::Worker,
         handle,
     }
@@ -83,8 +86,22 @@ fn hints_travel_with_their_hop_and_do_not_count_in_comparisons() {
     assert_eq!(route.first().and_then(Hop::hint), Some(hint(3)));
     let hop = route.pop_front().unwrap();
     assert_eq!(hop.hint(), Some(hint(3)));
-    assert_eq!(hop.worker_on(3), Some(hint(3).handle));
-    assert_eq!((hop.worker_on(4), hop.is_unseen()), (None, false));
+    assert_eq!(hop.worker_on(NodeCore::new(NODE, 3)), Some(hint(3).handle));
+    assert_eq!(hop.worker_on(NodeCore::new(NODE, 4)), None);
+    assert!(!hop.is_unseen());
+}
+
+#[test]
+fn a_hint_is_believed_by_the_node_that_made_it() {
+    let hop = Hop::with_hint("a".into(), hint(3));
+    assert_eq!(hop.hint_of(NODE), Some(hint(3)));
+    assert_eq!((hint(3).core.node(), hint(3).core.index()), (NODE, 3));
+    for other in [0, 1, NODE + 1, NODE << 16, u32::MAX] {
+        assert_eq!(hop.hint_of(other), None);
+        assert_eq!(hop.worker_on(NodeCore::new(other, 3)), None);
+    }
+    assert_eq!(Hop::new("a").hint_of(0), None);
+    assert_eq!(Hop::new("a").hint_of(NODE), None);
 }
 
 #[test]

@@ -219,7 +219,7 @@ struct Reservation {
 impl Reservation {
     fn new(core: &Rc<Core>, address: Address) -> Result<Self> {
         core.check_new(&address).map_err(Error::new)?;
-        let mailbox = MailboxRc::new(Mailbox::new(address, core.id, State::Reserved, 0));
+        let mailbox = MailboxRc::new(Mailbox::new(address, core.here, State::Reserved, 0));
         core.register(&mailbox).map_err(Error::new)?;
         Ok(Self {
             core: Rc::clone(core),

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Message, Route};
+use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Message, Route};
 
 use crate::core::Core;
 use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes};
@@ -167,7 +167,7 @@ impl Core {
     pub(crate) fn receiver_here(&self, route: &Route) -> Option<MailboxRc> {
         let hop = route.only()?;
         let table = self.table.borrow();
-        let to = match hop.worker_on(self.id) {
+        let to = match hop.worker_on(self.here) {
             Some(handle) => table.at(handle)?,
             None if hop.is_unseen() => table
                 .at(self.names.recall(&hop.address))
@@ -188,18 +188,29 @@ impl Core {
         route: &Route,
         body: &mut Option<Body>,
     ) -> bool {
-        let reply = route
-            .only()
-            .and_then(Hop::hint)
-            .and_then(ReplyTo::from_hint);
-        let Some(reply) = reply else {
-            return self.post_remote(from, route, body);
+        let Some(hop) = route.only() else {
+            return false;
         };
-        if let Some(body) = body.take() {
+        let to = &hop.address;
+        let (core, place) = match hop.hint_of(self.here.node()) {
+            Some(hint) if hint.kind == HandleKind::Reply => {
+                self.post_reply(hint, body);
+                return true;
+            }
+            Some(hint) => (hint.core.index(), hint.handle),
+            None if to.is_local() => (self.placement.home(to), Handle::NONE),
+            None => return false,
+        };
+        self.post_remote(from, to, core, place, body)
+    }
+
+    fn post_reply(self: &Rc<Self>, hint: Hint, body: &mut Option<Body>) {
+        if let Some(to) = ReplyTo::from_hint(hint)
+            && let Some(body) = body.take()
+        {
             self.tally().replies.add(1);
-            self.answer(reply, Ok(body));
+            self.answer(to, Ok(body));
         }
-        true
     }
 
     /// Sends the message if everything it needs is there.
@@ -213,15 +224,13 @@ impl Core {
         let Some(hop) = out.route.first() else {
             return out.fail(ErrorKind::EmptyRoute);
         };
-        match hop.hint() {
-            Some(Hint {
-                core,
-                kind: HandleKind::Worker,
-                handle,
-            }) if core == self.id => match self.at(handle) {
+        if let Some(handle) = hop.worker_on(self.here) {
+            return match self.at(handle) {
                 Some(to) => self.deliver(&to, from, out),
                 None => out.fail_not_found(),
-            },
+            };
+        }
+        match hop.hint_of(self.here.node()) {
             Some(hint) => self.attempt_hinted(hint, from, out),
             None => self.attempt_named(from, out),
         }
@@ -304,7 +313,7 @@ impl Core {
             }
             return Attempt::Sent;
         }
-        self.attempt_remote(hint.core, from, out)
+        self.attempt_remote(hint.core.index(), hint.handle, from, out)
     }
 
     fn attempt_named(self: &Rc<Self>, from: &MailboxRc, out: &mut Outgoing) -> Attempt {
@@ -327,7 +336,7 @@ impl Core {
                 None => {}
             }
         }
-        self.attempt_remote(home, from, out)
+        self.attempt_remote(home, Handle::NONE, from, out)
     }
 
     /// Packs the routes of a message that has more than one hop before it into its body.
@@ -337,11 +346,7 @@ impl Core {
         let back = if out.reply == Handle::NONE {
             from.hop()
         } else {
-            let reply = ReplyTo {
-                core: self.id,
-                handle: out.reply,
-            };
-            Hop::with_hint(from.address.clone(), reply.hint())
+            from.reply_hop(out.reply)
         };
         let routes = Box::new(Routes {
             onward: out.route.clone(),
@@ -469,7 +474,7 @@ impl Core {
     pub(crate) fn detached_mailbox(&self, address: Address) -> Mailbox {
         Mailbox::new(
             address,
-            self.id,
+            self.here,
             State::Detached,
             self.limits.mailbox_credits,
         )

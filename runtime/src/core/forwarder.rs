@@ -115,7 +115,7 @@ impl Worker for Forwarder {
         }
         let there = self.there;
         let begin = move |core: &Rc<Core>, to| core.begin_away(there, to);
-        let begun = ctx.call(there.core, begin).await;
+        let begun = ctx.call(there.core.index(), begin).await;
         self.behind = match &begun {
             Ok(_) => Behind::Worker,
             Err(_) => Behind::Nobody,
@@ -153,7 +153,7 @@ impl Worker for Forwarder {
         };
         let end = move |core: &Rc<Core>, to| core.stop_here(&address, stop, drain, to);
         // The worker may have ended by itself; then there is nothing to stop.
-        let _ = ctx.call(self.there.core, end).await;
+        let _ = ctx.call(self.there.core.index(), end).await;
         Ok(())
     }
 }
@@ -163,7 +163,7 @@ impl Drop for Forwarder {
         if self.behind == Behind::Coming {
             let there = self.there;
             let abandon = move |core: &Rc<Core>| core.abandon(there);
-            self.core.send_job(there.core, Box::new(abandon));
+            self.core.send_job(there.core.index(), Box::new(abandon));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use ringpost_mailbox::ring::Consumer;
-use ringpost_router::{Body, Handle};
+use ringpost_router::{Body, Handle, NodeCore};
 
 use crate::core::Core;
 use crate::core::outbound::INTRODUCED_MAX;
@@ -151,7 +151,8 @@ impl Decoder {
             }
             Record::Introduce(introduction) => {
                 let slot = introduction.handle.index as usize % INTRODUCED_MAX;
-                let stub = Mailbox::stub(introduction.address, self.from, introduction.handle);
+                let from = NodeCore::new(core.here.node(), self.from);
+                let stub = Mailbox::stub(introduction.address, from, introduction.handle);
                 self.introduced[slot] = Some(MailboxRc::new(stub));
             }
             Record::Open(opening) => {
@@ -217,7 +218,7 @@ fn resolve(links: &mut [Option<FarEnd>], core: &Core, link: u32) -> MailboxRc {
         Some(mailbox) => mailbox.clone(),
         None => MailboxRc::new(Mailbox::stub(
             far.target.address().clone(),
-            core.id,
+            core.here,
             Handle::NONE,
         )),
     }

@@ -50,7 +50,7 @@ impl Core {
         state: State,
         room: u32,
     ) -> Result<MailboxRc> {
-        let vacant = Vacant::<W>::new(Mailbox::new(address, self.id, state, room));
+        let vacant = Vacant::<W>::new(Mailbox::new(address, self.here, state, room));
         let mailbox = vacant.mailbox().clone();
         let entered = self.check_new(&mailbox.address);
         if let Err(kind) = entered.and_then(|()| self.register(&mailbox)) {

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use hashbrown::HashTable;
-use ringpost_router::{Handle, HandleKind, Hop};
+use ringpost_router::{Address, Handle};
 
 use crate::core::record::Target;
 use crate::mailbox::Waiter;
@@ -72,27 +72,25 @@ impl LinkTable {
         }
     }
 
-    /// The link to this hop, if there is one.
+    /// The link to this place, or to this name if the place is `NONE`, if there is one.
     #[inline]
-    pub(crate) fn find(&mut self, hop: &Hop) -> Option<u32> {
-        if let Some(hint) = hop.hint()
-            && hint.handle == self.last.0
-        {
+    pub(crate) fn find(&mut self, to: &Address, place: Handle) -> Option<u32> {
+        if place == self.last.0 && place != Handle::NONE {
             return Some(self.last.1);
         }
-        self.look_up(hop)
+        self.look_up(to, place)
     }
 
-    fn look_up(&mut self, hop: &Hop) -> Option<u32> {
+    fn look_up(&mut self, to: &Address, place: Handle) -> Option<u32> {
         let links = &self.links;
-        let found = self.index.find(hash_hop(hop), |&link| {
+        let found = self.index.find(hash_of(to, place), |&link| {
             links
                 .get(link as usize)
-                .is_some_and(|link| leads_to(&link.target, hop))
+                .is_some_and(|link| leads_to(&link.target, to, place))
         });
         let link = *found?;
-        if let Some(hint) = hop.hint() {
-            self.last = (hint.handle, link);
+        if place != Handle::NONE {
+            self.last = (place, link);
         }
         Some(link)
     }
@@ -102,13 +100,12 @@ impl LinkTable {
         !self.free.is_empty() || self.links.len() < self.links_max
     }
 
-    /// A new link to this hop, or `None` if there are as many as are allowed and none is free yet.
-    pub(crate) fn open(&mut self, hop: &Hop) -> Option<u32> {
-        let target = match hop.hint() {
-            Some(hint) if hint.kind == HandleKind::Worker => {
-                Target::Place(hint.handle, hop.address.clone())
-            }
-            _ => Target::Name(hop.address.clone()),
+    /// A new link to there, or `None` if there are as many as are allowed and none is free yet.
+    #[cold]
+    pub(crate) fn open(&mut self, to: &Address, place: Handle) -> Option<u32> {
+        let target = match place {
+            Handle::NONE => Target::Name(to.clone()),
+            place => Target::Place(place, to.clone()),
         };
         let link = match self.free.pop() {
             Some(link) => link,
@@ -131,7 +128,7 @@ impl LinkTable {
         entry.state = LinkState::New;
         entry.epoch = entry.epoch.wrapping_add(1);
         let links = &self.links;
-        self.index.insert_unique(hash_hop(hop), link, |&link| {
+        self.index.insert_unique(hash_of(to, place), link, |&link| {
             hash_target(&links[link as usize].target)
         });
         Some(link)
@@ -184,16 +181,16 @@ impl LinkTable {
         self.links.get_mut(link as usize)
     }
 
-    /// Takes a credit of this link for a message to this hop, if it leads there and has one to spare.
+    /// Takes a credit of this link for a message, if it leads there and has one to spare.
     #[inline]
-    pub(crate) fn take_for(&mut self, link: u32, hop: &Hop) -> bool {
+    pub(crate) fn take_for(&mut self, link: u32, to: &Address, place: Handle) -> bool {
         let Some(entry) = self.links.get_mut(link as usize) else {
             return false;
         };
         let ready = entry.state == LinkState::Open
             && entry.credits > 0
             && entry.waiters.is_empty()
-            && leads_to(&entry.target, hop);
+            && leads_to(&entry.target, to, place);
         if ready {
             entry.used = true;
             entry.credits -= 1;
@@ -213,20 +210,18 @@ impl LinkTable {
     }
 }
 
-fn leads_to(target: &Target, hop: &Hop) -> bool {
-    match (target, hop.hint()) {
-        (Target::Place(handle, _), Some(hint)) => {
-            hint.kind == HandleKind::Worker && *handle == hint.handle
-        }
-        (Target::Name(address), None) => *address == hop.address,
-        _ => false,
+#[inline]
+fn leads_to(target: &Target, to: &Address, place: Handle) -> bool {
+    match target {
+        Target::Place(handle, _) => *handle == place,
+        Target::Name(address) => place == Handle::NONE && address == to,
     }
 }
 
-fn hash_hop(hop: &Hop) -> u64 {
-    match hop.hint() {
-        Some(hint) => hash_handle(hint.handle),
-        None => hop.address.hash64(),
+fn hash_of(to: &Address, place: Handle) -> u64 {
+    match place {
+        Handle::NONE => to.hash64(),
+        place => hash_handle(place),
     }
 }
 

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_mailbox::pool::{Pool, PoolLimits};
-use ringpost_router::{Address, Handle, Placement, Table};
+use ringpost_router::{Address, Handle, NodeCore, Placement, Table};
 use slab::Slab;
 
 use crate::limits::Limits;
@@ -55,6 +55,8 @@ use self::replies::Replies;
 /// The state of one core.
 pub(crate) struct Core {
     pub(crate) id: u16,
+    /// This core, as hints name it.
+    pub(crate) here: NodeCore,
     pub(crate) node: Arc<NodeShared>,
     pub(crate) shared: Arc<CoreShared>,
     pub(crate) limits: Limits,
@@ -92,15 +94,17 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(id: u16, node: &Arc<NodeShared>, now: Time) -> Rc<Self> {
         let shared = Arc::clone(&node.cores[usize::from(id)]);
+        let here = NodeCore::new(node.id, id);
         let outside = Mailbox::new(
             Address::local("~outside"),
-            id,
+            here,
             crate::mailbox::State::Stub,
             0,
         );
         let cores = node.cores.len();
         Rc::new(Self {
             id,
+            here,
             node: Arc::clone(node),
             limits: node.limits,
             placement: node.placement,

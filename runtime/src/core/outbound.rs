@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ringpost_mailbox::ring::Producer;
 use ringpost_mailbox::wake::publish_fence;
-use ringpost_router::{Body, Handle, HandleKind, Hop, Message, Route};
+use ringpost_router::{Address, Body, Handle, Message};
 
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
@@ -19,6 +19,7 @@ use crate::core::links::{LinkState, LinkTable};
 use crate::core::record::{Control, Introduction, Job, Opening, Record};
 use crate::core::replies::Answer;
 use crate::envelope::ReplyTo;
+use crate::error::ErrorKind;
 use crate::mailbox::{Mailbox, Waiter, pop_waiting, trim};
 use crate::node::shared::{InboxItem, NodeShared};
 use crate::task::raw::MailboxRc;
@@ -168,13 +169,13 @@ impl Pair {
 
     /// Takes a credit for a payload that needs no head of its own, if there is one, and room.
     #[inline]
-    fn can_follow(&mut self, hop: &Hop, sender: Handle) -> bool {
+    fn can_follow(&mut self, to: &Address, place: Handle, sender: Handle) -> bool {
         let Some((link, _)) = self.run.filter(|(_, of)| *of == sender) else {
             return false;
         };
         let free =
             self.room_waiters.is_empty() && self.data.has_room(MESSAGE_SLOTS + self.reserved);
-        free && self.links.take_for(link, hop)
+        free && self.links.take_for(link, to, place)
     }
 
     fn push_head(&mut self, link: u32, from: &Mailbox, reply: Handle, detour: bool) {
@@ -249,23 +250,29 @@ impl Pair {
 }
 
 impl Core {
-    /// Sends to a worker of another core: over its link, if there is a credit and room.
+    /// Sends to a worker of another core, at this place, or by its name if the place is `NONE`: over its
+    /// link, if there is a credit and room.
     #[inline]
     pub(crate) fn attempt_remote(
         self: &Rc<Self>,
         core: u16,
+        place: Handle,
         from: &MailboxRc,
         out: &mut Outgoing,
     ) -> Attempt {
         if out.grant != Grant::Nothing && out.grant_core != Some(core) {
             return Attempt::Misgranted;
         }
+        let Some(hop) = out.route.first() else {
+            return out.fail(ErrorKind::EmptyRoute);
+        };
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
-        let found = out.route.first().and_then(|hop| pair.links.find(hop));
-        let link = match found {
+        let Some(pair) = pairs.get_mut(usize::from(core)) else {
+            return out.fail_not_found();
+        };
+        let link = match pair.links.find(&hop.address, place) {
             Some(link) => link,
-            None => match Self::open_link(pair, out) {
+            None => match pair.links.open(&hop.address, place) {
                 Some(link) => link,
                 None => return Attempt::Blocked(Lack::Destination { core }),
             },
@@ -280,27 +287,24 @@ impl Core {
 
     /// The common case of a message to another core: it follows another from the same sender to the
     /// same receiver, and has a credit and room. Whether it was sent; any other stays where it is.
+    #[inline]
     pub(crate) fn post_remote(
         &self,
         from: &MailboxRc,
-        route: &Route,
+        to: &Address,
+        core: u16,
+        place: Handle,
         body: &mut Option<Body>,
     ) -> bool {
-        let Some(hop) = route.only() else {
-            return false;
-        };
-        let core = match hop.hint() {
-            Some(hint) if hint.kind == HandleKind::Worker => hint.core,
-            None if hop.address.is_local() => self.placement.home(&hop.address),
-            _ => return false,
-        };
         // Here, and where an instance of this core would be preferred, names are looked up first.
         if core == self.id || self.guests.get() > 0 {
             return false;
         }
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
-        if !pair.can_follow(hop, from.handle.get()) {
+        let Some(pair) = pairs.get_mut(usize::from(core)) else {
+            return false;
+        };
+        if !pair.can_follow(to, place, from.handle.get()) {
             return false;
         }
         if let Some(body) = body.take() {
@@ -322,12 +326,6 @@ impl Core {
         if pair.data.unpublished() >= self.limits.flush_slots {
             self.publish_now(pair);
         }
-    }
-
-    #[cold]
-    fn open_link(pair: &mut Pair, out: &Outgoing) -> Option<u32> {
-        let hop = out.route.first()?;
-        pair.links.open(hop)
     }
 
     /// The message cannot go now: either it waits, or its receiver is known to be gone.
@@ -389,7 +387,8 @@ impl Core {
     pub(crate) fn send_answer(&self, to: ReplyTo, answer: Answer) {
         let mut pairs = self.pairs.borrow_mut();
         let Some(pair) = pairs.get_mut(usize::from(to.core)) else {
-            return;
+            drop(pairs);
+            return self.report_late(answer);
         };
         match answer {
             Ok(body) => {

@@ -118,7 +118,7 @@ impl Core {
                 core.abandon(there);
                 core.answer(starter, Err(Error::new(kind)));
             };
-            return self.send_job(there.core, Box::new(refuse));
+            return self.send_job(there.core.index(), Box::new(refuse));
         }
         let forwarder = Forwarder::new(self, address.clone(), there, behind);
         self.start_here(address.clone(), || forwarder, false, starter);

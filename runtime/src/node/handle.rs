@@ -344,9 +344,9 @@ impl NodeHandle {
             return Err(failed(out, kind));
         }
         Ok(match out.route.first() {
-            Some(hop) => match hop.hint() {
-                Some(hint) => hint.core,
-                None => self.node.placement.home(&hop.address),
+            Some(hop) => match hop.hint_of(self.node.id).map(|hint| hint.core.index()) {
+                Some(core) if usize::from(core) < self.cores() => core,
+                _ => self.node.placement.home(&hop.address),
             },
             None => 0,
         })
