@@ -93,12 +93,33 @@ impl<T> Slab<T> {
     /// Takes a value out; `None` if the handle is stale.
     #[inline]
     pub fn remove(&mut self, handle: Handle) -> Option<T> {
+        let freed = self.free(handle)?;
         let slot = self.slots.get_mut(handle.index as usize)?;
-        if !matches!(slot, Slot::Full { generation, .. } if *generation == handle.generation) {
-            return None;
+        match core::mem::replace(slot, freed) {
+            Slot::Full { value, .. } => Some(value),
+            Slot::Free { .. } => None,
         }
+    }
+
+    /// Drops a value where it lies; whether there was one, which is not so if the handle is stale.
+    #[inline]
+    pub fn discard(&mut self, handle: Handle) -> bool {
+        let Some(freed) = self.free(handle) else {
+            return false;
+        };
+        if let Some(slot) = self.slots.get_mut(handle.index as usize) {
+            *slot = freed;
+        }
+        true
+    }
+
+    /// What is to stand in the place of this value when it is gone; `None` if the handle is stale.
+    #[inline]
+    fn free(&mut self, handle: Handle) -> Option<Slot<T>> {
+        self.at(handle)?;
+        self.len = self.len.saturating_sub(1);
         // A place whose generations are used up keeps the last and stays off the list of free ones.
-        let freed = match handle.generation.checked_add(1) {
+        Some(match handle.generation.checked_add(1) {
             Some(generation) => {
                 let next = core::mem::replace(&mut self.free, handle.index);
                 Slot::Free { generation, next }
@@ -107,12 +128,7 @@ impl<T> Slab<T> {
                 generation: handle.generation,
                 next: END,
             },
-        };
-        self.len = self.len.saturating_sub(1);
-        match core::mem::replace(slot, freed) {
-            Slot::Full { value, .. } => Some(value),
-            Slot::Free { .. } => None,
-        }
+        })
     }
 
     /// The value; `None` if the handle is stale.
@@ -315,6 +331,8 @@ mod tests {
         let handles: Vec<Handle> = (0..4).map(|_| slab.insert(Rc::clone(&value))).collect();
         drop(slab.remove(handles[1]));
         assert_eq!(Rc::strong_count(&value), 4);
+        assert!(slab.discard(handles[2]) && !slab.discard(handles[2]));
+        assert_eq!(Rc::strong_count(&value), 3);
         drop(slab);
         assert_eq!(Rc::strong_count(&value), 1);
     }

@@ -76,14 +76,15 @@ impl Replies {
         let Some(place) = places.at_mut(handle) else {
             return Some(Err(Error::new(ErrorKind::Stopping)));
         };
-        if place.answer.is_none() {
+        let Some(answer) = place.answer.take() else {
             place.wake = wake();
             return None;
-        }
-        let place = places.remove(handle)?;
+        };
+        let timer = place.timer.take();
+        places.discard(handle);
         drop(places);
-        disarm(core, place.timer);
-        place.answer
+        disarm(core, timer);
+        Some(answer)
     }
 
     /// Gives a place up. A late answer is reported undelivered.
