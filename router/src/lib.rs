@@ -8,6 +8,7 @@
 //! - [`Placement`] maps an address to its core and to a bucket of that core's table.
 //! - [`Slab`] and [`Table`] hold a core's workers behind [`Handle`]s that go stale safely;
 //!   a [`Hint`] is such a handle with the core it belongs to, kept by senders inside a route.
+//! - [`wire`] writes messages with their routes as frames, and reads them from bytes that nobody vouches for.
 //!
 //! Bytes from the network pass through here, so what could panic on them is denied by lints:
 //! no unwrapping, no indexing, no unchecked arithmetic outside the tests.
@@ -29,6 +30,7 @@ mod hint;
 mod placement;
 mod route;
 mod table;
+pub mod wire;
 
 pub use address::{Address, AddressError, TransportType};
 pub use codec::{

@@ -13,6 +13,7 @@ const UNSAFE_MODULES: &[&str] = &[
     "mailbox/benches/cell_size.rs",
     // An allocator that counts.
     "mailbox/tests/pool_allocations.rs",
+    "router/tests/wire_memory.rs",
     "runtime/tests/allocations.rs",
     "benches/tests/allocations.rs",
 ];

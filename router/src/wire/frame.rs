@@ -1,0 +1,235 @@
+//! A message as it stands in a frame, read in place.
+
+use core::fmt;
+use core::ops::Range;
+
+use super::cbor::{Fault, Reader};
+use super::{Field, Limits, WireError};
+use crate::{Address, Hop, Route, TransportType};
+
+/// A message as it stands in a frame; the payload and the trace stay where they are.
+///
+/// Made by [`new`](Self::new) to be [encoded](Self::encode), or by [`decode`](Self::decode) and by
+/// [`Decoder`](super::Decoder).
+///
+/// ```
+/// use ringpost_router::route;
+/// use ringpost_router::wire::{Frame, Limits};
+///
+/// let limits = Limits::default();
+/// let mut bytes = Vec::new();
+/// Frame::new(route!["echoer"], route!["app"], b"\x02hi").encode(&limits, &mut bytes)?;
+///
+/// let (length, body) = bytes.split_at(4);
+/// assert_eq!(length, [0, 0, 0, 22]);
+/// let frame = Frame::decode(body, &limits)?;
+/// assert_eq!(frame.onward, route!["echoer"]);
+/// assert_eq!(frame.return_route, route!["app"]);
+/// assert_eq!(frame.payload, b"\x02hi");
+/// assert_eq!(frame.trace, None);
+/// # Ok::<(), ringpost_router::wire::WireError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Frame<'a> {
+    /// Whom the message still has to visit. Hints are not sent, and what was received has none.
+    pub onward: Route,
+    /// Whom a reply to it visits.
+    pub return_route: Route,
+    /// The encoded message.
+    pub payload: &'a [u8],
+    /// What tracing sends along. Peers of other makes send a JSON object with a W3C `traceparent`, or an
+    /// empty one.
+    pub trace: Option<&'a str>,
+}
+
+impl<'a> Frame<'a> {
+    /// A message without a trace.
+    #[inline]
+    #[must_use]
+    pub fn new(onward: Route, return_route: Route, payload: &'a [u8]) -> Self {
+        Self {
+            onward,
+            return_route,
+            payload,
+            trace: None,
+        }
+    }
+
+    /// The same message with a trace.
+    #[must_use]
+    pub fn with_trace(self, trace: &'a str) -> Self {
+        Self {
+            trace: Some(trace),
+            ..self
+        }
+    }
+
+    /// Reads the body of a frame, which is what stands behind its length. What follows the last item
+    /// that is known is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError`] if the bytes are no message, or one over the limits. All but
+    /// [`Version`](WireError::Version) can come.
+    pub fn decode(body: &'a [u8], limits: &Limits) -> Result<Self, WireError> {
+        limits.check_frame(body.len() as u64)?;
+        let mut reader = Reader::new(body);
+        let items = reader.array().map_err(|fault| fault.of(Field::Frame))?;
+        if items.is_some_and(|items| items < 3) {
+            let found = body.first().copied().unwrap_or_default();
+            return Err(Fault::Kind(found).of(Field::Frame));
+        }
+        let onward = route(&mut reader, Field::OnwardRoute, limits)?;
+        let return_route = route(&mut reader, Field::ReturnRoute, limits)?;
+        let payload = reader.bytes().and_then(|len| reader.take(len));
+        let payload = payload.map_err(|fault| fault.of(Field::Payload))?;
+        let trace = match items {
+            Some(3) => None,
+            Some(_) => trace(&mut reader, limits)?,
+            None if reader.takes_break() => None,
+            None => trace(&mut reader, limits)?,
+        };
+        Ok(Self {
+            onward,
+            return_route,
+            payload,
+            trace,
+        })
+    }
+
+    /// Whether this is a sign of life and no message: it goes nowhere. Drop it.
+    ///
+    /// ```
+    /// use ringpost_router::wire::{Frame, Limits};
+    ///
+    /// let frame = Frame::decode(&[0x83, 0x80, 0x80, 0x40], &Limits::default())?;
+    /// assert!(frame.is_heartbeat());
+    /// # Ok::<(), ringpost_router::wire::WireError>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn is_heartbeat(&self) -> bool {
+        self.onward.is_empty()
+    }
+
+    /// Where the payload lies in `bytes`, if it lies there: the range to slice a buffer by that is to be
+    /// kept, so that the payload is not copied.
+    ///
+    /// ```
+    /// use ringpost_mailbox::buf::Buf;
+    /// use ringpost_router::wire::{Frame, Limits};
+    ///
+    /// let body = Buf::from(&[0x83, 0x81, 0x82, 0x00, 0x41, b'a', 0x80, 0x42, b'h', b'i'][..]);
+    /// let range = Frame::decode(&body, &Limits::default())?.payload_range(&body);
+    /// let payload: Buf = body.slice(range.expect("the frame was decoded from here"));
+    /// assert_eq!(payload, b"hi");
+    /// # Ok::<(), ringpost_router::wire::WireError>(())
+    /// ```
+    #[must_use]
+    pub fn payload_range(&self, bytes: &[u8]) -> Option<Range<usize>> {
+        let start = self.payload.as_ptr().addr();
+        let start = start.checked_sub(bytes.as_ptr().addr())?;
+        let end = start.checked_add(self.payload.len())?;
+        (end <= bytes.len()).then_some(start..end)
+    }
+}
+
+impl fmt::Debug for Frame<'_> {
+    /// Prints the length of the payload in the place of its bytes, which may be many and nobody else's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("onward", &self.onward)
+            .field("return_route", &self.return_route)
+            .field("payload_bytes", &self.payload.len())
+            .field("trace", &self.trace)
+            .finish()
+    }
+}
+
+/// An array that is read item by item.
+struct Addresses<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    /// Those that are still to come, or `None` if a break ends them.
+    left: Option<u64>,
+    read: u64,
+    route: Field,
+    limits: &'r Limits,
+}
+
+impl Addresses<'_, '_> {
+    fn next(&mut self) -> Result<Option<Hop>, WireError> {
+        match &mut self.left {
+            Some(0) => return Ok(None),
+            Some(left) => *left = left.saturating_sub(1),
+            None if self.reader.takes_break() => return Ok(None),
+            None => {}
+        }
+        self.read = self.read.saturating_add(1);
+        self.limits.check_hops(self.route, self.read)?;
+        address(self.reader, self.route.address(), self.limits)
+            .map(|address| Some(Hop::new(address)))
+    }
+}
+
+/// Reads a route; one of no or one address takes no memory from the heap, unless its name is long.
+#[inline]
+fn route(reader: &mut Reader<'_>, field: Field, limits: &Limits) -> Result<Route, WireError> {
+    let left = reader.array().map_err(|fault| fault.of(field))?;
+    if let Some(hops) = left {
+        limits.check_hops(field, hops)?;
+    }
+    let mut addresses = Addresses {
+        reader,
+        left,
+        read: 0,
+        route: field,
+        limits,
+    };
+    let Some(first) = addresses.next()? else {
+        return Ok(Route::new());
+    };
+    match addresses.next()? {
+        None => Ok(Route::from(first)),
+        Some(second) => longer(first, second, addresses),
+    }
+}
+
+#[cold]
+fn longer(first: Hop, second: Hop, mut rest: Addresses<'_, '_>) -> Result<Route, WireError> {
+    let mut hops = vec![first, second];
+    while let Some(hop) = rest.next()? {
+        hops.push(hop);
+    }
+    Ok(Route::from_hops(hops))
+}
+
+#[inline]
+fn address(reader: &mut Reader<'_>, field: Field, limits: &Limits) -> Result<Address, WireError> {
+    let parts = reader.array().map_err(|fault| fault.of(field))?;
+    if parts.is_some_and(|parts| parts != 2) {
+        return Err(WireError::Parts { field });
+    }
+    let transport = reader.byte().map_err(|fault| fault.of(field))?;
+    let len = reader.bytes().map_err(|fault| fault.of(field))?;
+    limits.check_address(field, len)?;
+    let name = reader.take(len).map_err(|fault| fault.of(field))?;
+    if parts.is_none() && !reader.takes_break() {
+        return Err(WireError::Parts { field });
+    }
+    Ok(Address::new(TransportType(transport), name))
+}
+
+fn trace<'a>(reader: &mut Reader<'a>, limits: &Limits) -> Result<Option<&'a str>, WireError> {
+    let field = Field::Trace;
+    if reader.takes_null() {
+        return Ok(None);
+    }
+    let len = reader.text().map_err(|fault| fault.of(field))?;
+    limits.check_trace(len)?;
+    let text = reader.take(len).map_err(|fault| fault.of(field))?;
+    match core::str::from_utf8(text) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(WireError::Utf8 { field }),
+    }
+}
