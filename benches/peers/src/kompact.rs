@@ -4,6 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use ::kompact::prelude::*;
+use core_affinity::CoreId;
 use ringpost_benches::Measured;
 
 use crate::dice::Dice;
@@ -15,7 +16,7 @@ pub const PEER: Peer = Peer {
     name: "kompact",
     kind: Kind::Actors,
     package: "kompact",
-    setup: "strong actor references, unbounded mailboxes; a thread of its pool for each core; partners of two cores have a thread each",
+    setup: "strong actor references, unbounded mailboxes; a thread of its pool for each core; partners of two cores have a pinned thread each",
     run,
 };
 
@@ -26,7 +27,7 @@ fn run(task: &Task) -> Outcome {
     let system = system.map_err(|error| Dash(format!("cannot run here: {error:?}")))?;
     let place = Place {
         system: &system,
-        apart: task.cores() > 1,
+        cpus: &task.cpus,
     };
     let n = task.n;
     let measured = match task.workload {
@@ -47,8 +48,8 @@ fn run(task: &Task) -> Outcome {
 
 struct Place<'a> {
     system: &'a KompactSystem,
-    /// Whether partners get threads of their own.
-    apart: bool,
+    /// With more than one, each of two partners gets a thread of its own on one of them.
+    cpus: &'a [CoreId],
 }
 
 impl Place<'_> {
@@ -61,17 +62,18 @@ impl Place<'_> {
         self.started(&self.system.create(move || component))
     }
 
-    /// One of two partners.
-    fn partner<C, M>(&self, component: C) -> ActorRefStrong<M>
+    /// The first or the second of two partners.
+    fn partner<C, M>(&self, number: usize, component: C) -> ActorRefStrong<M>
     where
         C: ComponentDefinition + ActorRaw<Message = M> + Sized + 'static,
         M: MessageBounds,
     {
-        if self.apart {
-            self.started(&self.system.create_dedicated(move || component))
-        } else {
-            self.pooled(component)
+        if self.cpus.len() == 1 {
+            return self.pooled(component);
         }
+        let cpu = self.cpus[number];
+        let component = self.system.create_dedicated_pinned(move || component, cpu);
+        self.started(&component)
     }
 
     fn started<C, M>(&self, component: &Arc<Component<C>>) -> ActorRefStrong<M>
@@ -163,14 +165,14 @@ fn fan_in(place: &Place<'_>, n: u64, producers: u64) -> Measured {
         producers,
         report,
     };
-    let to = place.partner(counter);
+    let to = place.partner(0, counter);
     let producer = |_| {
         let producer = Producer {
             ctx: ComponentContext::uninitialised(),
             to: to.clone(),
         };
         match producers {
-            1 => place.partner(producer),
+            1 => place.partner(1, producer),
             _ => place.pooled(producer),
         }
     };
@@ -259,8 +261,8 @@ fn ping_pong(place: &Place<'_>, n: u64, pauses: bool) -> Measured {
         took: Duration::ZERO,
         report: report.clone(),
     };
-    let pinger = place.partner(player(None));
-    let ponger = place.partner(player(Some(pinger.clone())));
+    let pinger = place.partner(0, player(None));
+    let ponger = place.partner(1, player(Some(pinger.clone())));
     let start = Instant::now();
     pinger.tell(Game::Serve(ponger));
     let flown = (0..2).map(|_| reported.recv().expect("the players report"));
@@ -315,14 +317,20 @@ impl Actor for Client {
 
 fn requests(place: &Place<'_>, n: u64) -> Measured {
     let (report, reported) = mpsc::channel();
-    let server = place.partner(Server {
-        ctx: ComponentContext::uninitialised(),
-    });
-    let client = place.partner(Client {
-        ctx: ComponentContext::uninitialised(),
-        server,
-        report,
-    });
+    let server = place.partner(
+        1,
+        Server {
+            ctx: ComponentContext::uninitialised(),
+        },
+    );
+    let client = place.partner(
+        0,
+        Client {
+            ctx: ComponentContext::uninitialised(),
+            server,
+            report,
+        },
+    );
     client.tell(Produce(n));
     Measured::new(reported.recv().expect("the client reports"), n)
 }
