@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ringpost::{Context, Limits, Node, NodeHandle, Result};
+use ringpost::{Context, CoreStats, Limits, Node, NodeHandle, NodeStats, Result};
 
 use crate::machine::{Machine, Placed, placed};
 use crate::measured::Measured;
@@ -57,15 +57,18 @@ impl Arena {
     /// Runs a workload on core 0 and waits for its time.
     ///
     /// # Panics
-    /// If the workload fails: a benchmark of an error is worth nothing.
+    /// If the workload fails or the node has lost something in its course: a benchmark of an error is
+    /// worth nothing.
     pub fn run<F>(&self, work: F) -> Measured
     where
         F: AsyncFnOnce(Context) -> Result<Measured> + Send + 'static,
     {
         let done = self.handle.run_on(0, work);
-        pollster::block_on(done)
+        let measured = pollster::block_on(done)
             .expect("the node runs")
-            .expect("the workload succeeds")
+            .expect("the workload succeeds");
+        check(&self.handle.stats());
+        measured
     }
 
     /// The CPUs that the cores run on, in the order of the cores.
@@ -80,6 +83,18 @@ impl Arena {
         };
         (0..self.cores()).map(of).collect()
     }
+}
+
+/// Sees that every message was handled, and nothing went wrong that a workload does not see.
+///
+/// # Panics
+/// If something did.
+pub fn check(stats: &NodeStats) {
+    let total = |figure: fn(&CoreStats) -> u64| stats.total(figure);
+    assert_eq!(stats.undelivered_total(), 0, "undelivered messages");
+    assert_eq!(total(|core| core.panics), 0, "panics of workers");
+    assert_eq!(total(|core| core.handler_errors), 0, "errors of workers");
+    assert_eq!(total(|core| core.found_after_timeout), 0, "lost wake-ups");
 }
 
 impl Drop for Arena {

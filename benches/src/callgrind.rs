@@ -31,21 +31,25 @@ fn locked_address(line: &str) -> Option<u64> {
 
 /// Sums up a profile that was written with `--dump-instr=yes`.
 ///
-/// `program` is how the profile names the object whose locked instructions are counted.
+/// `program` is how the profile names the object whose locked instructions are counted; `None` if it has
+/// no such object.
 #[must_use]
-pub fn executed(profile: &str, program: &str, locked: &HashSet<u64>) -> Executed {
+pub fn executed(profile: &str, program: &str, locked: &HashSet<u64>) -> Option<Executed> {
     let mut sum = Executed::default();
     let mut own_id = None;
     let mut own = false;
     let mut address = 0u64;
     let mut is_call = false;
     for line in profile.lines() {
-        if let Some(object) = line.strip_prefix("ob=") {
+        // A name is spelled out where it occurs first, which may be as the object of what is called.
+        if let Some(object) = line.strip_prefix("cob=").or(line.strip_prefix("ob=")) {
             let (id, name) = object.split_once(' ').unwrap_or((object, ""));
             if name.ends_with(program) {
                 own_id = Some(id.to_owned());
             }
-            own = own_id.as_deref() == Some(id);
+            if line.starts_with("ob=") {
+                own = own_id.as_deref() == Some(id);
+            }
         } else if line.starts_with("calls=") {
             is_call = true;
         } else if let Some((position, count)) = costs(line, address) {
@@ -60,7 +64,7 @@ pub fn executed(profile: &str, program: &str, locked: &HashSet<u64>) -> Executed
             }
         }
     }
-    sum
+    own_id.map(|_| sum)
 }
 
 /// A line of costs: where, relative to the last line or not, the source line, how many.
@@ -97,7 +101,11 @@ mod tests {
     const PROFILE: &str = "\
 events: Ir
 summary: 31
-ob=(1) /somewhere/program
+ob=(3) /lib/loader
+cob=(1) /somewhere/program
+calls=1 0x1000 10
+0x4000 0 500
+ob=(1)
 fn=(1) main
 0x1000 10 3
 +7 10 4
@@ -128,6 +136,7 @@ ob=(1)
             instructions: 3 + 4 + 1 + 5 + 6 + 12 + 100,
             locked: 3 + 4 + 1 + 6,
         };
-        assert_eq!(executed(&profile, "program", &locked), expected);
+        assert_eq!(executed(&profile, "program", &locked), Some(expected));
+        assert_eq!(executed(&profile, "another", &locked), None);
     }
 }

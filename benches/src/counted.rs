@@ -7,6 +7,7 @@ use ringpost::sim::Sim;
 use ringpost::{Context, Result};
 
 use crate::Measured;
+use crate::arena::check;
 use crate::workloads;
 
 /// A workload that can be run on a simulated node.
@@ -53,7 +54,7 @@ const COUNTED: &[(&str, &[u16], Work)] = &[
     ("plain-data-1024", &[1, 2], |ctx, n| {
         Box::pin(workloads::plain_data(ctx, n, 1024))
     }),
-    ("life", &[1], |ctx, n| {
+    ("life", &[1, 2], |ctx, n| {
         Box::pin(workloads::start_message_stop(ctx, n))
     }),
     ("timer", &[1], |ctx, n| {
@@ -78,7 +79,7 @@ pub fn find(name: &str) -> Option<Work> {
 /// Runs `visit` on a simulated node, on core 0.
 ///
 /// # Panics
-/// If it fails.
+/// If it fails or the node has lost something in its course.
 pub fn simulate<T, F>(cores: u16, visit: F) -> T
 where
     T: Send + 'static,
@@ -87,5 +88,7 @@ where
     let run = Sim::new(7)
         .cores(cores)
         .run(async move |ctx: Context| ctx.handle().run_on(0, visit).await?);
-    run.output.expect("the workload succeeds")
+    let output = run.output.expect("the workload succeeds");
+    check(&run.stats);
+    output
 }

@@ -139,10 +139,11 @@ impl Probe {
     fn new() -> Outcome<Self> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let disassembly = output(Command::new("objdump").arg("-d").arg(&program))?;
-        Ok(Self {
-            program,
-            locked: locked_addresses(&disassembly),
-        })
+        let locked = locked_addresses(&disassembly);
+        if cfg!(target_arch = "x86_64") && locked.is_empty() {
+            return Err("the disassembly shows no atomic operation: it cannot be read".to_owned());
+        }
+        Ok(Self { program, locked })
     }
 
     fn cost(&self, name: &str, cores: u16) -> Outcome<Cost> {
@@ -169,7 +170,8 @@ impl Probe {
         // A file that stays is one more in a folder for such files.
         let _ = fs::remove_file(&file);
         let program = self.program.to_string_lossy();
-        Ok(executed(&profile, &program, &self.locked))
+        executed(&profile, &program, &self.locked)
+            .ok_or_else(|| format!("the profile does not name {program}"))
     }
 }
 
