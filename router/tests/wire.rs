@@ -7,7 +7,7 @@
 
 use ringpost_router::wire::{Decoder, FRAME_BYTES_MIN, Field, Frame, Limits, Step, WireError};
 use ringpost_router::{
-    Address, Handle, HandleKind, Hint, Hop, Message, Route, TransportType, route,
+    Address, Handle, HandleKind, Hint, Hop, Message, NodeCore, Route, TransportType, route,
 };
 
 /// Sample: `String` "Hello Ockam!" from `app` to `echoer`, by a node without a tracer.
@@ -96,7 +96,7 @@ fn hints_stay_at_home() {
         generation: 1,
     };
     let hint = Hint {
-        core: 3,
+        core: NodeCore::new(1, 3),
         kind: HandleKind::Worker,
         handle,
     };
@@ -248,6 +248,24 @@ fn each_limit_holds_for_what_is_read_and_what_is_written() {
         let bytes = encoded(&frame);
         assert_eq!(Frame::decode(&bytes[4..], &limits).err(), error);
     }
+}
+
+#[test]
+fn a_route_that_is_too_long_is_refused_before_and_after_it_is_read() {
+    let over = |found| {
+        Err(WireError::TooLong {
+            field: Field::OnwardRoute,
+            found,
+            limit: 64,
+        })
+    };
+    // An array that announces its addresses is refused on its word, one without a length at the first too many.
+    assert_eq!(decode(&body(&[0x98, 65], &[0x80])), over(65));
+    let most = [&[0x9b][..], &[0xff; 8]].concat();
+    assert_eq!(decode(&body(&most, &[0x80])), over(u64::MAX));
+    let open = |hops| [&[0x9f], &[0x82, 0x00, 0x40].repeat(hops)[..], &[0xff]].concat();
+    assert_eq!(decode(&body(&open(65), &[0x80])), over(65));
+    assert_eq!(decode(&body(&open(64), &[0x80])).unwrap().onward.len(), 64);
 }
 
 #[test]
