@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["ringpost", "ringpost-router", "ringpost-mailbox"],
     ),
     ("ringpost-loom-tests", &["ringpost-mailbox"]),
+    ("ringpost-fuzz", &["ringpost-router"]),
 ];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
