@@ -92,6 +92,8 @@ pub(crate) struct More {
     stash: VecDeque<Envelope>,
     /// Senders of this core that wait for a credit, first come first served.
     pub(crate) senders: VecDeque<Rc<Waiter>>,
+    /// Credits taken beyond those there were, for messages put back; paid with what comes back first.
+    pub(crate) owed: u32,
     /// Whoever waits in `receive`.
     pub(crate) receivers: VecDeque<Rc<Waiter>>,
     /// Who else is told that the worker has ended.

@@ -446,3 +446,38 @@ fn a_start_or_a_stop_that_nobody_waits_for_is_no_message() {
         assert_eq!(*lost.lock(), [Reason::LateReply; 4], "seed {seed}");
     }
 }
+
+/// G4: a message that is put back takes the room of another.
+#[test]
+fn messages_that_are_put_back_leave_the_mailbox_bounded() {
+    let mut limits = Limits::default();
+    limits.mailbox_credits = 4;
+    let report = Sim::new(1).limits(limits).run(async |ctx: Context| {
+        let mut own = ctx.detached()?;
+        let address = own.address();
+        let mut sent = 0u64;
+        let mut last = u64::MAX;
+        for round in 0..50 {
+            while ctx.try_send_message(&address, sent).is_ok() {
+                sent += 1;
+            }
+            let another = own.receive_match(move |number: &u64| *number != last);
+            let message = another.within(Duration::from_millis(1)).await?;
+            // There may be room for one more, and it is taken.
+            sent += u64::from(ctx.try_send_message(&address, sent).is_ok());
+            last = *message;
+            own.put_back(message);
+            assert!(sent <= 5, "round {round}: {sent}");
+        }
+        for left in (0..sent).rev() {
+            own.receive::<u64>().await?;
+            let room = ctx.try_send_message(&address, 100u64).is_ok();
+            assert_eq!(room, left < 4, "one was owed");
+            if room {
+                own.receive_match(|number: &u64| *number == 100).await?;
+            }
+        }
+        ctx.stop().await
+    });
+    report.output.unwrap();
+}

@@ -233,10 +233,15 @@ impl Context {
     }
 
     /// Puts a received message back at the front of this mailbox, to be received or handled again.
+    ///
+    /// It is counted again as a message from this core ([`Limits::mailbox_credits`](crate::Limits)). If
+    /// there is no room, because others came in its place, the mailbox holds it beyond its limit, and
+    /// takes in nothing from this core until it is within it again. So it is beyond its limit by the
+    /// messages at the most that were received, kept, and then put back at once.
     pub fn put_back<M: Message>(&mut self, message: Routed<M>) {
         self.core.uncount_handled();
         self.core
-            .put_message_back(&self.mailbox, message.into_envelope(), 0);
+            .put_message_back(&self.mailbox, message.into_envelope());
     }
 
     /// Sends a message on to the next hop of its route. This worker is taken off the way on and put

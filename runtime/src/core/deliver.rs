@@ -444,13 +444,22 @@ impl Core {
             return;
         }
         let next = mailbox.with_more(|more| {
-            let next = pop_waiting(&mut more.senders);
-            mailbox.special.set(!more.senders.is_empty());
+            let is_owed = more.owed > 0;
+            let next = match is_owed {
+                true => None,
+                false => pop_waiting(&mut more.senders),
+            };
+            more.owed -= u32::from(is_owed);
+            mailbox
+                .special
+                .set(more.owed > 0 || !more.senders.is_empty());
+            if next.is_none() && !is_owed {
+                mailbox.room.set(mailbox.room.get() + 1);
+            }
             next
         });
-        match next {
-            Some(waiter) => self.grant(&waiter),
-            None => mailbox.room.set(mailbox.room.get() + 1),
+        if let Some(waiter) = next {
+            self.grant(&waiter);
         }
     }
 

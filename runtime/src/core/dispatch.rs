@@ -303,13 +303,18 @@ impl Core {
         handled.set(handled.value() - 1);
     }
 
-    /// Hands a message that was taken and not wanted back to this position of its mailbox.
-    pub(crate) fn put_message_back(&self, mailbox: &MailboxRc, envelope: Envelope, at: usize) {
-        debug_assert!(
-            envelope.origin.kind == Origin::FREE.kind,
-            "its credit was given back"
-        );
+    /// Hands a message that was taken and not wanted back to the front of its mailbox. The credit it came
+    /// with was given back, so it takes one of this core's. Where there is none left the mailbox owes it:
+    /// the next that comes back is not given to a sender.
+    pub(crate) fn put_message_back(&self, mailbox: &MailboxRc, envelope: Envelope) {
+        match mailbox.room.get().checked_sub(1) {
+            Some(room) => mailbox.room.set(room),
+            None => {
+                mailbox.special.set(true);
+                mailbox.with_more(|more| more.owed += 1);
+            }
+        }
         mailbox.queued.set(mailbox.queued.get() + 1);
-        mailbox.stash(at, envelope);
+        mailbox.stash(0, envelope.with_credit_of(Origin::LOCAL));
     }
 }
