@@ -1,8 +1,6 @@
 //! Every limit of a node, in one place.
 //!
-//! The memory that messages can hold is a sum over these: a worker's mailbox holds at most
-//! `mailbox_credits` messages from its own core, `link_credits` from each other core and
-//! `outside_credits` from threads outside the node; a ring holds `ring_slots`.
+//! The memory that messages can hold is a sum over these: see [`Limits`].
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -10,6 +8,19 @@ use crate::error::{Error, ErrorKind, Result};
 const INBOX_SLOTS_MAX: u32 = 1 << 18;
 
 /// The limits of a node, with their defaults.
+///
+/// At one worker of a node with `cores` cores there wait at the most
+///
+/// ```text
+/// mailbox_credits + 2 * link_credits * (cores - 1)
+/// ```
+///
+/// messages: each other core has one window for what it sends to the worker's name, and one for what it
+/// sends to its place, as replies are. Messages that the worker itself [puts
+/// back](crate::Context::put_back) can come on top. Threads outside the node send by way of a core and
+/// share its windows; of theirs, `outside_credits` more for each address wait for room, and `inbox_slots`
+/// for each core are in transit. What is in the rings is part of this. Each takes 64 bytes of a queue, and
+/// a block of its own if its payload has more than 24 bytes.
 ///
 /// ```
 /// let limits = ringpost::Limits::default();
@@ -20,7 +31,8 @@ const INBOX_SLOTS_MAX: u32 = 1 << 18;
 pub struct Limits {
     /// Messages that workers of the same core may have waiting at one worker. Default 1,024.
     pub mailbox_credits: u32,
-    /// Messages that the workers of one other core may have waiting at one worker. Default 512.
+    /// Messages that the workers of one other core may have waiting at one worker, sent to its name, and
+    /// as many sent to its place. Default 512.
     pub link_credits: u32,
     /// Messages that threads outside the node may have under way to one address. Default 256.
     pub outside_credits: u32,
@@ -29,7 +41,8 @@ pub struct Limits {
     /// Slots of each ring, rounded up to a power of two from 8 to 65,536; 0 chooses by the number of
     /// cores: 4,096 / cores, from 64 to 1,024.
     pub ring_slots: u32,
-    /// Destinations that one core keeps open on one other core. Default 65,536.
+    /// Destinations that one core keeps open on one other core. Who sends to one more waits until all
+    /// messages to some other have been taken. Default 65,536.
     pub links_max: u32,
     /// Messages taken from one ring in one pass. Default 256.
     pub ring_burst: u32,

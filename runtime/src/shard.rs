@@ -20,8 +20,9 @@ use crate::task::raw::MailboxRc;
 use crate::task::{Spawned, Wake};
 use crate::time::Time;
 
-/// Turns after which freed blocks go home however few there are.
-const TURNS_PER_CHAIN: u64 = 64;
+/// Turns after which freed blocks go home however few there are, and every debt of credits is paid: a
+/// link whose credits are not all back cannot make way for another.
+const TURNS_PER_ERRAND: u64 = 64;
 
 /// What a turn found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,10 +104,8 @@ impl Shard {
             return Turn::Over;
         }
         core.arm_drains();
-        if done == 0 {
+        if done == 0 || core.tally().turns.value().is_multiple_of(TURNS_PER_ERRAND) {
             core.pay_debts();
-        }
-        if done == 0 || core.tally().turns.value().is_multiple_of(TURNS_PER_CHAIN) {
             core.send_chains(1);
         }
         core.flush();

@@ -8,7 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use ringpost::sim::{Report, Sim};
 use ringpost::{
-    Context, ErrorKind, Limits, Node, NodeStats, Reason, Result, Routed, Worker, local_message,
+    Context, ErrorKind, Limits, Node, NodeStats, Reason, Result, Route, Routed, Worker,
+    local_message,
 };
 
 /// What a receiver saw, shared with the test.
@@ -254,6 +255,74 @@ impl Worker for Chatter {
         }
         self.left -= 1;
         ctx.send_message(self.partner, 0u64).await
+    }
+}
+
+/// Answers 0, and is not done with anything else for an hour.
+struct Stuck;
+
+impl Worker for Stuck {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        if *msg > 0 {
+            ctx.sleep(Duration::from_secs(3600)).await;
+        }
+        ctx.send_message(msg.reply(), *msg).await
+    }
+}
+
+/// Sends as many messages as there is room for, and tries a few more.
+async fn fill(ctx: &Context, route: &Route) {
+    let wait = Duration::from_millis(1);
+    for _ in 0..8 {
+        // Nobody answers; what was accepted is reported in the end.
+        let _ = ctx.request::<u64>(route, 1u64).within(wait).await;
+    }
+}
+
+/// G4: a core has a window for a worker's name and one for its place, however often it closes links.
+#[test]
+fn g4_a_mailbox_holds_what_its_formula_says() {
+    let mut limits = tight();
+    limits.links_max = 8;
+    let most = limits.mailbox_credits + 2 * limits.link_credits;
+    for seed in 0..20 {
+        let sim = Sim::new(seed).cores(2).limits(limits);
+        let report = sim.run(async move |mut ctx: Context| {
+            let away = |name: &String| ctx.home(name.as_str()) != ctx.core();
+            let mut names = (0..100)
+                .map(|number| format!("stuck-{number}"))
+                .filter(away);
+            let by_name = Route::from(names.next().unwrap());
+            let others: Vec<_> = names.take(9).collect();
+            ctx.start_worker(by_name.last().unwrap().clone(), Stuck)
+                .await?;
+            for other in &others {
+                ctx.start_worker(other.as_str(), Stuck).await?;
+            }
+            ctx.send_message(&by_name, 0u64).await?;
+            let by_place = ctx.receive::<u64>().await?.return_route();
+            ctx.send_message(&by_place, 1u64).await?;
+            ctx.sleep(Duration::from_millis(1)).await;
+
+            for _ in 0..3 {
+                fill(&ctx, &by_name).await;
+                fill(&ctx, &by_place).await;
+                // There are fewer links than destinations.
+                for other in &others {
+                    ctx.request::<u64>(other.as_str(), 0u64).await?;
+                }
+            }
+            let (there, route) = (1 - ctx.core(), by_name.clone());
+            let local = async move |ctx| fill(&ctx, &route).await;
+            ctx.handle().run_on(there, local).await?;
+            ctx.stop_now().await
+        });
+        let waiting = report.stats.undelivered(Reason::NodeStopped);
+        assert_eq!(waiting, u64::from(most), "seed {seed}");
+        done(report);
     }
 }
 

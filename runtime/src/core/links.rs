@@ -47,6 +47,9 @@ pub(crate) enum LinkState {
     Free,
 }
 
+/// Links that are looked at, of very many, before the search for one to close goes on in the next turn.
+const SEARCH_MAX: usize = 2048;
+
 /// The links to one core.
 pub(crate) struct LinkTable {
     links: Vec<Link>,
@@ -134,14 +137,15 @@ impl LinkTable {
         Some(link)
     }
 
-    /// The next link that nobody has used since the hand last passed, and that nobody waits for. The far
-    /// side also frees a link of which it has not heard yet.
+    /// The next link that nobody has used since the hand last passed. All its credits are back: if one
+    /// were closed of which messages still wait, the next to its destination would have a window beside
+    /// theirs. The far side also frees a link of which it has not heard yet.
     pub(crate) fn find_victim(&mut self) -> Option<u32> {
-        for _ in 0..2 * self.links.len() {
+        for _ in 0..(2 * self.links.len()).min(SEARCH_MAX) {
             self.hand = (self.hand + 1) % self.links.len();
             let link = &mut self.links[self.hand];
-            let closable = link.is_usable() || link.state == LinkState::Ended;
-            if !closable || !link.waiters.is_empty() {
+            let is_clear = link.is_usable() && link.credits == self.window;
+            if !is_clear && link.state != LinkState::Ended {
                 continue;
             }
             if std::mem::replace(&mut link.used, false) {
