@@ -333,7 +333,8 @@ impl Core {
 
     /// Drops spawned futures and closes detached mailboxes.
     fn drop_user_code(self: &Rc<Self>) {
-        for future in self.tasks.take_futures() {
+        let waiting = self.entrance.take_futures();
+        for future in waiting.into_iter().chain(self.tasks.take_futures()) {
             let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(future)));
             if dropped.is_err() {
                 tracing::error!("the destructor of a spawned future panicked");

@@ -127,6 +127,11 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         Poll::Ready(answer.and_then(|body| read(self.ctx, body)))
     }
 
+    /// Whether the message is on its way, or the request over.
+    pub(crate) fn is_sent(&self) -> bool {
+        matches!(self.state, State::Waiting(_) | State::Done)
+    }
+
     #[inline]
     fn wait(&mut self, place: Handle, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         match self.ctx.poll_place(place, polling) {

@@ -13,6 +13,7 @@
 
 pub(crate) mod deliver;
 pub(crate) mod dispatch;
+pub(crate) mod entrance;
 pub(crate) mod forwarder;
 pub(crate) mod inbound;
 pub(crate) mod lifecycle;
@@ -46,6 +47,7 @@ use crate::task::{Tasks, Wake};
 use crate::time::Time;
 use crate::timers::{TimerId, Timers};
 
+use self::entrance::Entrance;
 use self::inbound::Owed;
 use self::names::Names;
 use self::outbound::Pair;
@@ -80,7 +82,9 @@ pub(crate) struct Core {
     pub(crate) frames: Frames,
     pub(crate) pool: Pool,
     pub(crate) now: Cell<Time>,
-    /// Sender of messages that come from outside the node.
+    /// Where messages come in from outside the node.
+    pub(crate) entrance: Entrance,
+    /// Their sender.
     pub(crate) outside: MailboxRc,
     /// Who was asked to end in this turn, and how long that may take.
     pub(crate) draining: RefCell<Vec<(MailboxRc, Duration)>>,
@@ -123,6 +127,7 @@ impl Core {
             frames: Frames::new(),
             pool: Pool::in_group(node.id, id, PoolLimits::default()),
             now: Cell::new(now),
+            entrance: Entrance::default(),
             outside: MailboxRc::new(outside),
             draining: RefCell::default(),
             workers: Cell::new(0),

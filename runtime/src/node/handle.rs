@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::context::request::{REQUEST_TIMEOUT, Request};
 use crate::context::send::Forward;
 use crate::core::Core;
-use crate::core::deliver::Outgoing;
+use crate::core::deliver::{Attempt, Outgoing};
 use crate::core::record::Job;
 use crate::error::{Error, ErrorKind, Reason, Result, Undelivered, check_route, not_found};
 use crate::mailbox::Stop;
@@ -95,6 +95,8 @@ impl NodeHandle {
     }
 
     /// Sends a message; waits while too many are under way to its first hop.
+    ///
+    /// What one thread sends to one address, one message after the other, is handled in that order.
     ///
     /// `Ok` means that a core of the node has it: it will be handled, or reported undelivered.
     ///
@@ -177,21 +179,30 @@ impl NodeHandle {
             let Some(Ok(message)) = out.body.map(Any::from_body) else {
                 return;
             };
-            core.tasks.spawn(Box::pin(async move {
+            let Some(to) = out.route.first().map(|hop| hop.address.clone()) else {
+                return;
+            };
+            let ask = async move |turn| {
+                let mut turn = Some(turn);
                 let request = Request::<R, _, _>::new(&ctx, out.route, message);
                 let mut request = pin!(request.within(timeout));
                 // Ends when it is answered, or when nobody listens any more.
-                let reply = poll_fn(|polling| match sender.poll_canceled(polling) {
-                    Poll::Ready(()) => Poll::Ready(None),
-                    Poll::Pending => request.as_mut().poll(polling).map(Some),
+                let reply = poll_fn(|polling| {
+                    if sender.poll_canceled(polling).is_ready() {
+                        return Poll::Ready(None);
+                    }
+                    let reply = request.as_mut().poll(polling);
+                    turn.take_if(|_| request.is_sent());
+                    reply.map(Some)
                 })
                 .await;
-                drop(permit);
+                drop((turn, permit));
                 if let Some(reply) = reply {
                     // Whoever asked may have given up in this very moment.
                     let _ = sender.send(reply);
                 }
-            }));
+            };
+            core.enter(to, |turn| Box::pin(ask(turn)));
         };
         self.hand_over(core, out, ask).await?;
         receiver
@@ -407,24 +418,32 @@ impl fmt::Debug for NodeHandle {
     }
 }
 
-/// Delivers a message from outside on the core of its first hop. If it has to wait there, it keeps
-/// its permit, so that what waits is bounded.
-fn deliver(core: &Rc<Core>, out: Outgoing, permit: Permit) {
-    let ctx = Context::of_outside(core);
+/// Delivers a message from outside on the core of its first hop, at once if nobody is before it. If it has
+/// to wait there, it keeps its permit, so that what waits is bounded.
+fn deliver(core: &Rc<Core>, mut out: Outgoing, permit: Permit) {
+    let Some(to) = out.route.first().map(|hop| hop.address.clone()) else {
+        return;
+    };
     let mut accepted = Accepted {
         core: Rc::clone(core),
         kind: not_found(&out.route),
         type_name: out.body.as_ref().map_or("", Body::type_name),
         concluded: false,
     };
-    core.tasks.spawn(Box::pin(async move {
-        let sent = Forward::new(&ctx, out).await;
-        drop(permit);
-        accepted.concluded = true;
-        if let Err(error) = sent {
-            ctx.core.report_returned(&accepted.kind, &error);
+    if !core.entrance.has_line(&to) {
+        match core.attempt(&core.outside, &mut out) {
+            Attempt::Sent => return accepted.conclude(Ok(())),
+            Attempt::Failed(error) => return accepted.conclude(Err(error)),
+            Attempt::Blocked(_) | Attempt::Misgranted => {}
         }
-    }));
+    }
+    let ctx = Context::of_outside(core);
+    let send = async move |turn| {
+        let sent = Forward::new(&ctx, out).await;
+        drop((turn, permit));
+        accepted.conclude(sent);
+    };
+    core.enter(to, |turn| Box::pin(send(turn)));
 }
 
 /// A message from outside for which `Ok` was said: if the node ends before it is sent on, it is reported.
@@ -433,6 +452,15 @@ struct Accepted {
     kind: ErrorKind,
     type_name: &'static str,
     concluded: bool,
+}
+
+impl Accepted {
+    fn conclude(&mut self, sent: Result<()>) {
+        self.concluded = true;
+        if let Err(error) = sent {
+            self.core.report_returned(&self.kind, &error);
+        }
+    }
 }
 
 impl Drop for Accepted {
