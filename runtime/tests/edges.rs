@@ -481,3 +481,67 @@ fn messages_that_are_put_back_leave_the_mailbox_bounded() {
     });
     report.output.unwrap();
 }
+
+/// What was begun, and what was accepted, in that order.
+type Logs = Arc<Mutex<[Vec<u64>; 2]>>;
+
+/// Sends each number to a worker of its own on another core.
+struct Scatters {
+    names: Arc<[String]>,
+    logs: Logs,
+}
+
+impl Worker for Scatters {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        let number = *msg;
+        self.logs.lock()[0].push(number);
+        ctx.send_message(self.names[number as usize].as_str(), number)
+            .await?;
+        self.logs.lock()[1].push(number);
+        Ok(())
+    }
+}
+
+#[test]
+fn senders_get_a_link_in_the_order_in_which_they_asked() {
+    for seed in 0..40 {
+        let mut limits = Limits::default();
+        limits.links_max = 1;
+        // Turns end with messages in the queue: they are handled before anybody is woken in the next.
+        limits.turn_messages = 2 + seed as u32 % 4;
+        limits.worker_burst = 1 + seed as u32 % 2;
+        let logs = Logs::default();
+        let seen = Arc::clone(&logs);
+        let sim = Sim::new(seed).cores(2).limits(limits);
+        let report = sim.run(async move |ctx: Context| {
+            let name = |number: u64| format!("silent-{number}");
+            let away = |name: &String| ctx.home(name.as_str()) != ctx.core();
+            let names: Arc<[String]> = (0..300).map(name).filter(away).take(100).collect();
+            for name in names.iter() {
+                ctx.start_worker(name.as_str(), Silent).await?;
+            }
+            for sender in 0..100 {
+                let (names, logs) = (Arc::clone(&names), Arc::clone(&logs));
+                let scatters = Scatters { names, logs };
+                ctx.start_worker_on(ctx.core(), format!("scatters-{sender}"), scatters)
+                    .await?;
+            }
+            for number in 0..100u64 {
+                ctx.send_message(format!("scatters-{number}"), number)
+                    .await?;
+                for _ in 0..seed % 5 {
+                    ctx.yield_now().await;
+                }
+            }
+            ctx.sleep(Duration::from_secs(1)).await;
+            ctx.stop().await
+        });
+        report.output.unwrap();
+        let [begun, accepted] = &*seen.lock();
+        assert_eq!(begun, accepted, "seed {seed}");
+        assert_eq!(accepted.len(), 100, "seed {seed}");
+    }
+}

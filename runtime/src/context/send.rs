@@ -357,7 +357,7 @@ impl Blocked {
                 self.out.grant.with_credit()
             }
             Lack::Room { .. } => self.out.grant.with_room(),
-            Lack::Destination { .. } => self.out.grant,
+            Lack::Destination { .. } => Grant::Link,
         };
     }
 
@@ -398,6 +398,9 @@ impl Blocked {
             && let Some(lack) = &wait.credit_of
         {
             core.give_grant_back(lack);
+        }
+        if self.out.grant == Grant::Link {
+            core.give_grant_back(&wait.lack);
         }
         self.out.grant = Grant::Nothing;
     }

@@ -43,6 +43,8 @@ pub(crate) enum Grant {
     Room,
     /// Both.
     CreditAndRoom,
+    /// A link may be opened.
+    Link,
 }
 
 impl Grant {
@@ -59,6 +61,15 @@ impl Grant {
             Grant::CreditAndRoom
         } else {
             Grant::Credit
+        }
+    }
+
+    /// What is left when the credit's link is gone.
+    pub(crate) fn without_credit(self) -> Self {
+        if self.room() {
+            Grant::Room
+        } else {
+            Grant::Nothing
         }
     }
 
@@ -413,8 +424,7 @@ impl Core {
             Lack::Local(mailbox) => self.local_credit_back(mailbox),
             Lack::Link { core, link, epoch } => self.link_credit_back(*core, *link, *epoch, 1),
             Lack::Room { core } => self.room_back(*core),
-            // A link that is free stays free; the next turn grants it to the next.
-            Lack::Destination { .. } => {}
+            Lack::Destination { core } => self.destination_back(*core),
         }
     }
 

@@ -98,9 +98,9 @@ impl LinkTable {
         Some(link)
     }
 
-    /// Whether another destination can be had now.
-    pub(crate) fn has_free(&self) -> bool {
-        !self.free.is_empty() || self.links.len() < self.links_max
+    /// How many other destinations can be had now.
+    pub(crate) fn free(&self) -> usize {
+        self.free.len() + self.links_max.saturating_sub(self.links.len())
     }
 
     /// A new link to there, or `None` if there are as many as are allowed and none is free yet.

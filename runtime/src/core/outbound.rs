@@ -44,6 +44,8 @@ pub(crate) struct Pair {
     room_waiters: VecDeque<Rc<Waiter>>,
     /// Senders to destinations for which there is no link yet.
     destination_waiters: VecDeque<Rc<Waiter>>,
+    /// How many of them may open a link and have not done so yet.
+    promised: usize,
     /// Slots granted to waiters that have not used them yet.
     reserved: u32,
     connection: Connection,
@@ -122,6 +124,7 @@ impl Pair {
             introduced: vec![None; INTRODUCED_MAX],
             room_waiters: VecDeque::new(),
             destination_waiters: VecDeque::new(),
+            promised: 0,
             reserved: 0,
             connection: Connection::None,
             dirty: false,
@@ -223,8 +226,10 @@ impl Pair {
     /// Grants room, and links, to those who wait, first come first served.
     fn grant_room(&mut self, granted: &mut Vec<Rc<Waiter>>) {
         if !self.destination_waiters.is_empty() {
-            if self.links.has_free() {
-                granted.extend(pop_waiting(&mut self.destination_waiters));
+            if self.links.free() > self.promised {
+                let next = pop_waiting(&mut self.destination_waiters);
+                self.promised += usize::from(next.is_some());
+                granted.extend(next);
             } else if self.data.has_room(self.reserved + MESSAGE_SLOTS)
                 && let Some(victim) = self.links.find_victim()
             {
@@ -238,6 +243,17 @@ impl Pair {
             self.reserved += MESSAGE_SLOTS;
             granted.push(waiter);
         }
+    }
+
+    /// Whether a sender with this grant may open a link: by that grant, which is used up by asking, or
+    /// because nobody has waited for one.
+    fn may_open(&mut self, grant: &mut Grant) -> bool {
+        if *grant == Grant::Link {
+            *grant = Grant::Nothing;
+            self.promised -= 1;
+            return true;
+        }
+        self.promised == 0 && self.destination_waiters.is_empty()
     }
 
     /// Whether something here can only go on when the other core has drained its rings.
@@ -270,12 +286,18 @@ impl Core {
         let Some(pair) = pairs.get_mut(usize::from(core)) else {
             return out.fail_not_found();
         };
+        let may_open = pair.may_open(&mut out.grant);
         let link = match pair.links.find(&hop.address, place) {
             Some(link) => link,
-            None => match pair.links.open(&hop.address, place) {
-                Some(link) => link,
-                None => return Attempt::Blocked(Lack::Destination { core }),
-            },
+            None => {
+                // A credit that is held is of a link that is gone.
+                out.grant = out.grant.without_credit();
+                let open = || pair.links.open(&hop.address, place);
+                match may_open.then(open).flatten() {
+                    Some(link) => link,
+                    None => return Attempt::Blocked(Lack::Destination { core }),
+                }
+            }
         };
         if let Some(lack) = pair.lack(link, out.grant) {
             return Self::lacking(pair, link, lack, out);
@@ -556,6 +578,14 @@ impl Core {
         let mut pairs = self.pairs.borrow_mut();
         let pair = &mut pairs[usize::from(core)];
         pair.reserved -= MESSAGE_SLOTS;
+        self.mark_dirty(pair);
+    }
+
+    /// An unused grant of a link goes to the next.
+    pub(crate) fn destination_back(&self, core: u16) {
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = &mut pairs[usize::from(core)];
+        pair.promised -= 1;
         self.mark_dirty(pair);
     }
 
