@@ -78,6 +78,12 @@ pub enum ErrorKind {
         /// The hop that needs the transport.
         address: Address,
     },
+    /// A blocking call was made by code that runs on a core of the same node, which would wait for
+    /// itself.
+    WouldBlockCore {
+        /// The call.
+        call: &'static str,
+    },
     /// The node is stopping or has stopped.
     Stopping,
     /// A value of the configuration cannot be used.
@@ -220,6 +226,11 @@ impl fmt::Display for Error {
                 f,
                 "the route has {hops} addresses and may have {}: shorten it, or look for workers that pass the message round in a circle",
                 Route::HOPS_MAX
+            ),
+            ErrorKind::WouldBlockCore { call } => write!(
+                f,
+                "{call} was called on a core of the same node, which would wait for itself for ever; \
+                 await the call of that name without _blocking, or make it from another thread"
             ),
             ErrorKind::NoTransport { address } => write!(
                 f,

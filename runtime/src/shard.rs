@@ -4,6 +4,7 @@
 //! have sent, handles messages, polls woken tasks, fires timers, and publishes what this core has for
 //! others. It never blocks, reads no clock and starts no thread; that is the driver's part.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use ringpost_mailbox::inbox::InboxReceiver;
@@ -33,6 +34,31 @@ pub(crate) enum Turn {
     Idle(Option<Time>),
     /// This core has ended.
     Over,
+}
+
+thread_local! {
+    /// The node of which this thread runs a turn.
+    static NODE: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// The node of which this thread is running a turn, if it is.
+pub(crate) fn node_of_this_thread() -> Option<u32> {
+    NODE.get()
+}
+
+/// Notes that this thread runs a turn of a node, until dropped.
+struct Turning(Option<u32>);
+
+impl Turning {
+    fn of(node: u32) -> Self {
+        Self(NODE.replace(Some(node)))
+    }
+}
+
+impl Drop for Turning {
+    fn drop(&mut self) {
+        NODE.set(self.0);
+    }
 }
 
 /// One core of a node, as the driver sees it.
@@ -93,6 +119,7 @@ impl Shard {
     pub(crate) fn turn(&mut self, now: Time) -> Turn {
         let core = Rc::clone(&self.core);
         let _current = core.pool.enter();
+        let _turning = Turning::of(core.node.id);
         core.now.set(now);
         core.tally().turns.add(1);
         let mut done = self.take_arrivals();

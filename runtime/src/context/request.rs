@@ -21,7 +21,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// What sending fails with; [`ErrorKind::Timeout`] when the deadline passes, which counts from the
-/// first poll and includes waiting for room; [`ErrorKind::NotFound`] or [`ErrorKind::Dropped`] when
+/// first poll and includes waiting for room (a message that still waits then is given back with it); [`ErrorKind::NotFound`] or [`ErrorKind::Dropped`] when
 /// the receiver is gone; [`ErrorKind::WrongType`] when the receiver does not take the message or the
 /// reply is not an `R`.
 ///
@@ -123,8 +123,11 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
     /// The deadline runs while the message waits for room; nothing else can answer that early.
     fn poll_deadline(&mut self, place: Handle, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         let answer = ready!(self.ctx.poll_place(place, polling));
-        self.give_up();
-        Poll::Ready(answer.and_then(|body| read(self.ctx, body)))
+        let unsent = self.give_up();
+        Poll::Ready(match (answer, unsent) {
+            (Err(error), Some(body)) => Err(Error::returning(error.kind().clone(), body)),
+            (answer, _) => answer.and_then(|body| read(self.ctx, body)),
+        })
     }
 
     /// Whether the message is on its way, or the request over.
@@ -145,14 +148,19 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
 }
 
 impl<A, R, M> Request<'_, A, R, M> {
-    fn give_up(&mut self) {
+    /// Gives the place of the reply up. The message, if it has not been sent.
+    fn give_up(&mut self) -> Option<Body> {
         let core = &self.ctx.core;
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Fresh(..) | State::Done => {}
-            State::Waiting(place) => core.replies.cancel(core, place),
+            State::Fresh(..) | State::Done => None,
+            State::Waiting(place) => {
+                core.replies.cancel(core, place);
+                None
+            }
             State::Blocked(place, mut blocked) => {
                 blocked.cancel(core);
                 core.replies.cancel(core, place);
+                blocked.take_payload()
             }
         }
     }

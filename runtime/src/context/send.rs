@@ -302,6 +302,11 @@ struct Wait {
 }
 
 impl Blocked {
+    /// The message, which was not sent.
+    pub(crate) fn take_payload(&mut self) -> Option<Body> {
+        self.out.take_payload()
+    }
+
     pub(crate) fn poll(
         &mut self,
         core: &Rc<Core>,

@@ -26,6 +26,7 @@ use crate::mailbox::Stop;
 use crate::node::shared::{InboxItem, NodeShared};
 use crate::node::stats::NodeStats;
 use crate::node::stop::Stage;
+use crate::shard::node_of_this_thread;
 use crate::worker::Worker;
 
 /// A handle to a running node, for other threads and other runtimes. Cheap to clone.
@@ -139,12 +140,18 @@ impl NodeHandle {
     /// As [`send_message`](Self::send_message), blocking the calling thread.
     ///
     /// # Errors
-    /// As [`send_message`](Self::send_message).
+    /// As [`send_message`](Self::send_message); [`ErrorKind::WouldBlockCore`] on a core of this node.
     pub fn send_message_blocking(
         &self,
         route: impl Into<Route>,
         message: impl Message,
     ) -> Result<()> {
+        if self.is_own_core() {
+            let kind = ErrorKind::WouldBlockCore {
+                call: "send_message_blocking",
+            };
+            return Err(Error::returning(kind, message.into_body()));
+        }
         pollster::block_on(self.send_message(route, message))
     }
 
@@ -213,12 +220,18 @@ impl NodeHandle {
     /// As [`request`](Self::request), blocking the calling thread.
     ///
     /// # Errors
-    /// As [`request`](Self::request).
+    /// As [`request`](Self::request); [`ErrorKind::WouldBlockCore`] on a core of this node.
     pub fn request_blocking<R: Message>(
         &self,
         route: impl Into<Route>,
         message: impl Message,
     ) -> Result<R> {
+        if self.is_own_core() {
+            let kind = ErrorKind::WouldBlockCore {
+                call: "request_blocking",
+            };
+            return Err(Error::returning(kind, message.into_body()));
+        }
         pollster::block_on(self.request(route, message))
     }
 
@@ -241,12 +254,16 @@ impl NodeHandle {
     /// As [`start_worker`](Self::start_worker), blocking the calling thread.
     ///
     /// # Errors
-    /// As [`Context::start_worker`].
+    /// As [`Context::start_worker`]; [`ErrorKind::WouldBlockCore`] on a core of this node.
     pub fn start_worker_blocking<W, F>(&self, address: impl Into<Address>, build: F) -> Result<()>
     where
         W: Worker<Context = Context>,
         F: FnOnce() -> W + Send + 'static,
     {
+        if self.is_own_core() {
+            let call = "start_worker_blocking";
+            return Err(Error::new(ErrorKind::WouldBlockCore { call }));
+        }
         pollster::block_on(self.start_worker(address, build))
     }
 
@@ -335,6 +352,11 @@ impl NodeHandle {
                 false => Poll::Pending,
             }
         })
+    }
+
+    /// Whether the calling code runs on a core of this node.
+    fn is_own_core(&self) -> bool {
+        node_of_this_thread() == Some(self.node.id)
     }
 
     /// Waits until one more message may be under way to the first hop.
