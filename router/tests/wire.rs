@@ -266,6 +266,16 @@ fn a_route_that_is_too_long_is_refused_before_and_after_it_is_read() {
     let open = |hops| [&[0x9f], &[0x82, 0x00, 0x40].repeat(hops)[..], &[0xff]].concat();
     assert_eq!(decode(&body(&open(65), &[0x80])), over(65));
     assert_eq!(decode(&body(&open(64), &[0x80])).unwrap().onward.len(), 64);
+
+    let none = Limits {
+        hops_max: 0,
+        ..Limits::default()
+    };
+    let error = Frame::decode(&HELLO[4..], &none).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the onward route has 1 addresses; the limit is 0"
+    );
 }
 
 #[test]

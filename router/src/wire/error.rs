@@ -67,7 +67,8 @@ impl fmt::Display for Field {
 /// let error = Frame::decode(&[0x83, 0x98, 65], &Limits::default()).unwrap_err();
 /// assert_eq!(error.to_string(), "the frame has 3 bytes; no message has fewer than 4");
 /// let error = Frame::decode(&[0x83, 0x98, 65, 0], &Limits::default()).unwrap_err();
-/// assert_eq!(error.to_string(), "the onward route has 65 addresses; the limit is 64");
+/// assert_eq!(error.to_string(),
+///     "the onward route is over its limit of 64 addresses: 65");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -85,7 +86,7 @@ pub enum WireError {
         bytes: u64,
     },
     /// A part of the frame is longer than [`Limits`](super::Limits) allow.
-    #[error("{field} has {found} {}; the limit is {limit}", field.unit())]
+    #[error("{field} is over its limit of {limit} {}: {found}", field.unit())]
     TooLong {
         /// Which part.
         field: Field,

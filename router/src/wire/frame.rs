@@ -147,61 +147,39 @@ impl fmt::Debug for Frame<'_> {
     }
 }
 
-/// An array that is read item by item.
-struct Addresses<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-    /// Those that are still to come, or `None` if a break ends them.
-    left: Option<u64>,
-    read: u64,
-    route: Field,
-    limits: &'r Limits,
-}
-
-impl Addresses<'_, '_> {
-    fn next(&mut self) -> Result<Option<Hop>, WireError> {
-        match &mut self.left {
-            Some(0) => return Ok(None),
-            Some(left) => *left = left.saturating_sub(1),
-            None if self.reader.takes_break() => return Ok(None),
-            None => {}
-        }
-        self.read = self.read.saturating_add(1);
-        self.limits.check_hops(self.route, self.read)?;
-        address(self.reader, self.route.address(), self.limits)
-            .map(|address| Some(Hop::new(address)))
-    }
-}
-
 /// Reads a route; one of no or one address takes no memory from the heap, unless its name is long.
 #[inline]
 fn route(reader: &mut Reader<'_>, field: Field, limits: &Limits) -> Result<Route, WireError> {
-    let left = reader.array().map_err(|fault| fault.of(field))?;
-    if let Some(hops) = left {
-        limits.check_hops(field, hops)?;
-    }
-    let mut addresses = Addresses {
-        reader,
-        left,
-        read: 0,
-        route: field,
-        limits,
-    };
-    let Some(first) = addresses.next()? else {
-        return Ok(Route::new());
-    };
-    match addresses.next()? {
-        None => Ok(Route::from(first)),
-        Some(second) => longer(first, second, addresses),
+    let hops = reader.array().map_err(|fault| fault.of(field))?;
+    match hops {
+        Some(0) => Ok(Route::new()),
+        Some(1) if limits.hops_max > 0 => address(reader, field.address(), limits).map(Route::from),
+        _ => longer(reader, hops, field, limits),
     }
 }
 
+/// Reads a route of this many addresses, or one that a break ends.
 #[cold]
-fn longer(first: Hop, second: Hop, mut rest: Addresses<'_, '_>) -> Result<Route, WireError> {
-    let mut hops = vec![first, second];
-    while let Some(hop) = rest.next()? {
-        hops.push(hop);
+fn longer(
+    reader: &mut Reader<'_>,
+    announced: Option<u64>,
+    field: Field,
+    limits: &Limits,
+) -> Result<Route, WireError> {
+    limits.check_hops(field, announced.unwrap_or_default())?;
+    let mut hops = Vec::new();
+    loop {
+        let read = hops.len() as u64;
+        let is_end = match announced {
+            Some(announced) => read == announced,
+            None => reader.takes_break(),
+        };
+        if is_end {
+            return Ok(Route::from_hops(hops));
+        }
+        limits.check_hops(field, read.saturating_add(1))?;
+        hops.push(Hop::new(address(reader, field.address(), limits)?));
     }
-    Ok(Route::from_hops(hops))
 }
 
 #[inline]
