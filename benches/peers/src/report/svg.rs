@@ -92,7 +92,7 @@ pub fn dots(measurement: &Measurement) -> String {
             "<line x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{bottom}\" stroke=\"#ddd\"/>\
              <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#555\">{}</text>",
             bottom + 18.0,
-            nanos(mark),
+            nanos(mark).trim_end_matches(".0"),
         );
     }
     for (at, (cell, figure)) in cells.iter().enumerate() {
@@ -150,7 +150,7 @@ pub fn scaling(measurements: &[Measurement]) -> Option<String> {
              <text x=\"62\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#555\">{}</text>",
             WIDTH - RIGHT - 80.0,
             y + 4.0,
-            nanos(mark),
+            nanos(mark).trim_end_matches(".0"),
         );
     }
     let steps = (last.row.cores as f64 / first.row.cores as f64).log2();
@@ -167,27 +167,38 @@ pub fn scaling(measurements: &[Measurement]) -> Option<String> {
             one.row.cores,
         );
     }
-    for at in 0..first.cells.len() {
-        line_of(&mut out, &big, at, &axis, x_of);
-    }
+    let mut ends: Vec<End> = (0..first.cells.len())
+        .filter_map(|at| line_of(&mut out, &big, at, &axis, x_of))
+        .collect();
+    label(&mut out, &mut ends, low);
     out.push_str("</svg>\n");
     Some(out)
 }
 
-/// The line of the library at this place of the table.
+/// Where the line of a library ends.
+struct End {
+    x: f64,
+    y: f64,
+    name: &'static str,
+    colour: &'static str,
+}
+
+/// Draws the line of the library at this place of the table, unless it has but one point.
 fn line_of(
     out: &mut String,
     big: &[&Measurement],
     at: usize,
     axis: &Axis,
     x_of: impl Fn(usize) -> f64,
-) {
+) -> Option<End> {
     let points = big.iter().filter_map(|one| {
         let figure = one.cells[at].figure.as_ref().ok()?;
         Some((x_of(one.row.cores), axis.place(figure.median)))
     });
     let points: Vec<_> = points.collect();
-    let Some((x, y)) = points.last() else { return };
+    let [_, .., (x, y)] = points[..] else {
+        return None;
+    };
     let peer = big[0].cells[at].peer;
     let colour = colour(peer.kind);
     let path: Vec<_> = points
@@ -197,11 +208,33 @@ fn line_of(
     let _ = writeln!(
         out,
         "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\
-         <circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>\
-         <text x=\"{:.1}\" y=\"{:.1}\" font-size=\"12\" fill=\"{colour}\">{}</text>",
+         <circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>",
         path.join(" "),
-        x + 8.0,
-        y + 4.0,
-        peer.name,
     );
+    Some(End {
+        x,
+        y,
+        name: peer.name,
+        colour,
+    })
+}
+
+/// Writes the names at the ends of the lines, pushed apart where they would cover each other.
+fn label(out: &mut String, ends: &mut [End], bottom: f64) {
+    const APART: f64 = 14.0;
+    ends.sort_by(|one, other| other.y.total_cmp(&one.y));
+    let mut below = bottom + APART;
+    for End { x, y, name, colour } in ends {
+        let at = y.min(below - APART);
+        below = at;
+        let _ = writeln!(
+            out,
+            "<line x1=\"{:.1}\" y1=\"{y:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\" stroke=\"{colour}\"/>\
+             <text x=\"{:.1}\" y=\"{:.1}\" font-size=\"12\" fill=\"{colour}\">{name}</text>",
+            *x + 5.0,
+            *x + 22.0,
+            *x + 26.0,
+            at + 4.0,
+        );
+    }
 }
