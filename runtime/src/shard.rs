@@ -17,6 +17,7 @@ use crate::core::{Core, Timed};
 use crate::mailbox::State;
 use crate::node::shared::{InboxItem, Seed};
 use crate::node::stop::Stage;
+use crate::task::panics::drop_guarded;
 use crate::task::raw::MailboxRc;
 use crate::task::{Spawned, Wake};
 use crate::time::Time;
@@ -362,10 +363,7 @@ impl Core {
     fn drop_user_code(self: &Rc<Self>) {
         let waiting = self.entrance.take_futures();
         for future in waiting.into_iter().chain(self.tasks.take_futures()) {
-            let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(future)));
-            if dropped.is_err() {
-                tracing::error!("the destructor of a spawned future panicked");
-            }
+            drop_guarded(future);
         }
         let left: Vec<_> = self
             .table

@@ -78,3 +78,41 @@ fn a_blocking_call_on_a_core_of_the_same_node_is_refused() {
     });
     report.output.unwrap();
 }
+
+/// A message whose destructor panics.
+struct Bomb;
+
+ringpost::local_message!(Bomb);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("the destructor of a message");
+    }
+}
+
+/// Sends a message to nobody and returns the error, which holds it.
+struct Bomber;
+
+impl Worker for Bomber {
+    type Message = u8;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u8>) -> Result<()> {
+        if *msg == 0 {
+            return ctx.send_message("nobody", Bomb).await;
+        }
+        ctx.send_message(msg.reply(), *msg).await
+    }
+}
+
+#[test]
+fn a_message_in_an_error_may_panic_when_it_is_dropped() {
+    let report = Sim::new(3).run(async |ctx: Context| {
+        ctx.start_worker("bomber", Bomber).await?;
+        ctx.send_message("bomber", 0u8).await?;
+        let alive: u8 = ctx.request("bomber", 7u8).await?;
+        assert_eq!(alive, 7);
+        ctx.stop().await
+    });
+    report.output.unwrap();
+}

@@ -117,6 +117,8 @@ impl Core {
             Ending::Failed(error) => {
                 self.tally().handler_errors.add(1);
                 tracing::error!(worker = %mailbox.address, %error, "a handler returned an error; the worker goes on");
+                // It may hold a message that could not be sent.
+                drop_guarded(error);
             }
             Ending::Panicked(message) => {
                 self.after_panic(mailbox, message);

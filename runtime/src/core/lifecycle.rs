@@ -297,6 +297,7 @@ impl Core {
             Step::Ended(ending) => match *ending {
                 Ending::Failed(error) => {
                     tracing::error!(worker = %mailbox.address, %error, "shutdown returned an error");
+                    drop_guarded(error);
                 }
                 Ending::Panicked(message) => {
                     self.tally().panics.add(1);

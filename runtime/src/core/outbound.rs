@@ -410,7 +410,7 @@ impl Core {
         let mut pairs = self.pairs.borrow_mut();
         let Some(pair) = pairs.get_mut(usize::from(to.core)) else {
             drop(pairs);
-            return self.report_late(answer);
+            return self.report_late(&answer);
         };
         match answer {
             Ok(body) => {

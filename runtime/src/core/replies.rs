@@ -14,6 +14,7 @@ use crate::core::{Core, Timed, TimerKey};
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::task::Wake;
+use crate::task::panics::drop_guarded;
 use crate::time::Time;
 
 /// What a requester gets.
@@ -202,16 +203,18 @@ impl Core {
         if to.core != self.id {
             return self.send_answer(to, answer);
         }
-        if let Err(late) = self.replies.put(self, to.handle, answer)
-            && !self.replies.was_abandoned(to.handle)
-        {
-            self.report_late(late);
+        let Err(late) = self.replies.put(self, to.handle, answer) else {
+            return;
+        };
+        if !self.replies.was_abandoned(to.handle) {
+            self.report_late(&late);
         }
+        drop_guarded(late);
     }
 
     /// Reports a reply for which nobody waits.
     #[cold]
-    pub(crate) fn report_late(&self, answer: Answer) {
+    pub(crate) fn report_late(&self, answer: &Answer) {
         if let Ok(body) = answer {
             let address = Address::local("~reply");
             self.report(&Undelivered {

@@ -1,12 +1,11 @@
 //! Messages that were accepted and cannot be handled: reported, never dropped in silence (G3).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use crate::core::Core;
 use crate::envelope::Envelope;
 use crate::error::{ErrorKind, Reason, Undelivered};
-use crate::task::panics::drop_guarded;
+use crate::task::panics::{drop_guarded, guarded};
 use crate::task::raw::MailboxRc;
 
 impl Core {
@@ -22,10 +21,9 @@ impl Core {
             "a message was not delivered"
         );
         if let Some(hook) = &self.node.on_undelivered {
-            let hook = AssertUnwindSafe(|| hook(undelivered));
-            if catch_unwind(hook).is_err() {
-                tracing::error!("the hook for undelivered messages panicked");
-            }
+            guarded("the hook for undelivered messages panicked", || {
+                hook(undelivered);
+            });
         }
     }
 
