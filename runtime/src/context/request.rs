@@ -84,7 +84,7 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
             return self.wait(place, polling);
         }
         let mut sending = Sending::new(route, body);
-        match sending.poll(ctx, place, polling) {
+        match sending.poll_further(ctx, place, polling) {
             Poll::Ready(Ok(())) => self.wait(place, polling),
             Poll::Ready(Err(error)) => {
                 core.replies.cancel(core, place);

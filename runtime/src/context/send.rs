@@ -57,7 +57,7 @@ impl<'a, R, M> SendMessage<'a, R, M> {
             body,
             detour: false,
         };
-        let poll = sending.poll(self.ctx, Handle::NONE, polling);
+        let poll = sending.poll_further(self.ctx, Handle::NONE, polling);
         if let Sending::Blocked(blocked) = sending {
             self.state = State::Waiting(blocked);
         }
@@ -241,8 +241,9 @@ impl Sending {
         self.poll_further(ctx, reply, polling)
     }
 
+    /// As [`poll`](Self::poll), where the short way is known to be closed.
     #[inline(never)]
-    fn poll_further(
+    pub(crate) fn poll_further(
         &mut self,
         ctx: &Context,
         reply: Handle,
