@@ -202,17 +202,19 @@ impl Mailbox {
         self.stashed.get() as usize
     }
 
-    /// Looks at the messages that wait, from this position on, until `look` finds what it wants.
+    /// Looks at the messages that wait, from this position on, until `look` finds what it wants. That is
+    /// user code, so they are lent to it rather than borrowed.
     pub(crate) fn find_stashed<R>(
         &self,
         from: usize,
         mut look: impl FnMut(usize, &Envelope) -> Option<R>,
     ) -> Option<R> {
-        let search = |more: &mut More| {
-            let mut waiting = more.stash.iter().enumerate().skip(from);
-            waiting.find_map(|(at, envelope)| look(at, envelope))
+        let lent = Lent {
+            mailbox: self,
+            stash: self.if_more(|more| std::mem::take(&mut more.stash))?,
         };
-        self.if_more(search).flatten()
+        let mut waiting = lent.stash.iter().enumerate().skip(from);
+        waiting.find_map(|(at, envelope)| look(at, envelope))
     }
 
     /// Notes who is told that the worker has started.
@@ -246,6 +248,22 @@ impl Mailbox {
 
     pub(crate) fn is_detached(&self) -> bool {
         self.state.get() == State::Detached
+    }
+}
+
+/// The messages that wait, taken out to be looked at; they return when this is dropped, before any that
+/// came meanwhile.
+struct Lent<'a> {
+    mailbox: &'a Mailbox,
+    stash: VecDeque<Envelope>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.mailbox.with_more(|more| {
+            self.stash.append(&mut more.stash);
+            std::mem::swap(&mut self.stash, &mut more.stash);
+        });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
@@ -69,9 +70,9 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
                     continue;
                 }
             };
-            let wanted = self.wanted.as_mut().is_none_or(|wanted| wanted(&message));
+            let wanted = self.is_wanted(&message);
             let routed = Routed::new(message, head);
-            if wanted {
+            if matches!(wanted, Ok(true)) {
                 self.ctx.core.settle(mailbox, origin);
                 self.ctx.core.tally().handled.add(1);
                 return Some(Ok(routed));
@@ -79,7 +80,18 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
             // It was decoded to be looked at; its credit stays with it.
             let envelope = routed.into_envelope().with_credit_of(origin);
             mailbox.stash(at, envelope);
+            if let Err(panic) = wanted {
+                resume_unwind(panic);
+            }
             from = at + 1;
+        }
+    }
+
+    /// What the predicate says, or its panic: the message goes back before that goes on.
+    fn is_wanted(&mut self, message: &M) -> std::thread::Result<bool> {
+        match &mut self.wanted {
+            None => Ok(true),
+            Some(wanted) => catch_unwind(AssertUnwindSafe(|| wanted(message))),
         }
     }
 
@@ -123,7 +135,7 @@ impl<M: Message, F: FnMut(&M) -> bool + Unpin> Future for Receive<'_, M, F> {
         let wake = core.tasks.register(polling);
         match &self.waiter {
             Some(waiter) if waiter.state.get() == Waiting::Queued => {
-                *waiter.wake.borrow_mut() = wake;
+                waiter.wake.replace(wake);
             }
             _ => {
                 let waiter = Waiter::new(wake);

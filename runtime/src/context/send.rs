@@ -345,7 +345,7 @@ impl Blocked {
 
     fn wait_again(&self, wake: Wake) {
         if let Some(wait) = &self.wait {
-            *wait.waiter.wake.borrow_mut() = wake;
+            wait.waiter.wake.replace(wake);
         }
     }
 

@@ -53,7 +53,10 @@ impl Future for Sleep {
             if state.over {
                 return Poll::Ready(());
             }
-            state.wake = wake;
+            let before = std::mem::replace(&mut state.wake, wake);
+            drop(state);
+            // A foreign waker's destructor is user code.
+            drop(before);
             return Poll::Pending;
         }
         if self.wait.is_zero() {

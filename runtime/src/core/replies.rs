@@ -78,7 +78,8 @@ impl Replies {
             return Some(Err(Error::new(ErrorKind::Stopping)));
         };
         let Some(answer) = place.answer.take() else {
-            place.wake = wake();
+            drop(places);
+            self.wait(handle, wake());
             return None;
         };
         let timer = place.timer.take();
@@ -86,6 +87,17 @@ impl Replies {
         drop(places);
         disarm(core, timer);
         Some(answer)
+    }
+
+    /// Notes whom to wake. Whom it was before is dropped when the places are free again: a foreign waker
+    /// is user code.
+    fn wait(&self, handle: Handle, wake: Wake) {
+        let mut places = self.places.borrow_mut();
+        let before = places
+            .at_mut(handle)
+            .map(|place| std::mem::replace(&mut place.wake, wake));
+        drop(places);
+        drop(before);
     }
 
     /// Gives a place up. A late answer is reported undelivered.

@@ -163,7 +163,9 @@ impl Tasks {
         match wake {
             Wake::Nobody => {}
             Wake::Task(key) => self.make_ready(*key),
-            Wake::Foreign(waker) => panics::guarded("a waker panicked", || waker.wake_by_ref()),
+            Wake::Foreign(waker) => {
+                panics::guarded("a waker panicked", || waker.wake_by_ref());
+            }
         }
     }
 

@@ -18,12 +18,12 @@ pub(crate) fn drop_guarded<T>(value: T) {
     guarded("a destructor panicked", || drop(value));
 }
 
-/// Runs the destructor of something of the user's; if it panics, says so and goes on.
-pub(crate) fn guarded(what: &'static str, destroy: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(destroy)) {
-        tracing::error!(panic = panic_text(&*panic), "{what}");
-        std::mem::forget(panic);
-    }
+/// Runs user code that returns nothing, a destructor mostly; if it panics, says so and goes on. The text
+/// of the panic, if there was one.
+pub(crate) fn guarded(what: &'static str, run: impl FnOnce()) -> Option<String> {
+    let panic = into_text(catch_unwind(AssertUnwindSafe(run)).err()?);
+    tracing::error!(panic, "{what}");
+    Some(panic)
 }
 
 /// The message of a panic, if it has one.

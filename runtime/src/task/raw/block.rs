@@ -99,7 +99,8 @@ impl MailboxRc {
     pub(super) unsafe fn another(header: NonNull<Header>) -> Self {
         // SAFETY: the caller upholds that the block is live.
         let count = unsafe { &header.as_ref().count };
-        // Cannot overflow: every pointer lies in memory of its own, and none is forgotten.
+        // Cannot overflow: every counted pointer lies in memory of its own, also one whose owner was
+        // forgotten, and there is no memory for 2^64 of them.
         count.set(count.get() + 1);
         Self {
             header,
@@ -255,6 +256,7 @@ pub(super) unsafe fn state_of<W>(header: NonNull<Header>) -> *mut MaybeUninit<St
 /// # Safety
 /// The block was made for `W`, its state is there and is not used afterwards.
 unsafe fn drop_state<W>(header: NonNull<Header>) {
+    // The worker is gone either way.
     guarded("the destructor of a worker panicked", || {
         // SAFETY: the caller upholds that a state is there that nobody else uses.
         unsafe { (*state_of::<W>(header)).assume_init_drop() };

@@ -49,21 +49,26 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     let Some((origin, plain)) = front else {
         return Step::Done;
     };
-    // SAFETY: the caller upholds that this is a live block of `W`, and idle: the state is there and
-    // nothing else borrows it until the future made from this borrow is dropped (rules 2 to 5).
-    let (to, state) = unsafe { (MailboxRc::another(header), borrow::<W>(header)) };
+    // SAFETY: the caller upholds that this is a live block; its header is only ever borrowed shared.
+    let (to, shared) = unsafe { (MailboxRc::another(header), header.as_ref()) };
+    // From here on nobody else touches the state (rule 4): a foreign waker or a decoder that is run
+    // before the handler is user code too.
+    shared.phase.set(Phase::Polled);
     core.begin(&to, origin);
     let converted = if plain {
         None
     } else {
         match convert::<W::Message>(to.clone(), core) {
             Ok(msg) => Some(msg),
-            Err(ending) => return Step::Ended(ending),
+            Err(ending) => {
+                shared.phase.set(Phase::Idle);
+                return Step::Ended(ending);
+            }
         }
     };
-    let State { worker, ctx } = state;
-    // SAFETY: the block is live, as above, and its header is only ever borrowed shared.
-    let header = unsafe { header.as_ref() };
+    // SAFETY: the caller upholds that this is a block of `W` that was idle: the state is there and
+    // nothing else borrows it until the future made from this borrow is dropped (rules 2 to 5).
+    let State { worker, ctx } = unsafe { borrow::<W>(header) };
     let place = move |place| match converted {
         None => {
             let make = move || {
@@ -80,7 +85,7 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
         // SAFETY: as above.
         Some(msg) => unsafe { put(place, move || worker.handle_message(ctx, msg)) },
     };
-    launch(header, place, &core.frames, polling)
+    launch(shared, place, &core.frames, polling)
 }
 
 /// The next message, where it is not simply of the worker's type: it has its routes with it, or it is
@@ -228,21 +233,32 @@ pub(super) fn resume(header: &Header, frames: &Frames, polling: &mut Polling<'_>
         Ok(Poll::Ready(result)) => concluded(result),
         Err(panic) => panicked(panic),
     };
-    drop_call(header, frames);
-    step
+    match (drop_call(header, frames), &step) {
+        // The worker ends as it would if this were its first poll (rule 8).
+        (Some(text), Step::Done) => Step::Ended(Box::new(Ending::Panicked(text))),
+        (Some(text), Step::Ended(ending)) if !matches!(**ending, Ending::Panicked(_)) => {
+            Step::Ended(Box::new(Ending::Panicked(text)))
+        }
+        _ => step,
+    }
 }
 
-/// Drops the future of a call that is not being polled, and gives its frame back.
-pub(super) fn drop_call(header: &Header, frames: &Frames) {
+/// Drops the future of a call that is not being polled, and gives its frame back. The text of the panic
+/// if its destructor panicked.
+pub(super) fn drop_call(header: &Header, frames: &Frames) -> Option<String> {
+    let mut panic = None;
     if let Some(frame) = header.frame.take() {
+        // A destructor is user code, which the block is closed to meanwhile (rule 4).
+        header.phase.set(Phase::Polled);
         // SAFETY: the frame was set, so it holds a live future of the type its table is for; it was
         // taken, so nobody will use that again.
-        guarded("the destructor of a handler panicked", || unsafe {
+        panic = guarded("the destructor of a handler panicked", || unsafe {
             (frame.table.drop)(frame.block);
         });
         frames.give(frame.block, frame.table.layout);
     }
     header.phase.set(Phase::Idle);
+    panic
 }
 
 #[inline]

@@ -1,0 +1,134 @@
+//! User code that panics where nobody calls it directly: in a future's destructor, in a predicate, in a
+//! foreign waker.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Polling, Poll};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use ringpost::sim::Sim;
+use ringpost::{Context, Encoded, ErrorKind, Message, Result, Routed, Worker};
+
+/// A future that is ready at its n-th poll, and panics when it is dropped.
+struct Bad {
+    polls: u64,
+}
+
+impl Future for Bad {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
+        self.polls -= 1;
+        if self.polls == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        polling.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        panic!("a destructor panics");
+    }
+}
+
+/// Ends each message with a future that panics when it is dropped.
+struct Careless;
+
+impl Worker for Careless {
+    type Message = u64;
+    type Context = Context;
+
+    fn handle_message(
+        &mut self,
+        _ctx: &mut Context,
+        msg: Routed<u64>,
+    ) -> impl Future<Output = Result<()>> {
+        Bad { polls: msg.take() }
+    }
+}
+
+/// G7: a handler whose destructor panics ends its worker, whether it was suspended before or not.
+#[test]
+fn a_destructor_that_panics_ends_its_worker_at_the_first_poll_and_later() {
+    for polls in [1u64, 3] {
+        let report = Sim::new(3).run(async move |ctx: Context| {
+            ctx.start_worker("careless", Careless).await?;
+            ctx.send_message("careless", polls).await?;
+            ctx.sleep(Duration::from_millis(5)).await;
+            let error = ctx.send_message("careless", polls).await.unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::NotFound { .. }),
+                "{error}"
+            );
+            ctx.stop().await
+        });
+        report.output.unwrap();
+        assert_eq!(report.stats.total(|core| core.panics), 1, "{polls} polls");
+    }
+}
+
+/// Waits for a number with a predicate that panics, and is ended by that.
+struct Picky;
+
+impl Worker for Picky {
+    type Message = String;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<String>) -> Result<()> {
+        let want = |number: &u64| panic!("not even {number}");
+        ctx.receive_match::<u64, _>(want).await.map(drop)
+    }
+}
+
+/// G3: a message at which a predicate panics is reported with the others of its worker.
+#[test]
+fn a_message_at_which_a_predicate_panics_is_reported() {
+    let reported = Arc::new(Mutex::new(0u64));
+    let count = Arc::clone(&reported);
+    let sim = Sim::new(5).on_undelivered(move |_| {
+        *count.lock() += 1;
+    });
+    let report = sim.run(async |ctx: Context| {
+        ctx.start_worker("picky", Picky).await?;
+        ctx.send_message("picky", "begin".to_owned()).await?;
+        // It is decoded, and so taken out of the mailbox, for the predicate to look at.
+        ctx.send_message("picky", Encoded::decode(&1u64.to_le_bytes())?)
+            .await?;
+        ctx.send_message("picky", 2u64).await?;
+        ctx.sleep(Duration::from_millis(5)).await;
+        ctx.stop().await
+    });
+    report.output.unwrap();
+    assert_eq!(report.stats.total(|core| core.panics), 1);
+    assert_eq!(*reported.lock(), 2);
+}
+
+/// Looks at itself from within a predicate.
+#[test]
+fn a_predicate_may_use_the_mailbox_that_it_looks_through() {
+    let report = Sim::new(6).run(async |mut ctx: Context| {
+        let me = ctx.address();
+        for number in 1..=3u64 {
+            ctx.send_message(&me, number).await?;
+        }
+        ctx.yield_now().await;
+        let other = ctx.detached()?;
+        let to = me.clone();
+        let want = move |number: &u64| {
+            // Sent while the waiting messages are looked through.
+            other.try_send_message(&to, 10 * *number).is_ok() && *number == 2
+        };
+        assert_eq!(ctx.receive_match::<u64, _>(want).await?.take(), 2);
+        let mut rest = Vec::new();
+        for _ in 0..4 {
+            rest.push(ctx.receive::<u64>().await?.take());
+        }
+        assert_eq!(rest, [1, 3, 10, 20]);
+        ctx.stop().await
+    });
+    report.output.unwrap();
+}
