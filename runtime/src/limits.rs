@@ -42,7 +42,9 @@ pub struct Limits {
     /// cores: 4,096 / cores, from 64 to 1,024.
     pub ring_slots: u32,
     /// Destinations that one core keeps open on one other core. Who sends to one more waits until all
-    /// messages to some other have been taken. Default 65,536.
+    /// messages to some other have been taken; if messages wait at all of them for long, there is one
+    /// more, as what they wait for may wait for that. So there are more only where messages waited at
+    /// more at the same time. Default 65,536.
     pub links_max: u32,
     /// Messages taken from one ring in one pass. Default 256.
     pub ring_burst: u32,

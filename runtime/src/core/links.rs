@@ -3,6 +3,18 @@
 //! A link is a number that stands for a destination, with the credits this core has left there. It is
 //! opened by a record in the data ring, ahead of the first message that uses it, and closed the same
 //! way; its number is used again when the far side says that nothing of it is left.
+//!
+//! # Nobody waits for a worker to get a link
+//!
+//! A link can be closed when none of its messages wait, or its next use would come with a second
+//! window. So a link is held by those of its destination's messages that wait there, and that worker may
+//! itself wait for a worker which needs another link to the same core: a pipeline that crosses to a core
+//! once more than there may be links would stand still, whatever their number. Therefore `links_max` says
+//! how many are kept, and when each of them has been seen in use for some time, there is one more. That is
+//! bounded by what holds them: there is one link to a destination, and beyond `links_max` only as many as
+//! had messages waiting at the same time. What else a sender waits for comes without the help of other
+//! workers (room in a ring, the answer to a closing) or is up to its own receiver (a credit); so where no
+//! workers wait for each other in a circle, all go on.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -50,6 +62,10 @@ pub(crate) enum LinkState {
 /// Links that are looked at, of very many, before the search for one to close goes on in the next turn.
 const SEARCH_MAX: usize = 2048;
 
+/// Times that the hand passes each link in vain before there is one more. Credits that are on their way
+/// back should arrive meanwhile.
+const PASSES_MAX: usize = 32;
+
 /// The links to one core.
 pub(crate) struct LinkTable {
     links: Vec<Link>,
@@ -58,6 +74,8 @@ pub(crate) struct LinkTable {
     /// The last place used, so that a steady stream never hashes.
     last: (Handle, u32),
     hand: usize,
+    /// How many links the hand has passed since it last found one to close.
+    passed: usize,
     links_max: usize,
     window: u32,
 }
@@ -70,6 +88,7 @@ impl LinkTable {
             index: HashTable::new(),
             last: (Handle::NONE, 0),
             hand: 0,
+            passed: 0,
             links_max: links_max as usize,
             window,
         }
@@ -143,6 +162,7 @@ impl LinkTable {
     pub(crate) fn find_victim(&mut self) -> Option<u32> {
         for _ in 0..(2 * self.links.len()).min(SEARCH_MAX) {
             self.hand = (self.hand + 1) % self.links.len();
+            self.passed += 1;
             let link = &mut self.links[self.hand];
             let is_clear = link.is_usable() && link.credits == self.window;
             if !is_clear && link.state != LinkState::Ended {
@@ -151,9 +171,21 @@ impl LinkTable {
             if std::mem::replace(&mut link.used, false) {
                 continue;
             }
+            self.passed = 0;
             return u32::try_from(self.hand).ok();
         }
         None
+    }
+
+    /// Allows one link more if those there are have been in use for long: what they wait for may wait for
+    /// the link that is wanted.
+    pub(crate) fn allow_more(&mut self) {
+        let is_closing = |link: &Link| link.state == LinkState::Closing;
+        if self.passed < PASSES_MAX * self.links.len().max(1) || self.links.iter().any(is_closing) {
+            return;
+        }
+        self.passed = 0;
+        self.links_max += 1;
     }
 
     /// Forgets where the link leads; its number waits for the far side.

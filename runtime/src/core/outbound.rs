@@ -230,10 +230,11 @@ impl Pair {
                 let next = pop_waiting(&mut self.destination_waiters);
                 self.promised += usize::from(next.is_some());
                 granted.extend(next);
-            } else if self.data.has_room(self.reserved + MESSAGE_SLOTS)
-                && let Some(victim) = self.links.find_victim()
-            {
-                self.close_link(victim);
+            } else if self.data.has_room(self.reserved + MESSAGE_SLOTS) {
+                match self.links.find_victim() {
+                    Some(victim) => self.close_link(victim),
+                    None => self.links.allow_more(),
+                }
             }
         }
         while !self.room_waiters.is_empty() && self.data.has_room(self.reserved + MESSAGE_SLOTS) {

@@ -1,0 +1,6 @@
+//! Random programs on the deterministic driver. `RINGPOST_SEEDS` says how many of each kind, and
+//! `RINGPOST_SEED` which one alone.
+
+mod chaos;
+mod dice;
+mod pipelines;
