@@ -6,7 +6,7 @@ use ringpost_mailbox::ring::Consumer;
 use ringpost_router::{Body, Handle, NodeCore};
 
 use crate::core::Core;
-use crate::core::outbound::INTRODUCED_MAX;
+use crate::core::pairs::Introduced;
 use crate::core::record::{Control, Record, Target};
 use crate::envelope::{Envelope, Origin, OriginKind, ReplyTo};
 use crate::mailbox::Mailbox;
@@ -26,7 +26,7 @@ pub(crate) struct Inbound {
 struct Decoder {
     from: u16,
     links: Vec<Option<FarEnd>>,
-    introduced: Vec<Option<MailboxRc>>,
+    introduced: Introduced<MailboxRc>,
     run: Option<Run>,
 }
 
@@ -52,7 +52,7 @@ impl Inbound {
         let decoder = Decoder {
             from,
             links: Vec::new(),
-            introduced: vec![None; INTRODUCED_MAX],
+            introduced: Introduced::new(),
             run: None,
         };
         Self {
@@ -150,10 +150,9 @@ impl Decoder {
                 self.begin_run(core, link, from, Handle::NONE, true);
             }
             Record::Introduce(introduction) => {
-                let slot = introduction.handle.index as usize % INTRODUCED_MAX;
                 let from = NodeCore::new(core.here.node(), self.from);
                 let stub = Mailbox::stub(introduction.address, from, introduction.handle);
-                self.introduced[slot] = Some(MailboxRc::new(stub));
+                *self.introduced.slot(introduction.handle) = Some(MailboxRc::new(stub));
             }
             Record::Open(opening) => {
                 let link = opening.link as usize;
@@ -182,7 +181,7 @@ impl Decoder {
     }
 
     fn begin_run(&mut self, core: &Rc<Core>, link: u32, from: Handle, reply: Handle, detour: bool) {
-        let known = self.introduced[from.index as usize % INTRODUCED_MAX].as_ref();
+        let known = self.introduced.slot(from).as_ref();
         let from = known.map_or_else(|| core.outside.clone(), MailboxRc::clone);
         let to = resolve(&mut self.links, core, link);
         self.run = Some(Run {
@@ -276,6 +275,9 @@ impl Core {
     /// So many messages of this link are in this core's hands.
     pub(crate) fn note_arrivals(&self, from: u16, link: u32, count: u32) {
         let mut owed = self.owed.borrow_mut();
+        if owed.len() <= usize::from(from) {
+            owed.resize_with(usize::from(from) + 1, Owed::default);
+        }
         let links = &mut owed[usize::from(from)].links;
         if links.len() <= link as usize {
             links.resize(link as usize + 1, OwedLink::default());
@@ -288,7 +290,9 @@ impl Core {
         let batch = self.limits.link_credits / 2;
         let due = {
             let mut owed = self.owed.borrow_mut();
-            let Owed { links, indebted } = &mut owed[usize::from(from)];
+            let Some(Owed { links, indebted }) = owed.get_mut(usize::from(from)) else {
+                return;
+            };
             let Some(entry) = links.get_mut(link as usize) else {
                 return;
             };
@@ -331,7 +335,9 @@ impl Core {
             loop {
                 let (link, count) = {
                     let mut owed = self.owed.borrow_mut();
-                    let Owed { links, indebted } = &mut owed[usize::from(from)];
+                    let Some(Owed { links, indebted }) = owed.get_mut(usize::from(from)) else {
+                        return;
+                    };
                     let Some(link) = indebted.pop() else { break };
                     let Some(entry) = links.get_mut(link as usize) else {
                         continue;
@@ -357,8 +363,10 @@ impl Core {
     fn close_far_end(&self, from: u16, link: u32) {
         {
             let mut owed = self.owed.borrow_mut();
-            let links = &mut owed[usize::from(from)].links;
-            if let Some(entry) = links.get_mut(link as usize) {
+            let entry = owed
+                .get_mut(usize::from(from))
+                .and_then(|owed| owed.links.get_mut(link as usize));
+            if let Some(entry) = entry {
                 if entry.pending > 0 {
                     entry.closing = true;
                     return;

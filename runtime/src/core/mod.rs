@@ -20,6 +20,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod links;
 pub(crate) mod names;
 pub(crate) mod outbound;
+pub(crate) mod pairs;
 pub(crate) mod placed;
 pub(crate) mod queue;
 pub(crate) mod record;
@@ -50,7 +51,7 @@ use crate::timers::{TimerId, Timers};
 use self::entrance::Entrance;
 use self::inbound::Owed;
 use self::names::Names;
-use self::outbound::Pair;
+use self::pairs::Pairs;
 use self::queue::Queue;
 use self::replies::Replies;
 
@@ -72,7 +73,7 @@ pub(crate) struct Core {
     pub(crate) guests: Cell<u32>,
     pub(crate) replies: Replies,
     pub(crate) tasks: Tasks,
-    pub(crate) pairs: RefCell<Vec<Pair>>,
+    pub(crate) pairs: RefCell<Pairs>,
     /// Cores for which something was written and not published.
     pub(crate) dirty: RefCell<Vec<u16>>,
     /// The list that the last flush has worked off.
@@ -105,7 +106,6 @@ impl Core {
             crate::mailbox::State::Stub,
             0,
         );
-        let cores = node.cores.len();
         Rc::new(Self {
             id,
             here,
@@ -119,10 +119,10 @@ impl Core {
             guests: Cell::new(0),
             replies: Replies::new(),
             tasks: Tasks::new(Arc::clone(&shared)),
-            pairs: RefCell::new((0..cores).map(|to| Pair::new(node, id, to)).collect()),
+            pairs: RefCell::new(Pairs::new(node.limits, node.placement.cores())),
             dirty: RefCell::default(),
             flushing: RefCell::default(),
-            owed: RefCell::new((0..cores).map(|_| Owed::default()).collect()),
+            owed: RefCell::default(),
             timers: RefCell::new(TimerQueue::new(now)),
             frames: Frames::new(),
             pool: Pool::in_group(node.id, id, PoolLimits::default()),

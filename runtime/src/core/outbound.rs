@@ -7,7 +7,6 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use ringpost_mailbox::ring::Producer;
 use ringpost_mailbox::wake::publish_fence;
@@ -16,18 +15,18 @@ use ringpost_router::{Address, Body, Handle, Message};
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
 use crate::core::links::{LinkState, LinkTable};
+use crate::core::pairs::Introduced;
 use crate::core::record::{Control, Introduction, Job, Opening, Record};
 use crate::core::replies::Answer;
 use crate::envelope::ReplyTo;
 use crate::error::ErrorKind;
+use crate::limits::Limits;
 use crate::mailbox::{Mailbox, Waiter, pop_waiting, trim};
-use crate::node::shared::{InboxItem, NodeShared};
+use crate::node::shared::InboxItem;
 use crate::task::raw::MailboxRc;
 
 /// Slots that one message takes at the most: an opening, an introduction, a head and the payload.
 const MESSAGE_SLOTS: u32 = 4;
-/// Senders that a core remembers having introduced to one other core.
-pub(crate) const INTRODUCED_MAX: usize = 256;
 
 /// Freed blocks that go home together while a core is busy; an idle core sends what it has.
 const CHAIN_BLOCKS: u32 = 32;
@@ -40,7 +39,7 @@ pub(crate) struct Pair {
     pub(crate) links: LinkTable,
     /// Link and sender of the last head, which following payloads need not repeat.
     run: Option<(u32, Handle)>,
-    introduced: Vec<Option<Handle>>,
+    introduced: Introduced<Handle>,
     room_waiters: VecDeque<Rc<Waiter>>,
     /// Senders to destinations for which there is no link yet.
     destination_waiters: VecDeque<Rc<Waiter>>,
@@ -113,15 +112,15 @@ impl Lane {
 }
 
 impl Pair {
-    pub(crate) fn new(node: &Arc<NodeShared>, _from: u16, to: usize) -> Self {
-        let slots = node.limits.ring_slots_for(node.placement.cores());
+    pub(crate) fn new(limits: &Limits, cores: u16, to: u16) -> Self {
+        let slots = limits.ring_slots_for(cores);
         Self {
-            to: u16::try_from(to).unwrap_or(u16::MAX),
+            to,
             data: Lane::new(slots),
             control: Lane::new(slots),
-            links: LinkTable::new(node.limits.links_max, node.limits.link_credits),
+            links: LinkTable::new(limits.links_max, limits.link_credits),
             run: None,
-            introduced: vec![None; INTRODUCED_MAX],
+            introduced: Introduced::new(),
             room_waiters: VecDeque::new(),
             destination_waiters: VecDeque::new(),
             promised: 0,
@@ -193,7 +192,7 @@ impl Pair {
             self.data.push(Record::Open(Box::new(opening)).into_body());
         }
         let sender = from.handle.get();
-        let known = &mut self.introduced[sender.index as usize % INTRODUCED_MAX];
+        let known = self.introduced.slot(sender);
         if *known != Some(sender) {
             *known = Some(sender);
             let introduction = Introduction {
@@ -284,7 +283,7 @@ impl Core {
             return out.fail(ErrorKind::EmptyRoute);
         };
         let mut pairs = self.pairs.borrow_mut();
-        let Some(pair) = pairs.get_mut(usize::from(core)) else {
+        let Some(pair) = pairs.get(core) else {
             return out.fail_not_found();
         };
         let may_open = pair.may_open(&mut out.grant);
@@ -324,7 +323,7 @@ impl Core {
             return false;
         }
         let mut pairs = self.pairs.borrow_mut();
-        let Some(pair) = pairs.get_mut(usize::from(core)) else {
+        let Some(pair) = pairs.made(core) else {
             return false;
         };
         if !pair.can_follow(to, place, from.handle.get()) {
@@ -378,7 +377,7 @@ impl Core {
     /// Puts a control message on its way. It is never refused.
     pub(crate) fn send_control(&self, core: u16, control: Control) {
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
+        let pair = pairs.of(core);
         pair.control.push(control.into_body());
         self.mark_dirty(pair);
     }
@@ -388,7 +387,7 @@ impl Core {
     /// work awaits it, so what waits is bounded by those who ask.
     pub(crate) fn send_job(&self, core: u16, job: Job) {
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
+        let pair = pairs.of(core);
         pair.data.push(Record::Job(job).into_body());
         self.mark_dirty(pair);
     }
@@ -399,7 +398,7 @@ impl Core {
             Lack::Local(mailbox) => mailbox.accepts(),
             Lack::Link { core, link, epoch } => {
                 let mut pairs = self.pairs.borrow_mut();
-                let entry = pairs[usize::from(*core)].links.at_mut(*link);
+                let entry = pairs.of(*core).links.at_mut(*link);
                 entry.is_some_and(|entry| entry.epoch == *epoch && entry.is_usable())
             }
             Lack::Room { .. } | Lack::Destination { .. } => true,
@@ -409,7 +408,7 @@ impl Core {
     /// Sends an answer to a requester on another core.
     pub(crate) fn send_answer(&self, to: ReplyTo, answer: Answer) {
         let mut pairs = self.pairs.borrow_mut();
-        let Some(pair) = pairs.get_mut(usize::from(to.core)) else {
+        let Some(pair) = pairs.get(to.core) else {
             drop(pairs);
             return self.report_late(&answer);
         };
@@ -449,7 +448,7 @@ impl Core {
         let mut dirty = self.dirty.replace(self.flushing.take());
         let mut pairs = self.pairs.borrow_mut();
         for &core in &dirty {
-            let pair = &mut pairs[usize::from(core)];
+            let pair = pairs.of(core);
             pair.dirty = false;
             if pair.connection == Connection::None {
                 self.ask_for_rings(pair);
@@ -463,7 +462,7 @@ impl Core {
             self.node.cores[usize::from(core)].wake_if_parked(self.tally());
         }
         for &core in &dirty {
-            let pair = &mut pairs[usize::from(core)];
+            let pair = pairs.of(core);
             if pair.connection == Connection::None || pair.is_stuck() {
                 self.mark_dirty(pair);
             }
@@ -510,7 +509,7 @@ impl Core {
     /// The other core has made the rings.
     pub(crate) fn connected(&self, core: u16, data: Producer<Body>, control: Producer<Body>) {
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
+        let pair = pairs.of(core);
         pair.data.ring = Some(data);
         pair.control.ring = Some(control);
         pair.connection = Connection::Made;
@@ -531,7 +530,7 @@ impl Core {
         {
             let mut pairs = self.pairs.borrow_mut();
             for &core in self.dirty.borrow().iter() {
-                pairs[usize::from(core)].grant_room(&mut granted);
+                pairs.of(core).grant_room(&mut granted);
             }
         }
         granted.iter().for_each(|waiter| self.grant(waiter));
@@ -539,7 +538,7 @@ impl Core {
 
     pub(crate) fn wait_for_room(&self, core: u16, waiter: &Rc<Waiter>) {
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
+        let pair = pairs.of(core);
         pair.room_waiters.push_back(Rc::clone(waiter));
         self.pair_tally(core).ring_full.add(1);
         self.mark_dirty(pair);
@@ -547,7 +546,7 @@ impl Core {
 
     pub(crate) fn wait_for_destination(&self, core: u16, waiter: &Rc<Waiter>) {
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
+        let pair = pairs.of(core);
         pair.destination_waiters.push_back(Rc::clone(waiter));
         self.mark_dirty(pair);
     }
@@ -555,7 +554,7 @@ impl Core {
     pub(crate) fn wait_for_link(&self, core: u16, link: u32, epoch: u32, waiter: &Rc<Waiter>) {
         let mut pairs = self.pairs.borrow_mut();
         self.pair_tally(core).credit_waits.add(1);
-        let entry = pairs[usize::from(core)].links.at_mut(link);
+        let entry = pairs.of(core).links.at_mut(link);
         match entry.filter(|entry| entry.epoch == epoch) {
             Some(entry) => entry.waiters.push_back(Rc::clone(waiter)),
             // The link was closed between the attempt and the wait, which one poll does not let happen.
@@ -566,7 +565,7 @@ impl Core {
     /// Forgets those at the end of the queues who have given up.
     pub(crate) fn trim_waiters(&self, core: u16, link: Option<u32>) {
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
+        let pair = pairs.of(core);
         if let Some(entry) = link.and_then(|link| pair.links.at_mut(link)) {
             trim(&mut entry.waiters);
         }
@@ -577,7 +576,7 @@ impl Core {
     /// An unused grant of room goes to the next.
     pub(crate) fn room_back(&self, core: u16) {
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
+        let pair = pairs.of(core);
         pair.reserved -= MESSAGE_SLOTS;
         self.mark_dirty(pair);
     }
@@ -585,7 +584,7 @@ impl Core {
     /// An unused grant of a link goes to the next.
     pub(crate) fn destination_back(&self, core: u16) {
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
+        let pair = pairs.of(core);
         pair.promised -= 1;
         self.mark_dirty(pair);
     }
@@ -595,7 +594,7 @@ impl Core {
         let mut granted = Vec::new();
         {
             let mut pairs = self.pairs.borrow_mut();
-            let Some(entry) = pairs[usize::from(core)].links.at_mut(link) else {
+            let Some(entry) = pairs.of(core).links.at_mut(link) else {
                 return;
             };
             if entry.epoch != epoch {
@@ -617,7 +616,7 @@ impl Core {
     pub(crate) fn credit_arrived(&self, core: u16, link: u32, count: u32, ended: bool) {
         let (epoch, mut closed) = {
             let mut pairs = self.pairs.borrow_mut();
-            let Some(entry) = pairs[usize::from(core)].links.at_mut(link) else {
+            let Some(entry) = pairs.of(core).links.at_mut(link) else {
                 return;
             };
             let mut closed = VecDeque::new();
@@ -636,7 +635,7 @@ impl Core {
     /// The number of a closed link may be used again; whoever waited for one may try.
     pub(crate) fn link_freed(&self, core: u16, link: u32) {
         let mut pairs = self.pairs.borrow_mut();
-        let pair = &mut pairs[usize::from(core)];
+        let pair = pairs.of(core);
         pair.links.freed(link);
         self.mark_dirty(pair);
     }

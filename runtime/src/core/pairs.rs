@@ -1,0 +1,103 @@
+//! What a core has for each other core, made when it is first needed: a node of very many cores has very
+//! many pairs of them, and most never speak to each other.
+
+use ringpost_router::Handle;
+
+use crate::core::outbound::Pair;
+use crate::limits::Limits;
+
+/// Senders that a core remembers having introduced to one other core.
+const INTRODUCED_MAX: usize = 256;
+
+/// The pairs of one core with all others, by core.
+pub(crate) struct Pairs {
+    pairs: Vec<Option<Box<Pair>>>,
+    limits: Limits,
+}
+
+impl Pairs {
+    pub(crate) fn new(limits: Limits, cores: u16) -> Self {
+        let mut pairs = Vec::new();
+        pairs.resize_with(usize::from(cores), || None);
+        Self { pairs, limits }
+    }
+
+    /// The pair with this core, if anything was ever sent there.
+    #[inline]
+    pub(crate) fn made(&mut self, core: u16) -> Option<&mut Pair> {
+        self.pairs.get_mut(usize::from(core))?.as_deref_mut()
+    }
+
+    /// The pair with this core, unless the node has no such core.
+    #[inline]
+    pub(crate) fn get(&mut self, core: u16) -> Option<&mut Pair> {
+        let cores = self.pairs.len();
+        let place = self.pairs.get_mut(usize::from(core))?;
+        Some(place.get_or_insert_with(|| Self::make(&self.limits, cores, core)))
+    }
+
+    /// As [`get`](Self::get), for a core that the node is known to have.
+    #[inline]
+    pub(crate) fn of(&mut self, core: u16) -> &mut Pair {
+        let cores = self.pairs.len();
+        let place = &mut self.pairs[usize::from(core)];
+        place.get_or_insert_with(|| Self::make(&self.limits, cores, core))
+    }
+
+    #[cold]
+    fn make(limits: &Limits, cores: usize, to: u16) -> Box<Pair> {
+        let cores = u16::try_from(cores).unwrap_or(u16::MAX);
+        Box::new(Pair::new(limits, cores, to))
+    }
+}
+
+/// What is remembered of introduced senders, by their places; both ends of a way forget in step. It grows
+/// with the places that are used.
+pub(crate) struct Introduced<T>(Vec<Option<T>>);
+
+impl<T> Introduced<T> {
+    pub(crate) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Where this sender is remembered, or another that shares its slot.
+    #[inline]
+    pub(crate) fn slot(&mut self, sender: Handle) -> &mut Option<T> {
+        let slot = sender.index as usize % INTRODUCED_MAX;
+        if slot >= self.0.len() {
+            self.0.resize_with(slot + 1, || None);
+        }
+        &mut self.0[slot]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_made_when_it_is_asked_for() {
+        let mut pairs = Pairs::new(Limits::default(), 3);
+        assert!(pairs.made(1).is_none());
+        assert!(pairs.get(1).is_some());
+        assert!(pairs.made(1).is_some() && pairs.made(0).is_none() && pairs.made(2).is_none());
+        assert!(pairs.get(3).is_none() && pairs.made(3).is_none());
+    }
+
+    #[test]
+    fn what_is_remembered_of_senders_grows_with_their_places_and_has_an_end() {
+        let mut known = Introduced::new();
+        assert_eq!(known.0.capacity(), 0);
+        let sender = |index| Handle {
+            index,
+            generation: 1,
+        };
+        *known.slot(sender(3)) = Some("a");
+        assert_eq!(known.0.len(), 4);
+        for index in 0..10_000 {
+            known.slot(sender(index));
+        }
+        assert_eq!(known.0.len(), INTRODUCED_MAX);
+        assert_eq!(*known.slot(sender(3 + INTRODUCED_MAX as u32)), Some("a"));
+    }
+}
