@@ -11,7 +11,6 @@
 //! |---|---|---|
 //! | [`ring`] | bounded ring from one core to one other | each ordered pair of cores |
 //! | [`wake`] | wake word and parker of a core | every sender to that core |
-//! | [`hint`] | bitmap of rings worth looking at | nodes of many cores |
 //! | [`inbox`] | bounded queue of many senders | threads outside the node |
 //! | [`wake_list`] | stack of tasks to be run again | wakers held by any thread |
 //! | [`semaphore`] | permits that can be waited for | threads outside the node |
@@ -22,7 +21,6 @@
 
 pub mod buf;
 pub mod cell;
-pub mod hint;
 pub mod inbox;
 pub mod pool;
 pub mod queue;

@@ -19,7 +19,6 @@ const COMPONENTS: &[(&str, &[&str])] = &[
     ("mailbox/src/semaphore", &["semaphore"]),
     ("mailbox/src/pool", &["pool"]),
     ("mailbox/src/buf", &["pool"]),
-    ("mailbox/src/hint.rs", &["hint", "wake"]),
 ];
 
 /// What is not mutated, and why.
