@@ -84,6 +84,13 @@ pub enum ErrorKind {
         /// The call.
         call: &'static str,
     },
+    /// The node has no core of this number.
+    NoSuchCore {
+        /// The core that was asked for.
+        core: usize,
+        /// How many cores the node has; they are numbered from 0.
+        cores: usize,
+    },
     /// The node is stopping or has stopped.
     Stopping,
     /// A value of the configuration cannot be used.
@@ -230,12 +237,16 @@ impl fmt::Display for Error {
             ErrorKind::WouldBlockCore { call } => write!(
                 f,
                 "{call} was called on a core of the same node, which would wait for itself for ever; \
-                 await the call of that name without _blocking, or make it from another thread"
+                 await the call of Context or NodeHandle that does not block, or make it from another thread"
             ),
             ErrorKind::NoTransport { address } => write!(
                 f,
                 "no transport for {address}: create the transport of type {} first",
                 address.transport().0
+            ),
+            ErrorKind::NoSuchCore { core, cores } => write!(
+                f,
+                "there is no core {core}: the node has {cores}, numbered from 0; ask for one below {cores}"
             ),
             ErrorKind::Stopping => write!(f, "the node is stopping and takes no new work"),
             ErrorKind::Config { reason } => write!(f, "the node cannot start: {reason}"),

@@ -518,7 +518,15 @@ fn workers_live_where_they_are_placed() {
         let gone = ctx.request::<u64>("everywhere", ()).await.unwrap_err();
         assert!(matches!(gone.kind(), ErrorKind::NotFound { .. }), "{gone}");
         let error = ctx.start_worker_on(99, "nowhere", Where).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Config { .. }), "{error}");
+        let cores = ctx.cores();
+        assert_eq!(*error.kind(), ErrorKind::NoSuchCore { core: 99, cores });
+        let text = format!(
+            "there is no core 99: the node has {cores}, numbered from 0; ask for one below {cores}"
+        );
+        assert_eq!(error.to_string(), text);
+        let nowhere = handle.run_on(cores, async |_: Context| ());
+        let kind = ErrorKind::NoSuchCore { core: cores, cores };
+        assert_eq!(*nowhere.await.unwrap_err().kind(), kind);
         ctx.stop().await
     });
 }

@@ -63,7 +63,7 @@ impl Context {
     /// `initialize` has returned.
     ///
     /// # Errors
-    /// As [`start_worker`](Self::start_worker), and [`ErrorKind::Config`] if there is no such core.
+    /// As [`start_worker`](Self::start_worker), and [`ErrorKind::NoSuchCore`].
     ///
     /// # Cancellation
     /// As [`start_worker`](Self::start_worker).
@@ -199,13 +199,7 @@ impl Context {
         let cores = self.cores();
         match u16::try_from(core) {
             Ok(core) if usize::from(core) < cores => Ok(core),
-            _ => {
-                let reason = format!(
-                    "core {core} does not exist: the node has cores 0 to {}",
-                    cores - 1
-                );
-                Err(Error::new(ErrorKind::Config { reason }))
-            }
+            _ => Err(Error::new(ErrorKind::NoSuchCore { core, cores })),
         }
     }
 }

@@ -282,7 +282,7 @@ impl NodeHandle {
     /// Runs a future on a core of the node, with a context of its own, and waits for its result.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if there is no such core; [`ErrorKind::Stopping`] if the node ends first;
+    /// [`ErrorKind::NoSuchCore`]; [`ErrorKind::Stopping`] if the node ends first;
     /// [`ErrorKind::Other`] if `work` panics.
     ///
     /// # Cancellation
@@ -292,9 +292,9 @@ impl NodeHandle {
         T: Send + 'static,
         F: AsyncFnOnce(Context) -> T + Send + 'static,
     {
-        if core >= self.cores() {
-            let reason = format!("core {core} does not exist: the node has {}", self.cores());
-            return Err(Error::new(ErrorKind::Config { reason }));
+        let cores = self.cores();
+        if core >= cores {
+            return Err(Error::new(ErrorKind::NoSuchCore { core, cores }));
         }
         let (sender, receiver) = oneshot::channel();
         let job = move |core: &Rc<Core>, _: Outgoing| {
