@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
 use mio::{Events, Poll, Token, Waker};
+use ringpost_mailbox::sync::Mutex;
+use ringpost_mailbox::sync::thread::{ThreadId, current};
 use ringpost_mailbox::wake::{Parked, Parker};
 use ringpost_router::Address;
 
@@ -44,7 +46,9 @@ const BELL: Token = Token(0);
 /// The running threads of a node.
 pub(crate) struct Threads {
     pub(crate) node: Arc<NodeShared>,
-    joins: Vec<JoinHandle<()>>,
+    ids: Box<[ThreadId]>,
+    /// Those that nobody has joined. The lock is held while they are, so that whoever comes second waits too.
+    joins: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct MioBell(Waker);
@@ -98,7 +102,11 @@ fn start_on(
             .map_err(|error| no_thread(core, count, &error))?;
     }
     let joins = crew.open();
-    Ok(Threads { node, joins })
+    Ok(Threads {
+        node,
+        ids: joins.iter().map(|join| join.thread().id()).collect(),
+        joins: Mutex::new(joins),
+    })
 }
 
 fn bell_and_poll() -> io::Result<(Box<dyn Bell>, Poll)> {
@@ -138,17 +146,18 @@ fn pin(system: &impl System, seed: &Seed, cpu: CoreId) {
 }
 
 impl Threads {
-    /// Waits until every core has ended.
-    pub(crate) fn join(&mut self) {
-        for join in self.joins.drain(..) {
+    /// Waits until every core has ended. Not to be called by one of them.
+    pub(crate) fn join(&self) {
+        for join in self.joins.lock().drain(..) {
             if join.join().is_err() {
                 tracing::error!("a core's thread panicked; this is a defect of ringpost");
             }
         }
     }
 
-    pub(crate) fn is_running(&self) -> bool {
-        !self.joins.is_empty()
+    /// Whether the calling thread is one of these, also while it ends.
+    pub(crate) fn is_own(&self) -> bool {
+        self.ids.contains(&current().id())
     }
 }
 

@@ -22,6 +22,9 @@ use crate::node::shared::{Plan, UndeliveredHook};
 pub const CORES_MAX: usize = 1024;
 
 /// A running node. Dropping it stops it.
+///
+/// Dropped on a core of its own, by a worker that had come to hold it, it begins to stop and is not waited
+/// for: that core would wait for itself. Its threads then end by themselves.
 pub struct Node {
     handle: NodeHandle,
     threads: Threads,
@@ -40,44 +43,54 @@ impl Node {
     }
 
     /// Stops the node: workers handle what is queued, run `shutdown`, and every thread ends. When this
-    /// returns no worker code runs.
+    /// returns no worker code runs. A node that has ended is left as it is.
     ///
     /// # Errors
-    /// None today; the signature leaves room.
-    pub fn stop(mut self) -> Result<()> {
-        self.end(Stop::Drain);
-        Ok(())
+    /// [`ErrorKind::WouldBlockCore`] on a core of this node, which changes nothing: there
+    /// [`Context::stop`] is the call to make.
+    pub fn stop(&self) -> Result<()> {
+        self.end("Node::stop", Stop::Drain)
     }
 
     /// As [`stop`](Self::stop), but what is queued is reported undelivered instead of handled. Hastens a
     /// stop that has begun already.
     ///
     /// # Errors
-    /// None today; the signature leaves room.
-    pub fn stop_now(mut self) -> Result<()> {
-        self.end(Stop::Now);
-        Ok(())
+    /// As [`stop`](Self::stop).
+    pub fn stop_now(&self) -> Result<()> {
+        self.end("Node::stop_now", Stop::Now)
     }
 
-    /// Waits until somebody stops the node.
+    /// Waits until somebody has stopped the node, and no worker code runs.
     ///
     /// # Errors
-    /// None today; the signature leaves room.
-    pub fn wait(mut self) -> Result<()> {
+    /// [`ErrorKind::WouldBlockCore`] on a core of this node.
+    pub fn wait(&self) -> Result<()> {
+        self.check_thread("Node::wait")?;
         self.threads.join();
         Ok(())
     }
 
-    fn end(&mut self, stop: Stop) {
+    fn end(&self, call: &'static str, stop: Stop) -> Result<()> {
+        self.check_thread(call)?;
         self.handle.begin_stop(stop);
         self.threads.join();
+        Ok(())
+    }
+
+    fn check_thread(&self, call: &'static str) -> Result<()> {
+        match self.threads.is_own() {
+            true => Err(Error::new(ErrorKind::WouldBlockCore { call })),
+            false => Ok(()),
+        }
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if self.threads.is_running() {
-            self.end(Stop::Drain);
+        self.handle.begin_stop(Stop::Drain);
+        if !self.threads.is_own() {
+            self.threads.join();
         }
     }
 }
@@ -222,7 +235,7 @@ impl NodeBuilder {
             }
         };
         let (maker, result) = main_maker(main);
-        let mut threads = self.launch(Some(maker))?;
+        let threads = self.launch(Some(maker))?;
         let watch = watch(NodeHandle::new(Arc::clone(&threads.node))).inspect_err(
             |error| tracing::warn!(%error, "signals will not stop the node gracefully"),
         );

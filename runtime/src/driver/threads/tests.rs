@@ -151,7 +151,7 @@ impl Worker for Echo {
 fn a_core_that_may_not_be_pinned_works_unpinned_and_says_so() {
     let log = Log::default();
     let system = Refusing::new(usize::MAX, &log);
-    let mut threads = start_on(&system, plan(), pinned_to(3), None).expect("threads are allowed");
+    let threads = start_on(&system, plan(), pinned_to(3), None).expect("threads are allowed");
     let handle = NodeHandle::new(Arc::clone(&threads.node));
     for number in 0..12u64 {
         let name = format!("echo-{number}");
