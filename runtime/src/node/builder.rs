@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_channel::oneshot;
 use ringpost_mailbox::sync::atomic::{AtomicU32, Ordering};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use crate::context::{Context, DRAIN_TIMEOUT};
 use crate::driver::cores::{CoreSet, Pinning};
@@ -17,6 +16,7 @@ use crate::limits::Limits;
 use crate::mailbox::Stop;
 use crate::node::handle::NodeHandle;
 use crate::node::shared::{Plan, UndeliveredHook};
+use crate::node::signals::SignalWatch;
 
 /// The most cores a node can have.
 pub const CORES_MAX: usize = 1024;
@@ -200,7 +200,12 @@ impl NodeBuilder {
     }
 
     /// As [`run`](Self::run); SIGINT and SIGTERM stop the node gracefully, and one that comes while it
-    /// stops ends the process.
+    /// stops ends the process as the system does by default. So does one that comes after this has
+    /// returned.
+    ///
+    /// That is done by handlers which stay installed. A program that handles these signals itself, also
+    /// one that does so when its node has ended, uses [`run`](Self::run) and stops the node by a
+    /// [`NodeHandle`].
     ///
     /// Where the system does not let their handlers be installed, that is reported at once, as a warning
     /// of the log, and the node runs without them.
@@ -214,7 +219,7 @@ impl NodeBuilder {
         self.run_with(main, SignalWatch::start)
     }
 
-    /// Runs the node, with a watch over it as long as it runs.
+    /// Runs the node, with a watch over it as long as it runs: `main` begins when that has begun.
     pub(crate) fn run_with<F, W, E>(
         self,
         main: F,
@@ -224,8 +229,11 @@ impl NodeBuilder {
         F: AsyncFnOnce(Context) -> Result<()> + Send + 'static,
         E: fmt::Display,
     {
+        let (begin, begun) = oneshot::channel::<()>();
         let main = async move |ctx: Context| {
             let handle = ctx.handle();
+            // Resolves when the other end is dropped.
+            let _ = begun.await;
             match main(ctx).await {
                 Ok(()) => Ok(()),
                 Err(error) if handle.begin_stop(Stop::Drain) => Err(error),
@@ -239,6 +247,7 @@ impl NodeBuilder {
         let watch = watch(NodeHandle::new(Arc::clone(&threads.node))).inspect_err(
             |error| tracing::warn!(%error, "signals will not stop the node gracefully"),
         );
+        drop(begin);
         threads.join();
         drop(watch);
         main_outcome(&result)
@@ -287,43 +296,4 @@ pub(crate) fn next_node_id() -> u32 {
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(next_node_id())
-}
-
-/// Stops the node at the first signal, and ends the process at the second.
-struct SignalWatch {
-    signals: signal_hook::iterator::Handle,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl SignalWatch {
-    fn start(handle: NodeHandle) -> std::io::Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        let close = signals.handle();
-        let watch = move || {
-            for signal in signals.forever() {
-                if handle.is_stopping() {
-                    std::process::exit(128 + signal);
-                }
-                tracing::info!(signal, "stopping at the system's request");
-                handle.begin_stop(Stop::Drain);
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("ringpost-signals".into())
-            .spawn(watch)?;
-        Ok(Self {
-            signals: close,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for SignalWatch {
-    fn drop(&mut self) {
-        self.signals.close();
-        if let Some(thread) = self.thread.take() {
-            // It ends by itself once closed; a panic there has nothing left to harm.
-            let _ = thread.join();
-        }
-    }
 }

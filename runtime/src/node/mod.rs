@@ -3,5 +3,6 @@
 pub(crate) mod builder;
 pub(crate) mod handle;
 pub(crate) mod shared;
+pub(crate) mod signals;
 pub(crate) mod stats;
 pub(crate) mod stop;
