@@ -2,7 +2,8 @@
 # Runs each example in release and compares what it prints with examples/expected/<name>.txt.
 #
 # In an expected line, `{}` or `{…}` stands for any text, also none, so that figures can differ. Only
-# standard output is compared.
+# standard output is compared. Where there is an examples/expected/<name>.args, the example is run once with
+# each of its lines as arguments, and the outputs are taken together.
 #
 #   .ci/examples.sh            all examples; one without an expected text is a failure, and so is
 #                              an expected text without an example
@@ -44,7 +45,7 @@ text_matches() {
 
 # Runs the example $1 and checks its end and its output.
 check() {
-    local name=$1 status=0
+    local name=$1 status=0 run
     local -a target=(-p "$package" --example "$name")
     if [[ $name == "$renamed" ]]; then
         target=(-p ringpost-renamed)
@@ -54,8 +55,15 @@ check() {
         return 1
     fi
     cargo build --quiet --release "${target[@]}" || return 1
-    timeout "$seconds_max" cargo run --quiet --release "${target[@]}" \
-        >"$output/$name" 2>"$output/$name.err" </dev/null || status=$?
+    local -a runs=("") args
+    if [[ -f $expected/$name.args ]]; then
+        mapfile -t runs <"$expected/$name.args"
+    fi
+    for run in "${runs[@]}"; do
+        read -ra args <<<"$run"
+        timeout "$seconds_max" cargo run --quiet --release "${target[@]}" -- "${args[@]}" \
+            >>"$output/$name" 2>>"$output/$name.err" </dev/null || status=$?
+    done
     if ((status == 0)) && text_matches "$expected/$name.txt" "$output/$name"; then
         return 0
     fi

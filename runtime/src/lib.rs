@@ -42,6 +42,7 @@ mod envelope;
 mod error;
 mod limits;
 mod mailbox;
+pub mod net;
 mod node;
 mod routed;
 mod shard;

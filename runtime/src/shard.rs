@@ -14,6 +14,7 @@ use ringpost_mailbox::wake_list::WakeList;
 
 use crate::core::inbound::Inbound;
 use crate::core::{Core, Timed};
+use crate::driver::net::Network;
 use crate::mailbox::State;
 use crate::node::shared::{InboxItem, Seed};
 use crate::node::stop::Stage;
@@ -85,7 +86,7 @@ struct End {
 
 impl Shard {
     /// Makes the core; to be called on the thread that will run it. The parker goes to the driver.
-    pub(crate) fn new(seed: Seed, now: Time) -> (Self, Parker) {
+    pub(crate) fn new(seed: Seed, now: Time, network: Network) -> (Self, Parker) {
         let Seed {
             id,
             node,
@@ -93,7 +94,7 @@ impl Shard {
             wakes,
             inbox,
         } = seed;
-        let core = Core::new(id, &node, now);
+        let core = Core::new(id, &node, now, network);
         let end = End {
             entered: Stage::Running,
             arrived: false,
@@ -124,6 +125,7 @@ impl Shard {
         core.now.set(now);
         core.tally().turns.add(1);
         let mut done = self.take_arrivals();
+        done += core.io.resume(&core);
         done += self.fire_timers(now);
         core.grant_room();
         done += self.run();

@@ -16,6 +16,7 @@ pub(crate) mod dispatch;
 pub(crate) mod entrance;
 pub(crate) mod forwarder;
 pub(crate) mod inbound;
+pub(crate) mod io;
 pub(crate) mod lifecycle;
 pub(crate) mod links;
 pub(crate) mod names;
@@ -38,6 +39,7 @@ use ringpost_mailbox::pool::{Pool, PoolLimits};
 use ringpost_router::{Address, Handle, NodeCore, Placement, Table};
 use slab::Slab;
 
+use crate::driver::net::Network;
 use crate::limits::Limits;
 use crate::mailbox::Mailbox;
 use crate::node::shared::{CoreShared, NodeShared};
@@ -50,6 +52,7 @@ use crate::timers::{TimerId, Timers};
 
 use self::entrance::Entrance;
 use self::inbound::Owed;
+use self::io::Io;
 use self::names::Names;
 use self::pairs::Pairs;
 use self::queue::Queue;
@@ -82,6 +85,8 @@ pub(crate) struct Core {
     pub(crate) timers: RefCell<TimerQueue>,
     pub(crate) frames: Frames,
     pub(crate) pool: Pool,
+    /// The sockets of this core.
+    pub(crate) io: Io,
     pub(crate) now: Cell<Time>,
     /// Where messages come in from outside the node.
     pub(crate) entrance: Entrance,
@@ -97,7 +102,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(id: u16, node: &Arc<NodeShared>, now: Time) -> Rc<Self> {
+    pub(crate) fn new(id: u16, node: &Arc<NodeShared>, now: Time, network: Network) -> Rc<Self> {
         let shared = Arc::clone(&node.cores[usize::from(id)]);
         let here = NodeCore::new(node.id, id);
         let outside = Mailbox::new(
@@ -126,6 +131,7 @@ impl Core {
             timers: RefCell::new(TimerQueue::new(now)),
             frames: Frames::new(),
             pool: Pool::in_group(node.id, id, PoolLimits::default()),
+            io: Io::new(network),
             now: Cell::new(now),
             entrance: Entrance::default(),
             outside: MailboxRc::new(outside),
@@ -199,7 +205,10 @@ impl Core {
 
     /// Whether anything could run without input from elsewhere.
     pub(crate) fn has_local_work(&self) -> bool {
-        !self.queue.is_empty() || !self.attention.borrow().is_empty() || self.tasks.has_ready()
+        !self.queue.is_empty()
+            || !self.attention.borrow().is_empty()
+            || self.tasks.has_ready()
+            || self.io.has_put_off()
     }
 }
 

@@ -1,12 +1,14 @@
 //! Where time, randomness and threads come from.
 //!
 //! A driver owns the shards of a node and calls [`Shard::turn`](crate::shard::Shard::turn) with the
-//! time. What it must supply: the bells that wake a sleeping core, a seed, a clock, and what to do with
-//! a core that has nothing to do. There are two: [`threads`] for real, and [`sim`] for tests, which
+//! time. What it must supply: the bells that wake a sleeping core, a seed, a clock, a network, and what to do
+//! with a core that has nothing to do. There are two: [`threads`] for real, and [`sim`] for tests, which
 //! runs every core on the calling thread, in an order drawn from a seed, under a virtual clock.
-//! Nothing else in this crate reads a clock, draws a random number or starts a thread.
+//! Nothing else in this crate reads a clock, draws a random number, opens a
+//! socket or starts a thread.
 
 pub(crate) mod cores;
+pub(crate) mod net;
 pub mod sim;
 pub(crate) mod system;
 pub(crate) mod threads;

@@ -1,14 +1,19 @@
 //! The deterministic driver: a whole node on the calling thread, from a seed.
 //!
 //! Which core turns next is drawn from the seed, and time is virtual: it passes when nobody has
-//! anything to do, straight to the next deadline. Everything else is the code that runs in production.
+//! anything to do, straight to the next deadline. Sockets lead to a network in memory, which all nodes of
+//! a run share ([`beside`](Sim::beside)). Everything else is the code that runs in production.
 //! Two runs with the same seed do the same things in the same order, and have the same
 //! [`trace`](Report::trace) (guarantee G12).
 
 use std::time::Duration;
 
+use ringpost_router::Address;
+
 use crate::context::Context;
-use crate::driver::main_maker;
+use crate::driver::net::Network;
+use crate::driver::net::sim::SimNet;
+use crate::driver::{APP, MainMaker, MainResult, main_maker};
 use crate::error::{Error, Result, Undelivered};
 use crate::limits::Limits;
 use crate::mailbox::Stop;
@@ -44,6 +49,7 @@ pub struct Sim {
     limits: Limits,
     drain: Duration,
     on_undelivered: Option<UndeliveredHook>,
+    neighbours: Vec<(MainMaker, MainResult<()>)>,
 }
 
 /// What came of a run.
@@ -54,6 +60,9 @@ pub struct Report<T> {
     pub output: Result<T>,
     /// The counters of the node, after its end.
     pub stats: NodeStats,
+    /// The same of each node [beside](Sim::beside) it: what its main function returned, if it did, and its
+    /// counters.
+    pub neighbours: Vec<(Option<Result<()>>, NodeStats)>,
     /// How much virtual time passed.
     pub elapsed: Duration,
     /// A hash over what every turn did: the identity of the run.
@@ -77,6 +86,7 @@ impl Sim {
             limits: Limits::default(),
             drain: crate::DRAIN_TIMEOUT,
             on_undelivered: None,
+            neighbours: Vec::new(),
         }
     }
 
@@ -108,11 +118,44 @@ impl Sim {
         self
     }
 
+    /// Runs another node beside this one, with as many cores and the same limits. The two share nothing
+    /// but the network. It goes on when its `main` returns, until that of the first node has.
+    ///
+    /// ```
+    /// use ringpost::net::{ListenOptions, TcpListener, TcpStream};
+    /// use ringpost::{Context, sim::Sim};
+    ///
+    /// let address = "10.0.0.1:7".parse().unwrap();
+    /// let server = async move |ctx: Context| {
+    ///     let mut listener = TcpListener::bind(&ctx, address, &ListenOptions::default())?;
+    ///     let (mut stream, _) = listener.accept().await?;
+    ///     stream.write_all(b"hello").await?;
+    ///     Ok(())
+    /// };
+    /// let client = async move |ctx: Context| {
+    ///     let mut stream = TcpStream::connect(&ctx, address).await?;
+    ///     let mut bytes = [0; 5];
+    ///     stream.read_exact(&mut bytes).await?;
+    ///     Ok(bytes)
+    /// };
+    /// // The first node may come before the second listens; it is refused then, as it would be in the field.
+    /// let outcomes = (0..8).map(|seed| Sim::new(seed).beside(server).run(client).output);
+    /// assert!(outcomes.flatten().any(|bytes| &bytes == b"hello"));
+    /// ```
+    #[must_use]
+    pub fn beside<F>(mut self, main: F) -> Self
+    where
+        F: AsyncFnOnce(Context) -> Result<()> + Send + 'static,
+    {
+        self.neighbours.push(main_maker(main));
+        self
+    }
+
     /// Runs the node until `main` has returned and everything has ended.
     ///
     /// # Panics
     /// If a limit is 0.
-    pub fn run<T, F>(self, main: F) -> Report<T>
+    pub fn run<T, F>(mut self, main: F) -> Report<T>
     where
         T: Send + 'static,
         F: AsyncFnOnce(Context) -> Result<T> + Send + 'static,
@@ -121,38 +164,31 @@ impl Sim {
             .check()
             .expect("the limits of a simulation let something move");
         let (maker, result) = main_maker(main);
-        let plan = Plan {
-            id: crate::node::builder::next_node_id(),
-            limits: self.limits,
-            drain: self.drain,
-            seed: self.seed,
-            on_undelivered: self.on_undelivered,
-        };
-        let bells = (0..self.cores)
-            .map(|_| Box::new(Silent) as Box<dyn Bell>)
-            .collect();
-        let (node, seeds) = assemble(plan, bells);
-        let mut shards: Vec<_> = seeds
+        let neighbours = std::mem::take(&mut self.neighbours);
+        let nodes = 1 + neighbours.len();
+        let net = SimNet::new(self.seed, nodes * usize::from(self.cores));
+        let mut shards = Vec::new();
+        let handle = self.add_node(maker, &net, &mut shards);
+        let neighbours: Vec<_> = neighbours
             .into_iter()
-            .map(|seed| Shard::new(seed, Time::ZERO).0)
+            .map(|(maker, result)| (self.add_node(maker, &net, &mut shards), result))
             .collect();
-        let home = node
-            .placement
-            .home(&ringpost_router::Address::local(crate::driver::APP));
-        let main_shard = &mut shards[usize::from(home)];
-        let future = maker(&main_shard.core);
-        main_shard.spawn_main(future);
+        let stop = |how| {
+            handle.begin_stop(how);
+            neighbours.iter().for_each(|(node, _)| {
+                node.begin_stop(how);
+            });
+        };
 
-        let handle = NodeHandle::new(node);
-        let mut world = World::new(self.seed, shards);
+        let mut world = World::new(self.seed, shards, net);
         let mut stuck = false;
         while !world.is_over() {
             if result.lock().is_some() {
-                handle.begin_stop(Stop::Drain);
+                stop(Stop::Drain);
             }
             if !world.step() {
                 stuck = true;
-                handle.begin_stop(Stop::Now);
+                stop(Stop::Now);
                 if !world.step() && world.has_given_up() {
                     break;
                 }
@@ -165,19 +201,49 @@ impl Sim {
                 "the main function did not return"
             }))
         });
-        let elapsed = world.now.saturating_since(Time::ZERO);
+        let outcome = |(node, result): (NodeHandle, MainResult<()>)| {
+            let output = result.lock().take();
+            (output, node.stats())
+        };
         Report {
             output,
             stats: handle.stats(),
-            elapsed,
+            neighbours: neighbours.into_iter().map(outcome).collect(),
+            elapsed: world.now.saturating_since(Time::ZERO),
             trace: world.trace,
         }
+    }
+
+    /// Makes the cores of one more node, with its main function.
+    fn add_node(&self, maker: MainMaker, net: &SimNet, shards: &mut Vec<Shard>) -> NodeHandle {
+        let first = shards.len();
+        let plan = Plan {
+            id: crate::node::builder::next_node_id(),
+            limits: self.limits,
+            drain: self.drain,
+            seed: self.seed.wrapping_add(first as u64),
+            on_undelivered: self.on_undelivered.clone(),
+        };
+        let bells = (0..self.cores)
+            .map(|_| Box::new(Silent) as Box<dyn Bell>)
+            .collect();
+        let (node, seeds) = assemble(plan, bells);
+        for (at, seed) in (first..).zip(seeds) {
+            let network = Network::Sim(net.port(at));
+            shards.push(Shard::new(seed, Time::ZERO, network).0);
+        }
+        let home = usize::from(node.placement.home(&Address::local(APP)));
+        let main_shard = &mut shards[first + home];
+        let future = maker(&main_shard.core);
+        main_shard.spawn_main(future);
+        NodeHandle::new(node)
     }
 }
 
 /// The cores, the clock and the dice.
 struct World {
     shards: Vec<Option<Shard>>,
+    net: SimNet,
     now: Time,
     dice: u64,
     trace: u64,
@@ -186,8 +252,9 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, shards: Vec<Shard>) -> Self {
+    fn new(seed: u64, shards: Vec<Shard>, net: SimNet) -> Self {
         Self {
+            net,
             shards: shards.into_iter().map(Some).collect(),
             now: Time::ZERO,
             dice: seed | 1,
@@ -219,9 +286,13 @@ impl World {
                 continue;
             }
             let at = (first + offset) % count;
+            let news = self.net.take_news(at);
             let Some(shard) = &mut self.shards[at] else {
                 continue;
             };
+            for (key, readiness) in news {
+                shard.core.io.report(&shard.core, key, readiness);
+            }
             let turn = shard.turn(self.now);
             let handled = shard.core.tally().handled.value();
             self.turns += 1;
@@ -236,7 +307,8 @@ impl World {
             self.note(at as u64, handled);
         }
         // One quiet round may be the luck of the dice: a core later in the order may have sent.
-        if busy || self.shards.iter_mut().flatten().any(Shard::has_arrivals) {
+        let arrivals = self.shards.iter_mut().flatten().any(Shard::has_arrivals);
+        if busy || arrivals || self.net.has_news() {
             self.fruitless = 0;
             return self.turns < TURNS_MAX;
         }

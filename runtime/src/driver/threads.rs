@@ -1,7 +1,9 @@
 //! The real driver: one thread for each core, pinned where that helps, asleep when idle.
 //!
 //! A loop that finds nothing spins for a while, calibrated by what a wake-up costs on this machine,
-//! and then parks in the kernel's poll, which a bell or the next deadline ends. Every sleep is bounded.
+//! and then parks in the kernel's poll, which a bell, a socket or the next deadline ends. Every sleep is
+//! bounded. A core with sockets asks the kernel about them before it spins on, and while it is busy, from
+//! time to time.
 
 #![allow(
     clippy::disallowed_methods,
@@ -15,14 +17,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
-use mio::{Events, Poll, Token, Waker};
+use mio::Waker;
 use ringpost_mailbox::sync::Mutex;
 use ringpost_mailbox::sync::thread::{ThreadId, current};
 use ringpost_mailbox::wake::{Parked, Parker};
 use ringpost_router::Address;
 
 use crate::driver::cores::CorePlan;
+use crate::driver::net::Network;
 use crate::driver::system::{Crew, Os, System};
+use crate::driver::threads::kernel::{BELL, Kernel, SocketPoll};
 use crate::driver::{APP, MainMaker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::shared::{Bell, NodeShared, Plan, Seed, assemble};
@@ -33,7 +37,7 @@ use crate::time::Time;
 const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// How long to sleep while senders wait for room in a ring: draining it does not ring a bell.
 const SLEEP_FOR_ROOM: Duration = Duration::from_millis(1);
-/// Busy turns between two looks at the clock.
+/// Busy turns between two looks at the clock, and at the sockets.
 const TURNS_PER_CLOCK: u32 = 8;
 /// Bounds of the time that an idle loop spins before it sleeps.
 const SPIN_MIN: Duration = Duration::from_micros(5);
@@ -41,7 +45,6 @@ const SPIN_MAX: Duration = Duration::from_micros(50);
 /// Spinning pays for about as long as a sleep and its wake-up take, which is some twenty times what
 /// ringing a bell costs when nobody sleeps.
 const SPIN_BELLS: u32 = 20;
-const BELL: Token = Token(0);
 
 /// The running threads of a node.
 pub(crate) struct Threads {
@@ -77,18 +80,18 @@ fn start_on(
     mut main: Option<MainMaker>,
 ) -> Result<Threads> {
     let count = cores.loops.len();
-    let (bells, mut polls) = (0..count)
-        .map(|core| bell_and_poll().map_err(|error| no_poll(core, count, &error)))
+    let (bells, mut kernels) = (0..count)
+        .map(|core| bell_and_kernel().map_err(|error| no_poll(core, count, &error)))
         .collect::<Result<(Vec<_>, Vec<_>)>>()?;
-    let spin = match (cores.spin, bells.first(), polls.first_mut()) {
-        (true, Some(bell), Some(poll)) => calibrate(&**bell, poll),
+    let spin = match (cores.spin, bells.first(), kernels.first_mut()) {
+        (true, Some(bell), Some(kernel)) => calibrate(&**bell, kernel),
         _ => Duration::ZERO,
     };
     let (node, seeds) = assemble(plan, bells);
     let home = node.placement.home(&Address::local(APP));
     let clock = Clock(Instant::now());
     let mut crew = Crew::new();
-    for ((seed, poll), cpu) in seeds.into_iter().zip(polls).zip(cores.loops) {
+    for ((seed, kernel), cpu) in seeds.into_iter().zip(kernels).zip(cores.loops) {
         let core = seed.id;
         let main = main.take_if(|_| core == home);
         let system_there = system.clone();
@@ -96,7 +99,7 @@ fn start_on(
             if let Some(cpu) = cpu {
                 pin(&system_there, &seed, cpu);
             }
-            run_core(seed, poll, clock, spin, main);
+            run_core(seed, kernel, clock, spin, main);
         };
         crew.spawn(system, format!("ringpost-{core}"), body)
             .map_err(|error| no_thread(core, count, &error))?;
@@ -109,10 +112,10 @@ fn start_on(
     })
 }
 
-fn bell_and_poll() -> io::Result<(Box<dyn Bell>, Poll)> {
-    let poll = Poll::new()?;
-    let bell = MioBell(Waker::new(poll.registry(), BELL)?);
-    Ok((Box::new(bell), poll))
+fn bell_and_kernel() -> io::Result<(Box<dyn Bell>, Kernel)> {
+    let kernel = Kernel::new()?;
+    let bell = MioBell(Waker::new(&kernel.registry, BELL)?);
+    Ok((Box::new(bell), kernel))
 }
 
 #[cold]
@@ -172,15 +175,15 @@ impl Clock {
 }
 
 /// The loop of one core.
-fn run_core(seed: Seed, mut poll: Poll, clock: Clock, spin: Duration, main: Option<MainMaker>) {
+fn run_core(seed: Seed, kernel: Kernel, clock: Clock, spin: Duration, main: Option<MainMaker>) {
     let id = seed.id;
     let mut now = clock.now();
-    let (mut shard, mut parker) = Shard::new(seed, now);
+    let Kernel { registry, mut poll } = kernel;
+    let (mut shard, mut parker) = Shard::new(seed, now, Network::System(registry));
     if let Some(main) = main {
         let future = main(&shard.core);
         shard.spawn_main(future);
     }
-    let mut events = Events::with_capacity(64);
     tracing::debug!(core = id, ?spin, "a core runs");
     let mut idle_since: Option<Time> = None;
     let mut turns = 0u32;
@@ -194,6 +197,7 @@ fn run_core(seed: Seed, mut poll: Poll, clock: Clock, spin: Duration, main: Opti
                 turns = turns.wrapping_add(1);
                 if turns.is_multiple_of(TURNS_PER_CLOCK) {
                     now = clock.now();
+                    poll.look(&shard.core);
                 }
             }
             Turn::Idle(deadline) => {
@@ -203,11 +207,13 @@ fn run_core(seed: Seed, mut poll: Poll, clock: Clock, spin: Duration, main: Opti
                 }
                 let since = *idle_since.get_or_insert(now);
                 if now.saturating_since(since) < spin {
-                    std::hint::spin_loop();
+                    if !poll.look(&shard.core) {
+                        std::hint::spin_loop();
+                    }
                     continue;
                 }
                 let wait = sleep_time(&shard, now, deadline);
-                woken = sleep(&mut shard, &mut parker, &mut poll, &mut events, wait);
+                woken = sleep(&mut shard, &mut parker, &mut poll, wait);
                 idle_since = None;
                 now = clock.now();
             }
@@ -234,23 +240,11 @@ fn sleep_time(shard: &Shard, now: Time, deadline: Option<Time>) -> Duration {
     deadline.map_or(bound, |deadline| bound.min(deadline.saturating_since(now)))
 }
 
-/// Sleeps until the bell rings or the time is over. Whether the bell ended it.
-fn sleep(
-    shard: &mut Shard,
-    parker: &mut Parker,
-    poll: &mut Poll,
-    events: &mut Events,
-    wait: Duration,
-) -> bool {
+/// Sleeps until the bell rings, a socket has news or the time is over. Whether the bell ended it.
+fn sleep(shard: &mut Shard, parker: &mut Parker, poll: &mut SocketPoll, wait: Duration) -> bool {
     let core = std::rc::Rc::clone(&shard.core);
     core.tally().parks.add(1);
-    let block = || {
-        if let Err(error) = poll.poll(events, Some(wait))
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            tracing::error!(%error, "polling the kernel failed");
-        }
-    };
+    let block = || poll.wait(&core, wait);
     match parker.park(|| shard.has_arrivals(), block) {
         Parked::Notified => return true,
         Parked::FoundAfterTimeout => core.tally().found_after_timeout.add(1),
@@ -260,17 +254,17 @@ fn sleep(
 }
 
 /// How long to spin: measured from what it costs to ring a bell and hear it.
-fn calibrate(bell: &dyn Bell, poll: &mut Poll) -> Duration {
-    let mut events = Events::with_capacity(1);
+fn calibrate(bell: &dyn Bell, kernel: &mut Kernel) -> Duration {
     let start = Instant::now();
     for _ in 0..SPIN_BELLS {
         bell.ring();
-        if poll.poll(&mut events, Some(Duration::ZERO)).is_err() {
+        if !kernel.poll.hear() {
             return SPIN_MAX;
         }
     }
     start.elapsed().clamp(SPIN_MIN, SPIN_MAX)
 }
 
+mod kernel;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,137 @@
+//! A server that echoes what it is sent over TCP, on every core.
+//!
+//! ```text
+//! cargo run --release --example echo_server -- --listen 127.0.0.1:4000 --raw
+//! ```
+#![allow(clippy::print_stdout, reason = "a program for people")]
+
+use std::env;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ringpost::net::{ListenOptions, TcpListener, TcpStream};
+use ringpost::{Context, Error, Node, Result, Worker};
+
+const USAGE: &str = "\
+echo_server [--listen ADDRESS] [--cores N] [--raw] [--check]
+
+  --listen ADDRESS  where to listen; default 127.0.0.1:4000, port 0 for any
+  --cores N         how many cores the node has; default all that the process may use
+  --raw             echo bytes as they come, for any program that speaks TCP
+  --check           echo once what the program sends itself, and end";
+
+#[derive(Clone)]
+struct Options {
+    listen: SocketAddr,
+    cores: Option<usize>,
+    raw: bool,
+    check: bool,
+}
+
+fn options() -> Result<Options> {
+    let mut options = Options {
+        listen: "127.0.0.1:4000".parse()?,
+        cores: None,
+        raw: false,
+        check: false,
+    };
+    let mut words = env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| Error::other(USAGE));
+        match word.as_str() {
+            "--listen" => options.listen = value()?.parse()?,
+            "--cores" => options.cores = Some(value()?.parse()?),
+            "--raw" => options.raw = true,
+            "--check" => options.check = true,
+            _ => return Err(Error::other(USAGE)),
+        }
+    }
+    Ok(options)
+}
+
+/// Accepts connections on its core.
+struct Acceptor(SocketAddr);
+
+impl Worker for Acceptor {
+    type Message = ();
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        let shared = ListenOptions::default().shared(true);
+        let listener = TcpListener::bind(ctx, self.0, &shared)?;
+        let there = ctx.detached()?;
+        ctx.spawn(accept_all(there, listener));
+        Ok(())
+    }
+}
+
+async fn accept_all(ctx: Context, mut listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => ctx.spawn(async {
+                // A peer that is gone ends its own connection and nothing else.
+                let _ = echo_all(stream).await;
+            }),
+            Err(_) => ctx.sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn echo_all(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        match stream.read(&mut bytes).await? {
+            0 => return Ok(()),
+            count => stream.write_all(&bytes[..count]).await?,
+        }
+    }
+}
+
+/// Accepts on every core. The address is the one that was asked for, with its port.
+async fn serve_raw(ctx: &Context, asked: SocketAddr) -> Result<SocketAddr> {
+    // The first socket finds the port out, and stays until the others have it too.
+    let shared = ListenOptions::default().shared(true);
+    let first = TcpListener::bind(ctx, asked, &shared)?;
+    let address = first.local_addr()?;
+    for core in 0..ctx.cores() {
+        if core != ctx.core() {
+            let name = format!("acceptor-{core}");
+            ctx.start_worker_on(core, name, Acceptor(address)).await?;
+        }
+    }
+    let there = ctx.detached()?;
+    ctx.spawn(accept_all(there, first));
+    Ok(address)
+}
+
+/// Sends the server a line and prints what comes back.
+async fn check_raw(ctx: &Context, address: SocketAddr) -> Result<()> {
+    let mut stream = TcpStream::connect(ctx, address).await?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)));
+    stream.write_all(b"Hello, sockets!").await?;
+    let mut bytes = [0; 15];
+    stream.read_exact(&mut bytes).await?;
+    println!("echoed: {}", String::from_utf8_lossy(&bytes));
+    ctx.stop().await
+}
+
+fn main() -> Result<()> {
+    let options = options()?;
+    let mut node = Node::builder();
+    if let Some(cores) = options.cores {
+        node = node.cores(cores);
+    }
+    node.serve(async move |ctx: Context| {
+        if !options.raw {
+            return Err(Error::other(USAGE));
+        }
+        let address = serve_raw(&ctx, options.listen).await?;
+        println!("listening at {address} on {} cores, raw", ctx.cores());
+        if options.check {
+            check_raw(&ctx, address).await?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,245 @@
+//! Where sockets come from: the operating system, by way of mio, or the network of a simulation.
+//!
+//! A socket belongs to one core and is known there by its key, which is the place where its readiness is
+//! kept ([`Io`](crate::core::io::Io)). Nothing here waits: what cannot be done now is
+//! [`WouldBlock`](io::ErrorKind::WouldBlock), and the driver says when to try again.
+
+pub(crate) mod lookup;
+pub(crate) mod sim;
+pub(crate) mod system;
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+
+use mio::Registry;
+
+use crate::net::{Keepalive, ListenOptions};
+
+use self::sim::{SimListener, SimPort, SimSocket, SimStream};
+
+/// The network as one core sees it.
+pub(crate) enum Network {
+    /// The operating system's; the registry is of the poll in which the core sleeps.
+    System(Registry),
+    /// The simulation's.
+    Sim(SimPort),
+}
+
+/// A listening socket.
+pub(crate) enum Listener {
+    System(mio::net::TcpListener),
+    Sim(SimListener),
+}
+
+/// One end of a connection.
+pub(crate) enum Stream {
+    System(mio::net::TcpStream),
+    Sim(SimStream),
+}
+
+/// A socket for datagrams.
+pub(crate) enum Datagrams {
+    System(mio::net::UdpSocket),
+    Sim(SimSocket),
+}
+
+impl Network {
+    /// Listens, under the key at which readiness is to be reported.
+    pub(crate) fn listen(
+        &self,
+        address: SocketAddr,
+        options: &ListenOptions,
+        key: usize,
+    ) -> io::Result<Listener> {
+        match self {
+            Self::System(registry) => {
+                system::listen(registry, address, options, key).map(Listener::System)
+            }
+            Self::Sim(port) => port.listen(address, options, key).map(Listener::Sim),
+        }
+    }
+
+    /// Begins to connect; the stream is writable when that is decided.
+    pub(crate) fn connect(&self, address: SocketAddr, key: usize) -> io::Result<Stream> {
+        match self {
+            Self::System(registry) => system::connect(registry, address, key).map(Stream::System),
+            Self::Sim(port) => port.connect(address, key).map(Stream::Sim),
+        }
+    }
+
+    /// Opens a socket for datagrams.
+    pub(crate) fn bind(&self, address: SocketAddr, key: usize) -> io::Result<Datagrams> {
+        match self {
+            Self::System(registry) => system::bind(registry, address, key).map(Datagrams::System),
+            Self::Sim(port) => port.bind(address, key).map(Datagrams::Sim),
+        }
+    }
+
+    /// Has the readiness of an accepted stream reported under this key.
+    pub(crate) fn adopt(&self, stream: &mut Stream, key: usize) -> io::Result<()> {
+        match (self, stream) {
+            (Self::System(registry), Stream::System(stream)) => {
+                system::register(registry, stream, key)
+            }
+            (Self::Sim(port), Stream::Sim(stream)) => {
+                stream.adopt(port, key);
+                Ok(())
+            }
+            _ => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        }
+    }
+
+    /// Reports the readiness of this socket no more.
+    pub(crate) fn forget(&self, source: Forget<'_>) {
+        let Self::System(registry) = self else { return };
+        let result = match source {
+            Forget::Listener(Listener::System(listener)) => registry.deregister(listener),
+            Forget::Stream(Stream::System(stream)) => registry.deregister(stream),
+            Forget::Datagrams(Datagrams::System(socket)) => registry.deregister(socket),
+            _ => Ok(()),
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a socket could not be deregistered before it was closed");
+        }
+    }
+
+    /// Whether the last attempt on a stream having moved less than it was asked to says that there is no
+    /// more. With mio's other backends only an attempt that would block says so.
+    pub(crate) fn short_means_drained(&self) -> bool {
+        cfg!(unix) || matches!(self, Self::Sim(_))
+    }
+}
+
+/// What is to be forgotten.
+pub(crate) enum Forget<'a> {
+    Listener(&'a mut Listener),
+    Stream(&'a mut Stream),
+    Datagrams(&'a mut Datagrams),
+}
+
+impl Listener {
+    pub(crate) fn accept(&mut self) -> io::Result<(Stream, SocketAddr)> {
+        match self {
+            Self::System(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Ok((Stream::System(stream), peer))
+            }
+            Self::Sim(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Ok((Stream::Sim(stream), peer))
+            }
+        }
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::System(listener) => listener.local_addr(),
+            Self::Sim(listener) => Ok(listener.local_addr()),
+        }
+    }
+}
+
+impl Stream {
+    /// Whether a connection that was begun stands: an error if it failed, and
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if that is not decided.
+    pub(crate) fn check_connected(&self) -> io::Result<()> {
+        match self {
+            Self::System(stream) => system::check_connected(stream),
+            Self::Sim(stream) => stream.check_connected(),
+        }
+    }
+
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::System(stream) => stream.read(into),
+            Self::Sim(stream) => stream.read(into),
+        }
+    }
+
+    pub(crate) fn read_vectored(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        match self {
+            Self::System(stream) => stream.read_vectored(into),
+            Self::Sim(stream) => match into.iter_mut().find(|part| !part.is_empty()) {
+                Some(part) => stream.read(part),
+                None => Ok(0),
+            },
+        }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::System(stream) => stream.write(bytes),
+            Self::Sim(stream) => stream.write(&[IoSlice::new(bytes)]),
+        }
+    }
+
+    pub(crate) fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::System(stream) => stream.write_vectored(parts),
+            Self::Sim(stream) => stream.write(parts),
+        }
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        match self {
+            Self::System(stream) => stream.shutdown(how),
+            Self::Sim(stream) => {
+                stream.shutdown(how);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::System(stream) => stream.local_addr(),
+            Self::Sim(stream) => Ok(stream.local_addr()),
+        }
+    }
+
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::System(stream) => stream.peer_addr(),
+            Self::Sim(stream) => Ok(stream.peer_addr()),
+        }
+    }
+
+    /// Whether small writes leave at once; a simulation has no other way.
+    pub(crate) fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        match self {
+            Self::System(stream) => stream.set_nodelay(nodelay),
+            Self::Sim(_) => Ok(()),
+        }
+    }
+
+    /// Has the system probe a silent peer; in a simulation peers do not vanish.
+    pub(crate) fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
+        match self {
+            Self::System(stream) => system::set_keepalive(stream, keepalive),
+            Self::Sim(_) => Ok(()),
+        }
+    }
+}
+
+impl Datagrams {
+    pub(crate) fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+        match self {
+            Self::System(socket) => socket.send_to(bytes, to),
+            Self::Sim(socket) => socket.send_to(bytes, to),
+        }
+    }
+
+    pub(crate) fn recv_from(&self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        match self {
+            Self::System(socket) => socket.recv_from(into),
+            Self::Sim(socket) => socket.recv_from(into),
+        }
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::System(socket) => socket.local_addr(),
+            Self::Sim(socket) => Ok(socket.local_addr()),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Accepting connections.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context as Polling, Poll, ready};
+
+use crate::context::Context;
+use crate::core::io::Direction;
+use crate::driver::net::{Forget, Listener};
+use crate::net::source::Place;
+use crate::net::{ListenOptions, TcpStream};
+
+/// A socket that accepts connections, on one core.
+///
+/// To accept on every core of a node, listen on each with [`ListenOptions::shared`].
+pub struct TcpListener {
+    listener: Listener,
+    place: Place,
+}
+
+impl TcpListener {
+    /// Listens at this address, on the core of `ctx`. Port 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// Of the system: the address is taken or not to be had.
+    pub fn bind(ctx: &Context, address: SocketAddr, options: &ListenOptions) -> io::Result<Self> {
+        let place = Place::new(&ctx.core, true);
+        let listener = ctx.core.io.network.listen(address, options, place.key)?;
+        Ok(Self { listener, place })
+    }
+
+    /// The address at which this listens.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Waits for the next connection; it belongs to this core.
+    ///
+    /// # Errors
+    /// Of the system: too many open files, or a connection that was gone already. Wait a while before
+    /// trying again, as the former may last.
+    ///
+    /// # Cancellation
+    /// Dropping it loses no connection.
+    pub fn accept(&mut self) -> Accept<'_> {
+        Accept(self)
+    }
+
+    /// As [`accept`](Self::accept), for futures that poll.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn poll_accept(
+        &mut self,
+        polling: &mut Polling<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let listener = &mut self.listener;
+        let accepted = self
+            .place
+            .poll_try(Direction::Read, polling, || listener.accept());
+        let (stream, peer) = ready!(accepted)?;
+        let stream = TcpStream::adopt(&self.place.core, stream)?;
+        Poll::Ready(Ok((stream, peer)))
+    }
+}
+
+impl Drop for TcpListener {
+    fn drop(&mut self) {
+        let network = &self.place.core.io.network;
+        network.forget(Forget::Listener(&mut self.listener));
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpListener")
+            .field("address", &self.local_addr().ok())
+            .field("core", &self.place.core.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Waits for a connection; made by [`TcpListener::accept`].
+#[derive(Debug)]
+#[must_use = "nothing is accepted until this is awaited"]
+pub struct Accept<'a>(&'a mut TcpListener);
+
+impl Future for Accept<'_> {
+    type Output = io::Result<(TcpStream, SocketAddr)>;
+
+    fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Self::Output> {
+        self.0.poll_accept(polling)
+    }
+}

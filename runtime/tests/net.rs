@@ -1,0 +1,315 @@
+//! Sockets: on the system's network, and on the simulation's.
+
+use std::future::poll_fn;
+use std::io::{ErrorKind, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use ringpost::net::{Keepalive, ListenOptions, TcpListener, TcpStream, UdpSocket, resolve};
+use ringpost::sim::Sim;
+use ringpost::{Context, Node, Result};
+
+fn any() -> SocketAddr {
+    "127.0.0.1:0".parse().expect("an address")
+}
+
+async fn pair(ctx: &Context) -> Result<(TcpStream, TcpStream)> {
+    let mut listener = TcpListener::bind(ctx, any(), &ListenOptions::default())?;
+    let client = TcpStream::connect(ctx, listener.local_addr()?).await?;
+    let (server, peer) = listener.accept().await?;
+    assert_eq!(peer, client.local_addr()?);
+    Ok((client, server))
+}
+
+/// Runs the same program on the system's network and on the simulation's, on several seeds.
+fn on_both<F>(main: F)
+where
+    F: AsyncFnOnce(Context) -> Result<()> + Clone + Send + 'static,
+{
+    let real = main.clone();
+    let body = async move |ctx: Context| {
+        let outcome = real(ctx.detached()?).await;
+        ctx.stop().await?;
+        outcome
+    };
+    Node::builder().cores(1).run(body).expect("on a real node");
+    for seed in 0..20 {
+        let report = Sim::new(seed).run(main.clone());
+        report.output.expect("in a simulation");
+    }
+}
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at * 31 % 251) as u8).collect()
+}
+
+#[test]
+fn more_than_the_buffers_hold_arrives_whole_and_in_order() {
+    on_both(async |ctx: Context| {
+        let (mut client, mut server) = pair(&ctx).await?;
+        let sent = pattern(1_500_000);
+        let expected = sent.clone();
+        let mut done = ctx.detached()?;
+        let to = done.address();
+        let writer = ctx.detached()?;
+        ctx.spawn(async move {
+            let outcome = client.write_all(&sent).await;
+            let shut = client.shutdown(Shutdown::Write);
+            let both = outcome.and(shut).map_err(|error| error.to_string());
+            writer.send_message(to, both).await.expect("somebody waits");
+        });
+        let mut received = Vec::new();
+        let mut chunk = vec![0; 70_000];
+        loop {
+            match server.read(&mut chunk).await? {
+                0 => break,
+                count => received.extend_from_slice(&chunk[..count]),
+            }
+        }
+        assert_eq!(received.len(), expected.len());
+        assert!(received == expected);
+        let outcome = done.receive::<std::result::Result<(), String>>().await?;
+        assert_eq!(outcome.take(), Ok(()));
+        // The end stays the end.
+        assert_eq!(server.read(&mut chunk).await?, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn parts_are_written_one_after_the_other() {
+    on_both(async |ctx: Context| {
+        let (mut client, mut server) = pair(&ctx).await?;
+        let parts: [&[u8]; 4] = [b"one ", b"", b"two ", b"three"];
+        let whole = parts.concat();
+        let count = client.write_vectored(&parts.map(IoSlice::new)).await?;
+        assert!(count > 0 && count <= whole.len());
+        client.write_all(&whole[count..]).await?;
+        let mut bytes = vec![0; whole.len()];
+        server.read_exact(&mut bytes).await?;
+        assert_eq!(bytes, whole);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_read_that_waits_too_long_says_so_and_may_be_repeated() {
+    on_both(async |ctx: Context| {
+        let (mut client, mut server) = pair(&ctx).await?;
+        server.set_read_timeout(Some(Duration::from_millis(20)));
+        let mut bytes = [0; 3];
+        let error = server.read(&mut bytes).await.expect_err("nothing was sent");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(error.to_string().contains("20ms"), "{error}");
+        client.write_all(b"now").await?;
+        server.read_exact(&mut bytes).await?;
+        assert_eq!(&bytes, b"now");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_write_that_nobody_reads_says_so() {
+    on_both(async |ctx: Context| {
+        let (mut client, _server) = pair(&ctx).await?;
+        client.set_write_timeout(Some(Duration::from_millis(20)));
+        let error = client.write_all(&vec![7; 64 << 20]).await;
+        let error = error.expect_err("nobody reads");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        Ok(())
+    });
+}
+
+#[test]
+fn nobody_there_is_an_error() {
+    on_both(async |ctx: Context| {
+        let listener = TcpListener::bind(&ctx, any(), &ListenOptions::default())?;
+        let address = listener.local_addr()?;
+        drop(listener);
+        let error = TcpStream::connect(&ctx, address).await.err();
+        let error = error.expect("nobody listens");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_peers_end_is_read_after_what_it_sent() {
+    on_both(async |ctx: Context| {
+        let (mut client, mut server) = pair(&ctx).await?;
+        client.write_all(b"last words").await?;
+        drop(client);
+        let mut bytes = [0; 10];
+        server.read_exact(&mut bytes).await?;
+        assert_eq!(&bytes, b"last words");
+        assert_eq!(server.read(&mut bytes).await?, 0);
+        let error = server.read_exact(&mut bytes).await.expect_err("the end");
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_connection_that_always_has_more_lets_others_have_their_turn() {
+    on_both(async |ctx: Context| {
+        let (mut client, mut server) = pair(&ctx).await?;
+        let writer = async move {
+            let bytes = vec![1; 4096];
+            while client.write_all(&bytes).await.is_ok() {}
+        };
+        ctx.spawn(writer);
+        let reader = async move {
+            let mut bytes = [0; 64];
+            while server.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
+        };
+        ctx.spawn(reader);
+        for _ in 0..100 {
+            ctx.yield_now().await;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn datagrams_keep_their_bounds() {
+    on_both(async |ctx: Context| {
+        let one = UdpSocket::bind(&ctx, any())?;
+        let two = UdpSocket::bind(&ctx, any())?;
+        for text in ["first", "", "third"] {
+            one.send_to(text.as_bytes(), two.local_addr()?).await?;
+            let mut bytes = [0; 32];
+            let (count, from) = two.recv_from(&mut bytes).await?;
+            assert_eq!(&bytes[..count], text.as_bytes());
+            assert_eq!(from, one.local_addr()?);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn protocols_of_others_run_on_the_traits_of_futures_io() {
+    async fn echo_once(stream: impl AsyncRead + AsyncWrite) -> std::io::Result<usize> {
+        let mut stream = Box::pin(stream);
+        let mut bytes = [0; 16];
+        let count = poll_fn(|polling| stream.as_mut().poll_read(polling, &mut bytes)).await?;
+        poll_fn(|polling| stream.as_mut().poll_write(polling, &bytes[..count])).await?;
+        poll_fn(|polling| stream.as_mut().poll_flush(polling)).await?;
+        poll_fn(|polling| stream.as_mut().poll_close(polling)).await?;
+        Ok(count)
+    }
+    on_both(async |ctx: Context| {
+        let (mut client, server) = pair(&ctx).await?;
+        client.write_all(b"x").await?;
+        assert_eq!(echo_once(server).await?, 1);
+        let mut bytes = [0; 1];
+        client.read_exact(&mut bytes).await?;
+        assert_eq!(&bytes, b"x");
+        assert_eq!(client.read(&mut bytes).await?, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn options_are_set_and_names_are_looked_up() {
+    let body = async |ctx: Context| {
+        let (client, _server) = pair(&ctx).await?;
+        client.set_nodelay(true)?;
+        let terms = Keepalive {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(5),
+        };
+        client.set_keepalive(Some(terms))?;
+        client.set_keepalive(None)?;
+        let found = resolve(&ctx, "localhost:80").await?;
+        assert!(found.iter().all(|address| address.port() == 80));
+        assert!(found.iter().any(|address| address.ip().is_loopback()));
+        assert!(resolve(&ctx, "no port").await.is_err());
+        ctx.stop().await
+    };
+    Node::builder().cores(1).run(body).expect("on a real node");
+}
+
+#[test]
+#[cfg(unix)]
+fn every_core_accepts_at_one_address() {
+    let body = async |ctx: Context| {
+        let shared = ListenOptions::default().shared(true).backlog(64);
+        let first = TcpListener::bind(&ctx, any(), &shared)?;
+        let address = first.local_addr()?;
+        let second = TcpListener::bind(&ctx, address, &shared)?;
+        assert_eq!(second.local_addr()?, address);
+        let alone = TcpListener::bind(&ctx, address, &ListenOptions::default());
+        assert_eq!(alone.err().map(|e| e.kind()), Some(ErrorKind::AddrInUse));
+        ctx.stop().await
+    };
+    Node::builder().cores(1).run(body).expect("on a real node");
+}
+
+#[test]
+fn a_sleeping_core_is_woken_by_its_sockets() {
+    let body = async |ctx: Context| {
+        let (mut client, mut server) = pair(&ctx).await?;
+        let there = ctx.detached()?;
+        ctx.spawn(async move {
+            for _ in 0..20 {
+                there.sleep(Duration::from_millis(2)).await;
+                client.write_all(b"ping").await.expect("the server reads");
+                let mut bytes = [0; 4];
+                client.read_exact(&mut bytes).await.expect("an echo");
+            }
+        });
+        let mut bytes = [0; 4];
+        for _ in 0..20 {
+            server.read_exact(&mut bytes).await?;
+            server.write_all(&bytes).await?;
+        }
+        let stats = ctx.handle().stats();
+        assert!(stats.total(|core| core.parks) >= 20, "{stats:?}");
+        assert_eq!(stats.total(|core| core.found_after_timeout), 0);
+        ctx.stop().await
+    };
+    Node::builder().cores(1).run(body).expect("on a real node");
+}
+
+#[test]
+fn g12_two_nodes_and_their_network_repeat_themselves() {
+    let address: SocketAddr = "10.0.0.7:4000".parse().expect("an address");
+    let server = async move |ctx: Context| -> Result<()> {
+        let mut listener = TcpListener::bind(&ctx, address, &ListenOptions::default())?;
+        let (mut stream, _) = listener.accept().await?;
+        let mut bytes = vec![0; 1000];
+        loop {
+            match stream.read(&mut bytes).await? {
+                0 => return Ok(()),
+                count => stream.write_all(&bytes[..count]).await?,
+            }
+        }
+    };
+    let client = async move |ctx: Context| {
+        let mut stream = loop {
+            match TcpStream::connect(&ctx, address).await {
+                Ok(stream) => break stream,
+                Err(_) => ctx.sleep(Duration::from_millis(1)).await,
+            }
+        };
+        let sent = pattern(10_000);
+        stream.write_all(&sent).await?;
+        let mut back = vec![0; sent.len()];
+        stream.read_exact(&mut back).await?;
+        assert!(back == sent);
+        Ok(())
+    };
+    let run = |seed| {
+        let report = Sim::new(seed).cores(2).beside(server).run(client);
+        report.output.expect("the client ends well");
+        let [(outcome, _)] = &report.neighbours[..] else {
+            panic!("one neighbour")
+        };
+        assert!(matches!(outcome, Some(Ok(()))), "{outcome:?}");
+        report.trace
+    };
+    for seed in 0..10 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
+}
