@@ -18,7 +18,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("ringpost-examples", &["ringpost"]),
     ("ringpost-renamed", &["ringpost"]),
-    ("ringpost-load", &["ringpost"]),
+    (
+        "ringpost-load",
+        &["ringpost", "ringpost-router", "ringpost-mailbox"],
+    ),
     (
         "ringpost-benches",
         &["ringpost", "ringpost-router", "ringpost-mailbox"],
