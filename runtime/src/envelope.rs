@@ -5,6 +5,7 @@ use ringpost_router::{Body, CodecError, Handle, HandleKind, Hint, Hop, Message, 
 use crate::task::raw::MailboxRc;
 
 /// A message between its sending and its handling. Its receiver is known from where it lies.
+#[repr(C)]
 pub(crate) struct Envelope {
     pub(crate) from: MailboxRc,
     /// The place reserved for the reply to a request, or [`Handle::NONE`].
@@ -113,28 +114,72 @@ impl Message for Detour {
 }
 
 /// What a handler learns about a message besides its payload.
+///
+/// In two halves of two words, as an [`Envelope`] begins with the one and a mailbox keeps the other: a
+/// handler moves it by such halves, and a processor stalls where it loads a half that was just stored
+/// word by word. That was 10 ns of 60 for each message (`one_way` on one core).
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Head {
-    pub(crate) to: MailboxRc,
     pub(crate) from: MailboxRc,
     pub(crate) reply: Handle,
-    pub(crate) routes: Option<Box<Routes>>,
+    pub(crate) towards: Towards,
+}
+
+/// Where a message is, and where else it has been and is to go.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Towards {
+    pub(crate) to: MailboxRc,
+    /// Taken out before it is dropped, so that dropping it here is a look.
+    routes: Option<Box<Routes>>,
+}
+
+impl Towards {
+    #[inline]
+    pub(crate) fn new(to: MailboxRc, routes: Option<Box<Routes>>) -> Self {
+        Self { to, routes }
+    }
+
+    pub(crate) fn routes(&self) -> Option<&Routes> {
+        self.routes.as_deref()
+    }
+
+    pub(crate) fn take_routes(&mut self) -> Option<Box<Routes>> {
+        self.routes.take()
+    }
+}
+
+impl Drop for Towards {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(routes) = self.routes.take() {
+            drop_routes(routes);
+        }
+    }
+}
+
+/// Of the C calling convention because such a function never unwinds, for which its caller would have
+/// to be ready.
+#[cold]
+#[inline(never)]
+extern "C" fn drop_routes(routes: Box<Routes>) {
+    drop(routes);
 }
 
 impl Head {
     #[inline]
-    pub(crate) fn new(
-        to: MailboxRc,
-        from: MailboxRc,
-        reply: Handle,
-        routes: Option<Box<Routes>>,
-    ) -> Self {
+    pub(crate) fn new(from: MailboxRc, reply: Handle, towards: Towards) -> Self {
         Self {
-            to,
             from,
             reply,
-            routes,
+            towards,
         }
+    }
+
+    /// Who the message is for.
+    pub(crate) fn to(&self) -> &MailboxRc {
+        &self.towards.to
     }
 
     /// The hop that leads straight back: the reserved place of a request, else the sender.
@@ -148,25 +193,25 @@ impl Head {
 
     #[inline]
     pub(crate) fn return_route(&self) -> Route {
-        match &self.routes {
+        match &self.towards.routes {
             Some(routes) => routes.way_back(),
             None => Route::from(self.back()),
         }
     }
 
     pub(crate) fn onward_route(&self) -> Route {
-        match &self.routes {
+        match &self.towards.routes {
             Some(routes) => routes.onward.clone(),
-            None => Route::from(self.to.hop()),
+            None => Route::from(self.to().hop()),
         }
     }
 
     /// The place where a requester waits for the answer, if anybody does.
     pub(crate) fn requester(&self) -> Option<ReplyTo> {
-        match &self.routes {
+        match &self.towards.routes {
             Some(routes) => {
                 let last = routes.back.hops().next_back()?;
-                ReplyTo::from_hint(last.hint_of(self.to.core.node())?)
+                ReplyTo::from_hint(last.hint_of(self.to().core.node())?)
             }
             None if self.reply == Handle::NONE => None,
             None => Some(ReplyTo {
@@ -194,7 +239,10 @@ impl Envelope {
         } else {
             (None, self.body)
         };
-        (Head::new(to, self.from, self.reply, routes), body)
+        (
+            Head::new(self.from, self.reply, Towards::new(to, routes)),
+            body,
+        )
     }
 
     /// The payload's type, seen through a detour.

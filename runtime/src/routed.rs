@@ -65,7 +65,7 @@ impl<M> Routed<M> {
     /// Who sent the message first.
     #[must_use]
     pub fn sender(&self) -> Address {
-        match &self.head.routes {
+        match self.head.towards.routes() {
             Some(routes) => routes.back.last().cloned(),
             None => Some(self.head.from.address.clone()),
         }
@@ -75,7 +75,7 @@ impl<M> Routed<M> {
     /// The address to which the message was sent.
     #[must_use]
     pub fn address(&self) -> Address {
-        self.head.to.address.clone()
+        self.head.to().address.clone()
     }
 }
 
@@ -84,14 +84,13 @@ impl<M: Message> Routed<M> {
     pub(crate) fn into_envelope(self) -> Envelope {
         let Self { message, head } = self;
         let Head {
-            to: _,
             from,
             reply,
-            routes,
+            mut towards,
         } = head;
         let mut body = message.into_body();
         let mut origin = Origin::FREE;
-        if let Some(routes) = routes {
+        if let Some(routes) = towards.take_routes() {
             body = crate::envelope::Detour { routes, body }.into_body();
             origin.detour = true;
         }
@@ -106,7 +105,7 @@ impl<M: Message> Routed<M> {
     /// What is reported if this message gets no further.
     pub(crate) fn lost(&self, reason: Reason) -> Undelivered {
         Undelivered {
-            to: self.head.to.address.clone(),
+            to: self.head.to().address.clone(),
             from: self.head.from.address.clone(),
             type_name: std::any::type_name::<M>(),
             reason,
@@ -120,8 +119,8 @@ impl<M: Message> Routed<M> {
 
     /// The message one hop on: its receiver is taken off the way on and put on the way back.
     pub(crate) fn into_next_hop(self) -> (Box<Routes>, M) {
-        let Self { message, head } = self;
-        let mut routes = match head.routes {
+        let Self { message, mut head } = self;
+        let mut routes = match head.towards.take_routes() {
             Some(routes) => routes,
             None => Box::new(Routes {
                 onward: head.onward_route(),
@@ -129,14 +128,14 @@ impl<M: Message> Routed<M> {
             }),
         };
         routes.onward.pop_front();
-        routes.back.push_front(head.to.hop());
+        routes.back.push_front(head.to().hop());
         (routes, message)
     }
 
     /// The message on another way: the receiver is replaced by `route`, the way back stays.
     pub(crate) fn into_rerouted(self, route: Route) -> (Box<Routes>, M) {
-        let Self { message, head } = self;
-        let mut routes = match head.routes {
+        let Self { message, mut head } = self;
+        let mut routes = match head.towards.take_routes() {
             Some(routes) => routes,
             None => Box::new(Routes {
                 onward: head.onward_route(),
@@ -181,7 +180,7 @@ impl<M: fmt::Debug> fmt::Debug for Routed<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Routed")
             .field("message", &self.message)
-            .field("to", &self.head.to.address)
+            .field("to", &self.head.to().address)
             .field("return_route", &self.head.return_route())
             .finish()
     }

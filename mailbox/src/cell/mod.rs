@@ -28,6 +28,7 @@ use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::ptr;
 
 use vtable::{Described, VTable};
 
@@ -136,6 +137,15 @@ impl<C: Catalog> MessageCell<C> {
     #[inline]
     pub fn is<T: 'static>(&self) -> bool {
         self.vtable.type_id == TypeId::of::<T>()
+    }
+
+    /// As [`is`](Self::is), for a type of the catalog, where that is most often so: one comparison.
+    #[inline]
+    pub fn holds<T: Send + 'static>(&self) -> bool
+    where
+        C: Entry<T>,
+    {
+        ptr::eq(self.vtable, Described::<C, T>::VTABLE) || self.is::<T>()
     }
 
     /// Moves the value out if it is a `T`, and gives the cell back untouched if it is not.

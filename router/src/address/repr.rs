@@ -16,14 +16,15 @@ pub(super) const INLINE_BYTES: usize = 22;
 /// Not an enum of the two forms: an address is copied several times for each message, and a compiler
 /// that has to keep two forms apart copies piece by piece. So a short name is copied as five words
 /// whatever they hold, and compared likewise.
-#[derive(PartialEq, Eq)]
 pub(super) struct Repr {
     hash64: u64,
     words: [u64; 3],
-    long: Option<Arc<Long>>,
+    long: LongName,
 }
 
-/// A name that does not fit into the words.
+/// The name, if it does not fit into the words.
+struct LongName(Option<Arc<Long>>);
+
 #[derive(PartialEq, Eq)]
 struct Long(Box<[u8]>);
 
@@ -43,7 +44,7 @@ impl Repr {
         Self {
             hash64: hash::hash_short(transport, &short, name),
             words: pack(short.words, transport, short.len as u8),
-            long: None,
+            long: LongName(None),
         }
     }
 
@@ -52,7 +53,7 @@ impl Repr {
         Self {
             hash64: 0,
             words: [0; 3],
-            long: None,
+            long: LongName(None),
         }
     }
 
@@ -62,7 +63,7 @@ impl Repr {
         Self {
             hash64: hash::hash_long(transport, name),
             words: pack([0; 3], transport, LENGTH_LONG),
-            long: Some(Arc::new(Long(name.into()))),
+            long: LongName(Some(Arc::new(Long(name.into())))),
         }
     }
 
@@ -83,7 +84,7 @@ impl Repr {
 
     #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
-        match &self.long {
+        match &self.long.0 {
             None => {
                 let length = usize::from(self.bytes()[LENGTH]);
                 self.bytes().get(..length).unwrap_or_default()
@@ -101,25 +102,65 @@ fn pack(little_endian: [u64; 3], transport: u8, length: u8) -> [u64; 3] {
     [first, second, third | tail].map(u64::to_le)
 }
 
+impl PartialEq for Repr {
+    /// Word by word, for the reason for which long names are dropped by value.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let [a, b, c] = self.words;
+        let [d, e, f] = other.words;
+        self.hash64 == other.hash64
+            && (a ^ d) | (b ^ e) | (c ^ f) == 0
+            && match (&self.long.0, &other.long.0) {
+                (None, None) => true,
+                (one, another) => one == another,
+            }
+    }
+}
+
+impl Eq for Repr {}
+
 impl Clone for Repr {
     #[inline]
     fn clone(&self) -> Self {
         Self {
             hash64: self.hash64,
             words: self.words,
-            long: match &self.long {
-                None => None,
-                Some(long) => counted(long),
-            },
+            long: self.long.clone(),
         }
     }
 }
 
-/// Out of line, so that a short name is cloned by a plain copy.
+/// Cloned and dropped out of line, and there by value: where a short name is only looked at, the
+/// optimizer then sees that no copy of it needs to be in memory at all.
+impl Clone for LongName {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            None => None,
+            Some(long) => counted(long),
+        })
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn counted(long: &Arc<Long>) -> Option<Arc<Long>> {
     Some(Arc::clone(long))
+}
+
+impl Drop for LongName {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(long) = self.0.take() {
+            uncounted(long);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn uncounted(long: Arc<Long>) {
+    drop(long);
 }
 
 #[cfg(test)]
@@ -131,7 +172,7 @@ mod tests {
         for len in 0..=INLINE_BYTES + 1 {
             let name: Vec<u8> = (0..len as u8).collect();
             let stored = Repr::new(9, &name);
-            assert_eq!(stored.long.is_none(), len <= INLINE_BYTES);
+            assert_eq!(stored.long.0.is_none(), len <= INLINE_BYTES);
             assert_eq!(
                 (stored.transport(), stored.as_bytes()),
                 (9, name.as_slice())

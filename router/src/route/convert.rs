@@ -68,6 +68,7 @@ impl From<&String> for Route {
 }
 
 impl From<&Route> for Route {
+    #[inline]
     fn from(route: &Route) -> Self {
         route.clone()
     }

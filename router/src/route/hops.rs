@@ -17,7 +17,7 @@ pub(super) struct Hops {
     one: Hop,
     count: Count,
     /// There if the count says so, and then of two hops or more.
-    many: Option<Box<Many>>,
+    many: More,
 }
 
 /// A word, so that it is copied as one.
@@ -28,6 +28,9 @@ enum Count {
     One,
     Many,
 }
+
+/// Cloned and dropped out of line, as the rest of a long name is.
+struct More(Option<Box<Many>>);
 
 #[derive(Clone)]
 struct Many {
@@ -43,7 +46,7 @@ impl Hops {
         Self {
             one: Hop::new(Address::nameless()),
             count: Count::None,
-            many: None,
+            many: More(None),
         }
     }
 
@@ -52,7 +55,7 @@ impl Hops {
         Self {
             one: hop,
             count: Count::One,
-            many: None,
+            many: More(None),
         }
     }
 
@@ -62,7 +65,7 @@ impl Hops {
             0 => Self::none(),
             1 => reversed.pop().map_or_else(Self::none, Self::one),
             _ => Self {
-                many: Some(Box::new(Many { reversed })),
+                many: More(Some(Box::new(Many { reversed }))),
                 count: Count::Many,
                 ..Self::none()
             },
@@ -130,7 +133,7 @@ impl Hops {
     /// Edits the hops as a list, last to first; it stays where it is as long as it has two or more.
     #[inline(never)]
     fn edit<R>(&mut self, edit: impl FnOnce(&mut Vec<Hop>) -> R) -> R {
-        if let Some(many) = &mut self.many {
+        if let Some(many) = &mut self.many.0 {
             let result = edit(&mut many.reversed);
             if many.reversed.len() < 2 {
                 *self = Self::of_reversed(core::mem::take(&mut many.reversed));
@@ -159,7 +162,7 @@ impl Hops {
     /// The hops, last to first.
     #[inline]
     pub(super) fn reversed(&self) -> &[Hop] {
-        match (self.count, &self.many) {
+        match (self.count, &self.many.0) {
             (Count::One, _) => core::slice::from_ref(&self.one),
             (_, Some(many)) => &many.reversed,
             (_, None) => &[],
@@ -167,8 +170,8 @@ impl Hops {
     }
 
     /// The hops, last to first.
-    pub(super) fn into_reversed(self) -> Vec<Hop> {
-        match (self.count, self.many) {
+    pub(super) fn into_reversed(mut self) -> Vec<Hop> {
+        match (self.count, self.many.0.take()) {
             (Count::One, _) => vec![self.one],
             (_, Some(many)) => many.reversed,
             (_, None) => Vec::new(),
@@ -183,11 +186,18 @@ impl Clone for Hops {
         Self {
             one: self.one.clone(),
             count: self.count,
-            many: match &self.many {
-                None => None,
-                Some(many) => more(many),
-            },
+            many: self.many.clone(),
         }
+    }
+}
+
+impl Clone for More {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            None => None,
+            Some(many) => more(many),
+        })
     }
 }
 
@@ -195,6 +205,21 @@ impl Clone for Hops {
 #[inline(never)]
 fn more(many: &Many) -> Option<Box<Many>> {
     Some(Box::new(many.clone()))
+}
+
+impl Drop for More {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(many) = self.0.take() {
+            no_more(many);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn no_more(many: Box<Many>) {
+    drop(many);
 }
 
 impl Default for Hops {

@@ -120,19 +120,17 @@ impl Context {
 
     /// Sends a message along a route; waits while its receiver has no room.
     ///
-    /// `Ok` means accepted: the message will be handled, or reported undelivered with the reason.
+    /// `Ok` means accepted: the message will be handled, or reported undelivered with the reason. Where
+    /// nothing is in the way the call itself sends it, so messages leave in the order of the calls; else
+    /// it leaves when the future is awaited.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when the first hop is known not to exist, [`ErrorKind::EmptyRoute`],
     /// [`ErrorKind::RouteTooLong`], [`ErrorKind::NoTransport`]. The error hands the message back
     /// ([`Error::into_message`]).
-    #[inline]
-    pub fn send_message<R: Into<Route>, M: Message>(
-        &self,
-        route: R,
-        message: M,
-    ) -> SendMessage<'_, R, M> {
-        SendMessage::new(self, route, message)
+    #[inline(always)]
+    pub fn send_message(&self, route: impl Into<Route>, message: impl Message) -> SendMessage<'_> {
+        SendMessage::new(self, route.into(), message)
     }
 
     /// Sends a message if its receiver has room now.

@@ -19,106 +19,121 @@ use crate::task::raw::MailboxRc;
 
 /// Sends one message; made by [`Context::send_message`].
 ///
+/// The call has sent the message already if nothing was in the way: its receiver had room, and was found
+/// at once. Otherwise nothing more happens until this is awaited.
+///
 /// # Cancellation
-/// Dropping it before it is done leaves nothing behind: the message is dropped, and what was granted
-/// to it goes to the next who waits.
-#[must_use = "nothing is sent until this is awaited"]
-pub struct SendMessage<'a, R, M> {
+/// Dropping it before it is done leaves nothing behind: a message that has not been sent is dropped, and
+/// what was granted to it goes to the next who waits.
+#[must_use = "the message may not be sent until this is awaited"]
+pub struct SendMessage<'a> {
     ctx: &'a Context,
-    state: State<R, M>,
+    /// What there is still to do; nothing for a message that has been sent.
+    rest: Option<Box<Rest>>,
 }
 
-/// Route and message are kept as they were given: they are converted when the message is sent, straight
-/// into where they go.
-enum State<R, M> {
-    Fresh(R, M),
-    /// It could not be sent at once.
-    Waiting(Box<Blocked>),
-    Done,
+/// What is still to be done for a message that was not sent at once.
+enum Rest {
+    Fail(Error),
+    Send(Blocked),
 }
 
-impl<'a, R, M> SendMessage<'a, R, M> {
-    #[inline]
-    pub(crate) fn new(ctx: &'a Context, route: R, message: M) -> Self {
-        let state = State::Fresh(route, message);
-        Self { ctx, state }
-    }
+/// A message that is handed to what is done out of line. The value is new, so that the optimizer needs no
+/// address of the ones it is made of, which where the message can be sent at once are never in memory.
+struct Unsent(Route, Body);
 
-    /// The message cannot simply be put into a queue of this core.
-    #[inline(never)]
-    fn begin(
-        &mut self,
-        route: Route,
-        body: Option<Body>,
-        polling: &mut Polling<'_>,
-    ) -> Poll<Result<()>> {
-        let mut sending = Sending::Fresh {
-            route,
-            body,
-            detour: false,
+impl<'a> SendMessage<'a> {
+    /// Sends the message if that can be done at once: where it is called, as long as route and payload
+    /// are still in registers.
+    #[inline(always)]
+    pub(crate) fn new(ctx: &'a Context, route: Route, message: impl Message) -> Self {
+        let rest = match ctx.core.receiver_here(&route) {
+            Some(to) => {
+                let body = message.into_body();
+                ctx.core
+                    .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
+                None
+            }
+            None => further(ctx, Unsent(route, message.into_body())),
         };
-        let poll = sending.poll_further(self.ctx, Handle::NONE, polling);
-        if let Sending::Blocked(blocked) = sending {
-            self.state = State::Waiting(blocked);
-        }
-        poll
+        Self { ctx, rest }
     }
 
     #[cold]
-    fn go_on(&mut self, mut blocked: Box<Blocked>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
-        let poll = blocked.poll(&self.ctx.core, &self.ctx.mailbox, polling);
-        if poll.is_pending() {
-            self.state = State::Waiting(blocked);
+    #[inline(never)]
+    fn go_on(&mut self, mut rest: Box<Rest>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
+        let core = &self.ctx.core;
+        if let Rest::Send(blocked) = &mut *rest {
+            let poll = blocked.poll(core, &self.ctx.mailbox, polling);
+            if poll.is_pending() {
+                self.rest = Some(rest);
+            }
+            return poll;
         }
-        poll
+        match *rest {
+            Rest::Fail(error) => Poll::Ready(Err(error)),
+            Rest::Send(_) => Poll::Ready(Ok(())),
+        }
     }
 }
 
-/// Neither route nor message is pinned: both are moved out when the message is sent.
-impl<R, M> Unpin for SendMessage<'_, R, M> {}
+/// The message cannot simply be put into a queue of this core.
+#[inline(never)]
+fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
+    let Unsent(route, body) = unsent;
+    let mut body = Some(body);
+    if ctx.core.post_further(&ctx.mailbox, &route, &mut body) {
+        return None;
+    }
+    let mut out = Outgoing {
+        body,
+        ..Outgoing::along(route)
+    };
+    match ctx.core.attempt(&ctx.mailbox, &mut out) {
+        Attempt::Sent => None,
+        Attempt::Failed(error) => Some(Box::new(Rest::Fail(error))),
+        Attempt::Blocked(_) | Attempt::Misgranted => {
+            Some(Box::new(Rest::Send(Blocked { out, wait: None })))
+        }
+    }
+}
 
-impl<R: Into<Route>, M: Message> Future for SendMessage<'_, R, M> {
+impl Future for SendMessage<'_> {
     type Output = Result<()>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
-        let ctx = self.ctx;
-        match std::mem::replace(&mut self.state, State::Done) {
-            State::Fresh(route, message) => {
-                let route = route.into();
-                if let Some(to) = ctx.core.receiver_here(&route) {
-                    let body = message.into_body();
-                    ctx.core
-                        .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
-                    return Poll::Ready(Ok(()));
-                }
-                let mut body = Some(message.into_body());
-                if ctx.core.post_further(&ctx.mailbox, &route, &mut body) {
-                    return Poll::Ready(Ok(()));
-                }
-                self.begin(route, body, polling)
-            }
-            State::Waiting(blocked) => self.go_on(blocked, polling),
-            State::Done => Poll::Pending,
+        match self.rest.take() {
+            None => Poll::Ready(Ok(())),
+            Some(rest) => self.go_on(rest, polling),
         }
     }
 }
 
-impl<R, M> Drop for SendMessage<'_, R, M> {
+impl Drop for SendMessage<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let State::Waiting(blocked) = &mut self.state {
-            blocked.cancel(&self.ctx.core);
+        if let Some(rest) = self.rest.take() {
+            cancel(rest, self.ctx);
         }
     }
 }
 
-impl<R, M> fmt::Debug for SendMessage<'_, R, M> {
+#[cold]
+#[inline(never)]
+#[expect(clippy::boxed_local, reason = "dropped here, out of line")]
+fn cancel(mut rest: Box<Rest>, ctx: &Context) {
+    if let Rest::Send(blocked) = &mut *rest {
+        blocked.cancel(&ctx.core);
+    }
+}
+
+impl fmt::Debug for SendMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.state {
-            State::Fresh(..) => "not polled yet",
-            State::Waiting(_) => "waiting",
-            State::Done => "done",
+        let state = match self.rest.as_deref() {
+            None => "sent",
+            Some(Rest::Fail(_)) => "failed",
+            Some(Rest::Send(_)) => "waiting",
         };
         f.debug_struct("SendMessage")
             .field("from", &self.ctx.mailbox.address)

@@ -127,8 +127,16 @@ impl Outgoing {
 
     pub(crate) fn with_body(route: Route, body: Body) -> Self {
         Self {
-            route,
             body: Some(body),
+            ..Self::along(route)
+        }
+    }
+
+    /// A message that is still without its payload.
+    pub(crate) fn along(route: Route) -> Self {
+        Self {
+            route,
+            body: None,
             reply: Handle::NONE,
             detour: false,
             grant: Grant::Nothing,
@@ -177,7 +185,8 @@ impl Core {
     #[inline(always)]
     pub(crate) fn receiver_here(&self, route: &Route) -> Option<MailboxRc> {
         let hop = route.only()?;
-        let table = self.table.borrow();
+        // Nothing here may unwind: what would then have to be dropped could not stay in registers.
+        let table = self.table.try_borrow().ok()?;
         let to = match hop.worker_on(self.here) {
             Some(handle) => table.at(handle)?,
             None if hop.is_unseen() => table

@@ -156,7 +156,7 @@ impl Core {
     /// Reports a payload that its receiver does not take.
     #[cold]
     pub(crate) fn reject(self: &Rc<Self>, head: Head, mismatch: Unpack) {
-        let address = head.to.address.clone();
+        let address = head.to().address.clone();
         let (reason, kind, type_name) = match &mismatch {
             Unpack::WrongType {
                 expected, found, ..

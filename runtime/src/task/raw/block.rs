@@ -15,6 +15,7 @@ use super::call::{self, Frame};
 use super::{Call, Frames, Step};
 use crate::context::Context;
 use crate::core::Core;
+use crate::envelope::Towards;
 use crate::mailbox::Mailbox;
 use crate::task::panics::guarded;
 use crate::worker::Worker;
@@ -40,6 +41,9 @@ pub(super) struct Header {
     pub(super) phase: Cell<Phase>,
     /// The future of the live call.
     pub(super) frame: Cell<Option<Frame>>,
+    /// What the head of each plain message to this mailbox ends with, to be copied as a whole. Its pointer
+    /// to this block is not counted, as each copy's is.
+    towards: MaybeUninit<Towards>,
     mailbox: Mailbox,
 }
 
@@ -58,7 +62,7 @@ pub(super) struct State<W> {
 
 /// The worker's type, erased. Each function asks that its block was made for that type.
 struct BlockTable {
-    handle: unsafe fn(NonNull<Header>, &Rc<Core>, &mut Polling<'_>) -> Step,
+    handle: unsafe fn(&MailboxRc, &Rc<Core>, &mut Polling<'_>) -> Step,
     call: unsafe fn(NonNull<Header>, Call, &Frames, &mut Polling<'_>) -> Step,
     drop_state: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
@@ -91,25 +95,25 @@ impl MailboxRc {
         Vacant::<Nobody>::new(mailbox).mailbox
     }
 
-    /// Another pointer to the block.
-    ///
-    /// # Safety
-    /// The block is live.
+    /// What the head of a plain message to this mailbox ends with.
     #[inline]
-    pub(super) unsafe fn another(header: NonNull<Header>) -> Self {
-        // SAFETY: the caller upholds that the block is live.
-        let count = unsafe { &header.as_ref().count };
+    pub(super) fn towards(&self) -> Towards {
+        let header = self.header();
         // Cannot overflow: every counted pointer lies in memory of its own, also one whose owner was
         // forgotten, and there is no memory for 2^64 of them.
-        count.set(count.get() + 1);
-        Self {
-            header,
-            local: PhantomData,
-        }
+        header.count.set(header.count.get() + 1);
+        // SAFETY: `Vacant::new` wrote it, and the copy's pointer was counted just now.
+        unsafe { header.towards.as_ptr().read() }
+    }
+
+    /// The block.
+    #[inline]
+    pub(super) fn as_raw(&self) -> NonNull<Header> {
+        self.header
     }
 
     #[inline]
-    fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         // SAFETY: the block lives as long as any pointer to it (rule 7), and its header is only ever
         // borrowed shared.
         unsafe { self.header.as_ref() }
@@ -139,7 +143,7 @@ impl MailboxRc {
         self.assert_idle();
         // SAFETY: the table was made for this block's type, and the phase is `Idle`: the state is
         // there (rule 2) and nothing borrows it (rule 3).
-        unsafe { (self.header().table.handle)(self.header, core, polling) }
+        unsafe { (self.header().table.handle)(self, core, polling) }
     }
 
     /// Starts another call and polls it once.
@@ -213,16 +217,19 @@ impl<W: Worker<Context = Context>> Vacant<W> {
             },
             phase: Cell::new(Phase::Vacant),
             frame: Cell::new(None),
+            towards: MaybeUninit::uninit(),
             mailbox,
         };
         let state = UnsafeCell::new(MaybeUninit::uninit());
-        let block = NonNull::from(Box::leak(Box::new(Block::<W> { header, state })));
-        let mailbox = MailboxRc {
-            header: block.cast(),
+        let block = Box::leak(Box::new(Block::<W> { header, state }));
+        let header = NonNull::from(&mut *block).cast();
+        let pointer = || MailboxRc {
+            header,
             local: PhantomData,
         };
+        block.header.towards.write(Towards::new(pointer(), None));
         Self {
-            mailbox,
+            mailbox: pointer(),
             worker: PhantomData,
         }
     }
@@ -290,8 +297,13 @@ impl Named for MailboxRc {
 impl Clone for MailboxRc {
     #[inline]
     fn clone(&self) -> Self {
-        // SAFETY: this pointer keeps the block live.
-        unsafe { Self::another(self.header) }
+        let count = &self.header().count;
+        // Cannot overflow, as in `towards`.
+        count.set(count.get() + 1);
+        Self {
+            header: self.header,
+            local: PhantomData,
+        }
     }
 }
 
@@ -302,10 +314,25 @@ impl Drop for MailboxRc {
         count.set(count.get() - 1);
         if count.get() == 0 {
             // SAFETY: this was the last pointer, so nobody uses the block any more, and its context
-            // is gone, so it is vacant (rule 7). The table was made for its type.
-            unsafe { (self.header().table.free)(self.header) };
+            // is gone, so it is vacant (rule 7).
+            unsafe { free_block(self.header) };
         }
     }
+}
+
+/// Out of line, and of the C calling convention because such a function never unwinds: dropping a pointer
+/// is a look at a counter, for whose failure nobody need be ready.
+///
+/// # Safety
+/// The block is vacant, and nobody uses it afterwards.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn free_block(header: NonNull<Header>) {
+    guarded("the destructor of a mailbox panicked", || {
+        // SAFETY: the caller upholds that the block is live until now, and is used no more. The table
+        // was made for its type.
+        unsafe { (header.as_ref().table.free)(header) };
+    });
 }
 
 impl fmt::Debug for MailboxRc {

@@ -39,59 +39,70 @@ struct FrameTable {
 /// # Safety
 /// The block was made for `W` and is idle.
 pub(super) unsafe fn handle<W: Worker<Context = Context>>(
-    header: NonNull<Header>,
+    to: &MailboxRc,
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
 ) -> Step {
     let queue = core.queue.envelopes();
     // SAFETY: the look ends with this line; what follows uses copies of what was seen.
-    let front = unsafe { queue.front() }.map(|front| (front.origin, front.body.is::<W::Message>()));
+    let front =
+        unsafe { queue.front() }.map(|front| (front.origin, front.body.holds::<W::Message>()));
     let Some((origin, plain)) = front else {
         return Step::Done;
     };
-    // SAFETY: the caller upholds that this is a live block; its header is only ever borrowed shared.
-    let (to, shared) = unsafe { (MailboxRc::another(header), header.as_ref()) };
     // From here on nobody else touches the state (rule 4): a foreign waker or a decoder that is run
     // before the handler is user code too.
-    shared.phase.set(Phase::Polled);
-    core.begin(&to, origin);
-    let converted = if plain {
-        None
-    } else {
-        match convert::<W::Message>(to.clone(), core) {
-            Ok(msg) => Some(msg),
-            Err(ending) => {
-                shared.phase.set(Phase::Idle);
-                return Step::Ended(ending);
-            }
+    to.header().phase.set(Phase::Polled);
+    core.begin(to, origin);
+    if !plain {
+        // SAFETY: the caller upholds it.
+        return unsafe { handle_converted::<W>(to, core, polling) };
+    }
+    let place = move |place| {
+        let make = move || {
+            // SAFETY: there was an envelope at the front, and nothing has been popped since.
+            let envelope = unsafe { queue.pop_unchecked() };
+            // SAFETY: its body was seen to hold a message of this type.
+            let message = unsafe { envelope.body.take_unchecked::<W::Message>() };
+            let head = Head::new(envelope.from, envelope.reply, to.towards());
+            // SAFETY: the caller upholds that this is a block of `W` that was idle: the state is there
+            // and nothing else borrows it until the future made here is dropped (rules 2 to 5).
+            let State { worker, ctx } = unsafe { borrow::<W>(to.as_raw()) };
+            worker.handle_message(ctx, Routed::new(message, head))
+        };
+        // SAFETY: `launch` hands in an empty place for this future.
+        unsafe { put(place, make) }
+    };
+    launch(to.header(), place, &core.frames, polling)
+}
+
+/// As [`handle`], for a message that is not simply of the worker's type. The block is closed already.
+///
+/// # Safety
+/// The block was made for `W` and was idle.
+#[cold]
+#[inline(never)]
+unsafe fn handle_converted<W: Worker<Context = Context>>(
+    to: &MailboxRc,
+    core: &Rc<Core>,
+    polling: &mut Polling<'_>,
+) -> Step {
+    let msg = match convert::<W::Message>(to.clone(), core) {
+        Ok(msg) => msg,
+        Err(ending) => {
+            to.header().phase.set(Phase::Idle);
+            return Step::Ended(ending);
         }
     };
-    // SAFETY: the caller upholds that this is a block of `W` that was idle: the state is there and
-    // nothing else borrows it until the future made from this borrow is dropped (rules 2 to 5).
-    let State { worker, ctx } = unsafe { borrow::<W>(header) };
-    let place = move |place| match converted {
-        None => {
-            let make = move || {
-                // SAFETY: there was an envelope at the front, and nothing has been popped since.
-                let envelope = unsafe { queue.pop_unchecked() };
-                // SAFETY: its body was seen to hold a message of this type.
-                let message = unsafe { envelope.body.take_unchecked::<W::Message>() };
-                let head = Head::new(to, envelope.from, envelope.reply, None);
-                worker.handle_message(ctx, Routed::new(message, head))
-            };
-            // SAFETY: `launch` hands in an empty place for this future.
-            unsafe { put(place, make) }
-        }
-        // SAFETY: as above.
-        Some(msg) => unsafe { put(place, move || worker.handle_message(ctx, msg)) },
-    };
-    launch(shared, place, &core.frames, polling)
+    // SAFETY: as in `handle`.
+    let State { worker, ctx } = unsafe { borrow::<W>(to.as_raw()) };
+    // SAFETY: `launch` hands in an empty place for this future.
+    let place = move |place| unsafe { put(place, move || worker.handle_message(ctx, msg)) };
+    launch(to.header(), place, &core.frames, polling)
 }
 
 /// The next message, where it is not simply of the worker's type: it has its routes with it, or it is
 /// converted by code of the user's, which may panic.
-#[cold]
-#[inline(never)]
 fn convert<M: Message>(to: MailboxRc, core: &Core) -> Result<Routed<M>, Box<Ending>> {
     let Some(envelope) = core.queue.take_envelope() else {
         return Err(Box::new(Ending::Panicked("no message".to_owned())));
@@ -121,6 +132,7 @@ pub(super) unsafe fn call<W: Worker<Context = Context>>(
 ) -> Step {
     // SAFETY: as in `handle`.
     let (header, state) = unsafe { (header.as_ref(), borrow::<W>(header)) };
+    header.phase.set(Phase::Polled);
     let State { worker, ctx } = state;
     match call {
         Call::Initialize => {
@@ -152,7 +164,7 @@ unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
 }
 
 /// Has a future made in a frame, and polls it once. `place` is handed a place for it that is valid,
-/// aligned and empty.
+/// aligned and empty. The phase is `Polled`.
 #[inline]
 fn launch<F>(
     header: &Header,
@@ -172,19 +184,23 @@ where
     };
     let block = frames.take(Layout::new::<F>());
     let future = block.cast::<F>();
-    header.phase.set(Phase::Polled);
+    let mut live = false;
     let polled = catch_unwind(AssertUnwindSafe(|| {
         place(future);
-        header.frame.set(Some(Frame { block, table }));
+        live = true;
         // SAFETY: the future was just written; it stays where it is until it is dropped there (rule 6).
         let poll = unsafe { Pin::new_unchecked(&mut *future.as_ptr()) }.poll(polling);
         if poll.is_ready() {
-            header.frame.set(None);
+            live = false;
             // SAFETY: the future is live, and no longer known to anybody else.
             unsafe { future.drop_in_place() };
         }
         poll
     }));
+    if live {
+        // Without this the future was not made, or it was its own destructor that panicked.
+        header.frame.set(Some(Frame { block, table }));
+    }
     let step = match polled {
         Ok(Poll::Ready(result)) => concluded(result),
         Ok(Poll::Pending) => {
@@ -193,8 +209,7 @@ where
         }
         Err(panic) => {
             let step = panicked(panic);
-            // Without a frame, the future was not made, or it was its own destructor that panicked.
-            if header.frame.get().is_some() {
+            if live {
                 drop_call(header, frames);
                 return step;
             }

@@ -16,9 +16,12 @@ pub(crate) struct Frames {
     free: [FreeList; CLASSES.len()],
 }
 
-/// The first free block of a class, and how many there are.
+/// The free blocks of a class.
 #[derive(Default)]
 struct FreeList {
+    /// The one that was given back last: the next handler's, most of the time.
+    warm: Cell<Option<NonNull<u8>>>,
+    /// The first of the others, and how many there are.
     first: Cell<Option<NonNull<u8>>>,
     count: Cell<u32>,
 }
@@ -36,18 +39,25 @@ impl Frames {
         let Some(class) = class_of(layout) else {
             return allocate(layout);
         };
-        let list = &self.free[class];
-        match list.first.get() {
-            Some(block) => {
-                // SAFETY: a block on the free list holds the link that `give` wrote, and belongs to
-                // nobody else until it is taken off, here.
-                list.first
-                    .set(unsafe { block.cast::<Option<NonNull<u8>>>().read() });
-                list.count.set(list.count.get() - 1);
-                block
-            }
-            None => allocate(class_layout(class)),
+        match self.free[class].warm.take() {
+            Some(block) => block,
+            None => self.take_another(class),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_another(&self, class: usize) -> NonNull<u8> {
+        let list = &self.free[class];
+        let Some(block) = list.first.get() else {
+            return allocate(class_layout(class));
+        };
+        // SAFETY: a block on the free list holds the link that `give_another` wrote, and belongs to
+        // nobody else until it is taken off, here.
+        let next = unsafe { block.cast::<Option<NonNull<u8>>>().read() };
+        list.first.set(next);
+        list.count.set(list.count.get() - 1);
+        block
     }
 
     /// Takes an empty block back that [`take`](Self::take) gave out for this layout.
@@ -56,9 +66,18 @@ impl Frames {
         let Some(class) = class_of(layout) else {
             return free(block, layout);
         };
+        if self.free[class].warm.get().is_some() {
+            return self.give_another(block, class);
+        }
+        self.free[class].warm.set(Some(block));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_another(&self, block: NonNull<u8>, class: usize) {
         let list = &self.free[class];
         if list.count.get() >= FREE_MAX {
-            return free(block, layout);
+            return free(block, class_layout(class));
         }
         // SAFETY: the block is at least 128 bytes, aligned to 64, empty, and ours: a link fits.
         unsafe { block.cast::<Option<NonNull<u8>>>().write(list.first.get()) };
@@ -70,7 +89,8 @@ impl Frames {
 impl Drop for Frames {
     fn drop(&mut self) {
         for class in 0..CLASSES.len() {
-            while self.free[class].count.get() > 0 {
+            let list = &self.free[class];
+            while list.warm.get().is_some() || list.count.get() > 0 {
                 let block = self.take(class_layout(class));
                 free(block, class_layout(class));
             }

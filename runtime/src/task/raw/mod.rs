@@ -30,8 +30,9 @@
 //!
 //! 1. All of this is core-local: no type here is `Send` or `Sync`, so nothing here races.
 //! 2. The worker's state is there in every phase but `Vacant`.
-//! 3. A call's future is live exactly while `frame` is set, and only then does anything borrow the
-//!    state. A call starts in phase `Idle` alone, where no frame is set; so there is one at most.
+//! 3. A call's future is live while `frame` is set, and while it is made and polled for the first time,
+//!    which `launch` alone knows of; and only then does anything borrow the state. A call starts in phase
+//!    `Idle` alone, where there is no future; so there is one at most.
 //! 4. In phase `Polled` nobody but the future touches the state: `cancel` and `end` refuse.
 //! 5. A frame's future is dropped before the state it borrows: `end` cancels first.
 //! 6. A future is never moved once it is in its frame, whose address is fixed until it is given back.
