@@ -1,6 +1,6 @@
 //! A message on its way inside one core: 64 bytes with the pointer to its receiver, moved by value.
 
-use ringpost_router::{Body, CodecError, Handle, HandleKind, Hint, Hop, Message, Route};
+use ringpost_router::{Address, Body, CodecError, Handle, HandleKind, Hint, Hop, Message, Route};
 
 use crate::task::raw::MailboxRc;
 
@@ -197,6 +197,12 @@ impl Head {
             Some(routes) => routes.way_back(),
             None => Route::from(self.back()),
         }
+    }
+
+    /// Who sent the message first, whoever passed it on.
+    pub(crate) fn first_sender(&self) -> &Address {
+        let first = self.towards.routes().and_then(|routes| routes.back.last());
+        first.unwrap_or(&self.from.address)
     }
 
     pub(crate) fn onward_route(&self) -> Route {

@@ -65,11 +65,7 @@ impl<M> Routed<M> {
     /// Who sent the message first.
     #[must_use]
     pub fn sender(&self) -> Address {
-        match self.head.towards.routes() {
-            Some(routes) => routes.back.last().cloned(),
-            None => Some(self.head.from.address.clone()),
-        }
-        .unwrap_or_else(|| self.head.from.address.clone())
+        self.head.first_sender().clone()
     }
 
     /// The address to which the message was sent.
@@ -106,7 +102,7 @@ impl<M: Message> Routed<M> {
     pub(crate) fn lost(&self, reason: Reason) -> Undelivered {
         Undelivered {
             to: self.head.to().address.clone(),
-            from: self.head.from.address.clone(),
+            from: self.head.first_sender().clone(),
             type_name: std::any::type_name::<M>(),
             reason,
         }

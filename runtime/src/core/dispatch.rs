@@ -178,7 +178,7 @@ impl Core {
         tracing::warn!(worker = %address, error = %Error::new(kind.clone()), "a payload the worker cannot take");
         self.report(&Undelivered {
             to: address,
-            from: head.from.address.clone(),
+            from: head.first_sender().clone(),
             type_name,
             reason,
         });

@@ -2,16 +2,21 @@
 //! when it ends, and the forwarder at the home, which passes messages on.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context as Polling, Poll, ready};
 
 use ringpost_router::{Address, Any, Hint, Hop};
 
 use crate::context::Context;
+use crate::context::send::Forward;
 use crate::core::Core;
 use crate::core::placed::place_of;
-use crate::error::{ErrorKind, Reason, Result};
+use crate::envelope::ReplyTo;
+use crate::error::{ErrorKind, Reason, Result, Undelivered};
 use crate::mailbox::Stop;
 use crate::routed::Routed;
+use crate::task::panics::drop_guarded;
 use crate::worker::Worker;
 
 /// A worker away from the home of its name: the forwarder there is told when it ends.
@@ -124,15 +129,9 @@ impl Worker for Forwarder {
     }
 
     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
-        let lost = msg.lost(Reason::NotFound);
-        let requester = msg.requester();
         let onward = Hop::with_hint(self.address.clone(), self.there);
-        if ctx.relay(msg, onward).await.is_err() {
+        if !Relay::new(ctx, msg, onward).await {
             // Whom this stands for has ended by itself: the message is reported, and the name is free.
-            ctx.core.uncount_handled();
-            ctx.core.report(&lost);
-            ctx.core
-                .refuse(requester, ErrorKind::NotFound { address: lost.to });
             self.behind = Behind::Nobody;
             ctx.core
                 .begin_stop(&ctx.mailbox, Stop::Now, ctx.core.node.drain);
@@ -155,6 +154,76 @@ impl Worker for Forwarder {
         // The worker may have ended by itself; then there is nothing to stop.
         let _ = ctx.call(self.there.core.index(), end).await;
         Ok(())
+    }
+}
+
+/// A message on its way on. If it gets no further, also because this is dropped first, it is reported, and
+/// its requester is told.
+struct Relay<'a> {
+    core: &'a Rc<Core>,
+    sending: Forward<'a>,
+    /// What is told then, until the message has been sent on.
+    unsent: Option<(Undelivered, Option<ReplyTo>)>,
+}
+
+impl<'a> Relay<'a> {
+    fn new(ctx: &'a Context, msg: Routed<Any>, onward: Hop) -> Self {
+        let requester = msg.requester();
+        let lost = Undelivered {
+            type_name: msg.type_name(),
+            ..msg.lost(Reason::NotFound)
+        };
+        Self {
+            core: &ctx.core,
+            sending: ctx.relay(msg, onward),
+            unsent: Some((lost, requester)),
+        }
+    }
+
+    fn give_up(&mut self, reason: Reason) {
+        let Some((mut lost, requester)) = self.unsent.take() else {
+            return;
+        };
+        lost.reason = reason;
+        self.core.uncount_handled();
+        self.core.report(&lost);
+        let address = lost.to;
+        let kind = match reason {
+            Reason::NotFound => ErrorKind::NotFound { address },
+            Reason::NodeStopped => ErrorKind::Stopping,
+            _ => ErrorKind::Dropped { address },
+        };
+        self.core.refuse(requester, kind);
+    }
+}
+
+impl Future for Relay<'_> {
+    /// Whether the message was sent on.
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<bool> {
+        let sent = match ready!(Pin::new(&mut self.sending).poll(polling)) {
+            Ok(()) => {
+                self.unsent = None;
+                true
+            }
+            Err(error) => {
+                self.give_up(Reason::NotFound);
+                drop_guarded(error);
+                false
+            }
+        };
+        Poll::Ready(sent)
+    }
+}
+
+impl Drop for Relay<'_> {
+    fn drop(&mut self) {
+        self.give_up(if self.core.node.is_stopping() {
+            Reason::NodeStopped
+        } else {
+            Reason::Stopped
+        });
     }
 }
 

@@ -30,15 +30,15 @@ impl Core {
     /// Reports an envelope, gives its credit back, and tells its requester if it was a request.
     #[cold]
     pub(crate) fn undeliver(self: &Rc<Self>, to: &MailboxRc, envelope: Envelope, reason: Reason) {
+        self.settle_ended(envelope.origin);
+        let (head, body) = envelope.open(to.clone());
         let undelivered = Undelivered {
             to: to.address.clone(),
-            from: envelope.from.address.clone(),
-            type_name: envelope.payload().type_name(),
+            from: head.first_sender().clone(),
+            type_name: body.type_name(),
             reason,
         };
-        self.settle_ended(envelope.origin);
         let address = undelivered.to.clone();
-        let (head, body) = envelope.open(to.clone());
         self.report(&undelivered);
         let kind = match reason {
             Reason::NotFound => ErrorKind::NotFound { address },

@@ -4,3 +4,4 @@
 mod chaos;
 mod dice;
 mod pipelines;
+mod relays;
