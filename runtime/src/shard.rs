@@ -16,9 +16,9 @@ use crate::core::inbound::Inbound;
 use crate::core::{Core, Timed};
 use crate::driver::net::Network;
 use crate::mailbox::State;
-use crate::node::shared::{InboxItem, Seed};
+use crate::node::shared::{InboxItem, Rings, Seed};
 use crate::node::stop::Stage;
-use crate::task::panics::drop_guarded;
+use crate::task::panics::{drop_guarded, guarded};
 use crate::task::raw::MailboxRc;
 use crate::task::{Spawned, Wake};
 use crate::time::Time;
@@ -180,14 +180,8 @@ impl Shard {
             };
             match item {
                 InboxItem::Connect { from } => self.connect(from),
-                InboxItem::Connected {
-                    core,
-                    data,
-                    control,
-                } => {
-                    self.core.connected(core, data, control);
-                }
-                InboxItem::Job(job) => job(&self.core),
+                InboxItem::Connected(rings) => self.core.connected(*rings),
+                InboxItem::Visit(visit) => visit.enter(&self.core),
             }
         }
         burst
@@ -199,11 +193,11 @@ impl Shard {
         let (data_in, data_out) = ring(slots);
         let (control_in, control_out) = ring(slots);
         self.inbound.push(Inbound::new(from, data_out, control_out));
-        let item = InboxItem::Connected {
+        let item = InboxItem::Connected(Box::new(Rings {
             core: self.core.id,
             data: data_in,
             control: control_in,
-        };
+        }));
         let there = &self.core.node.cores[usize::from(from)];
         // The inbox has a place for this answer; if the core there has ended, nobody needs it.
         if there.inbox.push(item).is_ok() {
@@ -311,10 +305,14 @@ impl Shard {
         }
         // What this core still has for others must be in the rings before the stage can end.
         self.core.flush();
-        if let Some(waiters) = self.core.node.stop.arrive(stage) {
-            waiters.into_iter().for_each(std::task::Waker::wake);
-            self.core.node.ring_all();
+        let stop = &self.core.node.stop;
+        let Some(begun) = stop.arrive(stage) else {
+            return;
+        };
+        if begun == Stage::Finishing {
+            guarded("a waker panicked", || stop.tell_waiters());
         }
+        self.core.node.ring_all();
     }
 
     /// The last look: whatever has arrived is reported undelivered.

@@ -21,7 +21,6 @@ use crate::envelope::{Origin, ReplyTo};
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mailbox::{State, Stop};
 use crate::node::handle::NodeHandle;
-use crate::node::stop::Stage;
 use crate::routed::Routed;
 use crate::task::raw::MailboxRc;
 
@@ -331,13 +330,8 @@ impl Context {
         }
         let node = &self.core.node;
         node.begin_stop(stop);
-        poll_fn(
-            |polling| match node.stop.poll_reached(Stage::Finishing, polling.waker()) {
-                true => Poll::Ready(Ok(())),
-                false => Poll::Pending,
-            },
-        )
-        .await
+        node.stop.workers_ended().await;
+        Ok(())
     }
 
     /// Runs `work` on a core, and waits for the answer that it promises to give.

@@ -22,7 +22,7 @@ use crate::envelope::ReplyTo;
 use crate::error::ErrorKind;
 use crate::limits::Limits;
 use crate::mailbox::{Mailbox, Waiter, pop_waiting, trim};
-use crate::node::shared::InboxItem;
+use crate::node::shared::{InboxItem, Rings};
 use crate::task::raw::MailboxRc;
 
 /// Slots that one message takes at the most: an opening, an introduction, a head and the payload.
@@ -507,11 +507,11 @@ impl Core {
     }
 
     /// The other core has made the rings.
-    pub(crate) fn connected(&self, core: u16, data: Producer<Body>, control: Producer<Body>) {
+    pub(crate) fn connected(&self, rings: Rings) {
         let mut pairs = self.pairs.borrow_mut();
-        let pair = pairs.of(core);
-        pair.data.ring = Some(data);
-        pair.control.ring = Some(control);
+        let pair = pairs.of(rings.core);
+        pair.data.ring = Some(rings.data);
+        pair.control.ring = Some(rings.control);
         pair.connection = Connection::Made;
         self.mark_dirty(pair);
     }

@@ -4,11 +4,13 @@
 //! time. What it must supply: the bells that wake a sleeping core, a seed, a clock, a network, and what to do
 //! with a core that has nothing to do. There are two: [`threads`] for real, and [`sim`] for tests, which
 //! runs every core on the calling thread, in an order drawn from a seed, under a virtual clock.
-//! Nothing else in this crate reads a clock, draws a random number, opens a
-//! socket or starts a thread.
+//! Nothing else in this crate reads a clock, draws a random number, opens a socket or starts a thread. There
+//! is no trait over the two, since they share nothing but what they call; threads and pinning, which
+//! [`threads`] asks of the operating system, are behind one ([`system`]).
 
 pub(crate) mod cores;
 pub(crate) mod net;
+pub(crate) mod signals;
 pub mod sim;
 pub(crate) mod system;
 pub(crate) mod threads;

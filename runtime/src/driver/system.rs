@@ -1,5 +1,6 @@
 //! What the driver asks of the operating system, as a seam: tests have it refuse.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -35,6 +36,11 @@ impl System for Os {
     fn pin(&self, cpu: CoreId) -> bool {
         pin_current(cpu)
     }
+}
+
+/// A seed from the system's randomness, by way of the standard library's hash keys.
+pub(crate) fn random_seed() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// Threads that wait at a gate until all of them are there, since a node that lacks a core can do

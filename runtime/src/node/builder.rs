@@ -9,6 +9,8 @@ use ringpost_mailbox::sync::atomic::{AtomicU32, Ordering};
 
 use crate::context::{Context, DRAIN_TIMEOUT};
 use crate::driver::cores::{CoreSet, Pinning};
+use crate::driver::signals::SignalWatch;
+use crate::driver::system::random_seed;
 use crate::driver::threads::{self, Threads};
 use crate::driver::{MainMaker, main_maker, main_outcome};
 use crate::error::{Error, ErrorKind, Result, Undelivered};
@@ -16,7 +18,6 @@ use crate::limits::Limits;
 use crate::mailbox::Stop;
 use crate::node::handle::NodeHandle;
 use crate::node::shared::{Plan, UndeliveredHook};
-use crate::node::signals::SignalWatch;
 
 /// The most cores a node can have.
 pub const CORES_MAX: usize = 1024;
@@ -290,10 +291,4 @@ pub(crate) fn next_node_id() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     // Relaxed: only the uniqueness of the number matters.
     NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-/// A seed from the system's randomness, by way of the standard library's hash keys.
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(next_node_id())
 }

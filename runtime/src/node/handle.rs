@@ -1,6 +1,5 @@
 //! The node as threads outside it see it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,21 +10,18 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use ringpost_mailbox::inbox::InboxError;
-use ringpost_mailbox::semaphore::Semaphore;
-use ringpost_mailbox::sync::Mutex;
-use ringpost_router::{Address, Any, Body, Message, Route};
+use ringpost_router::{Address, Any, Message, Route};
 
 use crate::context::Context;
 use crate::context::request::{REQUEST_TIMEOUT, Request};
-use crate::context::send::Forward;
 use crate::core::Core;
-use crate::core::deliver::{Attempt, Outgoing};
-use crate::core::record::Job;
-use crate::error::{Error, ErrorKind, Reason, Result, Undelivered, check_route, not_found};
+use crate::core::deliver::Outgoing;
+use crate::error::{Error, ErrorKind, Result, check_route};
 use crate::mailbox::Stop;
+use crate::node::outside::{Errand, Visit};
+use crate::node::permits::Permit;
 use crate::node::shared::{InboxItem, NodeShared};
 use crate::node::stats::NodeStats;
-use crate::node::stop::Stage;
 use crate::shard::node_of_this_thread;
 use crate::worker::Worker;
 
@@ -111,8 +107,7 @@ impl NodeHandle {
         let mut out = Outgoing::new(route.into(), message);
         let core = self.core_of(&mut out)?;
         let permit = self.permit(&mut out).await?;
-        self.hand_over(core, out, move |core, out| deliver(core, out, permit))
-            .await
+        self.hand_over(core, out, Errand::Deliver(permit)).await
     }
 
     /// Sends a message if its first hop's share and its core's inbox have room now.
@@ -125,16 +120,13 @@ impl NodeHandle {
         let Some(address) = out.route.first().map(|hop| hop.address.clone()) else {
             return Err(Error::new(ErrorKind::EmptyRoute));
         };
-        let permits = self.node.permits.of(&address);
-        let transit = &self.node.cores[usize::from(core)].transit;
-        if !permits.try_acquire() {
+        let Some(permit) = self.node.permits.try_acquire(&address) else {
+            return Err(failed(&mut out, ErrorKind::Full { address }));
+        };
+        if !self.node.cores[usize::from(core)].transit.try_acquire() {
             return Err(failed(&mut out, ErrorKind::Full { address }));
         }
-        let permit = Permit(permits);
-        if !transit.try_acquire() {
-            return Err(failed(&mut out, ErrorKind::Full { address }));
-        }
-        self.push(core, out, move |core, out| deliver(core, out, permit))
+        self.push(core, out, Errand::Deliver(permit))
     }
 
     /// As [`send_message`](Self::send_message), blocking the calling thread.
@@ -211,7 +203,7 @@ impl NodeHandle {
             };
             core.enter(to, |turn| Box::pin(ask(turn)));
         };
-        self.hand_over(core, out, ask).await?;
+        self.hand_over(core, out, Errand::run(ask)).await?;
         receiver
             .await
             .unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopping)))
@@ -307,7 +299,7 @@ impl NodeHandle {
             }
         };
         let out = Outgoing::with_body(Route::new(), ().into_body());
-        self.hand_over(core as u16, out, job).await?;
+        self.hand_over(core as u16, out, Errand::run(job)).await?;
         receiver.await.map_err(|_| match self.is_stopping() {
             true => Error::new(ErrorKind::Stopping),
             false => Error::other("the work panicked; see the log"),
@@ -321,7 +313,7 @@ impl NodeHandle {
     /// None today; the signature leaves room.
     pub async fn stop(&self) -> Result<()> {
         self.begin_stop(Stop::Drain);
-        self.stopped().await;
+        self.node.stop.workers_ended().await;
         Ok(())
     }
 
@@ -332,26 +324,13 @@ impl NodeHandle {
     /// None today; the signature leaves room.
     pub async fn stop_now(&self) -> Result<()> {
         self.begin_stop(Stop::Now);
-        self.stopped().await;
+        self.node.stop.workers_ended().await;
         Ok(())
     }
 
     /// Begins the stop, or hastens it. Whether the node was running until now.
     pub(crate) fn begin_stop(&self, stop: Stop) -> bool {
         self.node.begin_stop(stop)
-    }
-
-    fn stopped(&self) -> impl Future<Output = ()> + '_ {
-        poll_fn(|polling| {
-            match self
-                .node
-                .stop
-                .poll_reached(Stage::Finishing, polling.waker())
-            {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
-            }
-        })
     }
 
     /// Whether the calling code runs on a core of this node.
@@ -361,18 +340,19 @@ impl NodeHandle {
 
     /// Waits until one more message may be under way to the first hop.
     async fn permit(&self, out: &mut Outgoing) -> Result<Permit> {
-        let permits = match out.route.first() {
-            Some(hop) => self.node.permits.of(&hop.address),
-            None => return Err(Error::new(ErrorKind::EmptyRoute)),
+        let Some(hop) = out.route.first() else {
+            return Err(Error::new(ErrorKind::EmptyRoute));
         };
-        match permits.acquire().await {
-            Ok(()) => Ok(Permit(permits)),
-            Err(_) => Err(stopping(out)),
-        }
+        let address = hop.address.clone();
+        let permit = self.node.permits.acquire(&address).await;
+        permit.map_err(|_| stopping(out))
     }
 
     /// The core that takes a message in: where its first hop is, or should be.
     fn core_of(&self, out: &mut Outgoing) -> Result<u16> {
+        if self.is_stopping() {
+            return Err(stopping(out));
+        }
         if let Err(kind) = check_route(&out.route) {
             return Err(failed(out, kind));
         }
@@ -386,49 +366,31 @@ impl NodeHandle {
     }
 
     /// Brings a message to a core, waiting for a place in its inbox.
-    async fn hand_over(
-        &self,
-        core: u16,
-        mut out: Outgoing,
-        take: impl FnOnce(&Rc<Core>, Outgoing) + Send + 'static,
-    ) -> Result<()> {
+    async fn hand_over(&self, core: u16, mut out: Outgoing, errand: Errand) -> Result<()> {
         let transit = &self.node.cores[usize::from(core)].transit;
         if transit.acquire().await.is_err() {
             return Err(stopping(&mut out));
         }
-        self.push(core, out, take)
+        self.push(core, out, errand)
     }
 
-    /// Puts a job with its message into a core's inbox, where a place is held for it.
-    fn push(
-        &self,
-        core: u16,
-        mut out: Outgoing,
-        take: impl FnOnce(&Rc<Core>, Outgoing) + Send + 'static,
-    ) -> Result<()> {
+    /// Puts an errand with its message into a core's inbox, where a place is held for it; not if the node
+    /// has begun to stop while a place was waited for.
+    fn push(&self, core: u16, mut out: Outgoing, errand: Errand) -> Result<()> {
         let there = &self.node.cores[usize::from(core)];
-        // The message stays reachable from here until the inbox has accepted the job.
-        let parcel = Arc::new(Mutex::new(out.body.take()));
-        let route = std::mem::take(&mut out.route);
-        let contents = Arc::clone(&parcel);
-        let job: Job = Box::new(move |core: &Rc<Core>| {
-            core.shared.transit.release(1);
-            let body = contents.lock().take();
-            if let Some(body) = body {
-                take(core, Outgoing::with_body(route, body));
-            }
-        });
-        match there.inbox.push(InboxItem::Job(job)) {
-            Ok(()) => {
-                there.ring_bell();
-                Ok(())
-            }
-            Err(InboxError::Full(_) | InboxError::Closed(_)) => {
-                there.transit.release(1);
-                out.body = parcel.lock().take();
-                Err(stopping(&mut out))
+        if !self.is_stopping() {
+            let visit = InboxItem::Visit(Box::new(Visit::new(&mut out, errand)));
+            match there.inbox.push(visit).map_err(InboxError::into_inner) {
+                Ok(()) => {
+                    there.ring_bell();
+                    return Ok(());
+                }
+                Err(InboxItem::Visit(visit)) => out.body = visit.into_body(),
+                Err(InboxItem::Connect { .. } | InboxItem::Connected(_)) => {}
             }
         }
+        there.transit.release(1);
+        Err(stopping(&mut out))
     }
 }
 
@@ -437,71 +399,6 @@ impl fmt::Debug for NodeHandle {
         f.debug_struct("NodeHandle")
             .field("cores", &self.cores())
             .finish_non_exhaustive()
-    }
-}
-
-/// Delivers a message from outside on the core of its first hop, at once if nobody is before it. If it has
-/// to wait there, it keeps its permit, so that what waits is bounded.
-fn deliver(core: &Rc<Core>, mut out: Outgoing, permit: Permit) {
-    let Some(to) = out.route.first().map(|hop| hop.address.clone()) else {
-        return;
-    };
-    let mut accepted = Accepted {
-        core: Rc::clone(core),
-        kind: not_found(&out.route),
-        type_name: out.body.as_ref().map_or("", Body::type_name),
-        concluded: false,
-    };
-    if !core.entrance.has_line(&to) {
-        match core.attempt(&core.outside, &mut out) {
-            Attempt::Sent => return accepted.conclude(Ok(())),
-            Attempt::Failed(error) => return accepted.conclude(Err(error)),
-            Attempt::Blocked(_) | Attempt::Misgranted => {}
-        }
-    }
-    let ctx = Context::of_outside(core);
-    let send = async move |turn| {
-        let sent = Forward::new(&ctx, out).await;
-        drop((turn, permit));
-        accepted.conclude(sent);
-    };
-    core.enter(to, |turn| Box::pin(send(turn)));
-}
-
-/// A message from outside for which `Ok` was said: if the node ends before it is sent on, it is reported.
-struct Accepted {
-    core: Rc<Core>,
-    kind: ErrorKind,
-    type_name: &'static str,
-    concluded: bool,
-}
-
-impl Accepted {
-    fn conclude(&mut self, sent: Result<()>) {
-        self.concluded = true;
-        if let Err(error) = sent {
-            self.core.report_returned(&self.kind, &error);
-        }
-    }
-}
-
-impl Drop for Accepted {
-    fn drop(&mut self) {
-        if self.concluded {
-            return;
-        }
-        let from = self.core.outside.address.clone();
-        let to = match &self.kind {
-            ErrorKind::NotFound { address } => address.clone(),
-            _ => from.clone(),
-        };
-        let (type_name, reason) = (self.type_name, Reason::NodeStopped);
-        self.core.report(&Undelivered {
-            to,
-            from,
-            type_name,
-            reason,
-        });
     }
 }
 
@@ -514,44 +411,4 @@ fn failed(out: &mut Outgoing, kind: ErrorKind) -> Error {
 
 fn stopping(out: &mut Outgoing) -> Error {
     failed(out, ErrorKind::Stopping)
-}
-
-/// A permit to have one message under way to an address.
-struct Permit(Arc<Semaphore>);
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.release(1);
-    }
-}
-
-/// For each address, how many messages threads outside may have under way to it.
-pub(crate) struct Permits {
-    each: u32,
-    by_address: Mutex<HashMap<Address, Arc<Semaphore>>>,
-}
-
-/// Addresses for which permits are remembered; those with nothing under way are forgotten first.
-const ADDRESSES_MAX: usize = 4096;
-
-impl Permits {
-    pub(crate) fn new(each: u32) -> Self {
-        Self {
-            each,
-            by_address: Mutex::new(HashMap::new()),
-        }
-    }
-
-    fn of(&self, address: &Address) -> Arc<Semaphore> {
-        let mut by_address = self.by_address.lock();
-        if let Some(permits) = by_address.get(address) {
-            return Arc::clone(permits);
-        }
-        if by_address.len() >= ADDRESSES_MAX {
-            by_address.retain(|_, permits| Arc::strong_count(permits) > 1);
-        }
-        let permits = Arc::new(Semaphore::new(self.each));
-        by_address.insert(address.clone(), Arc::clone(&permits));
-        permits
-    }
 }

@@ -2,7 +2,8 @@
 
 pub(crate) mod builder;
 pub(crate) mod handle;
+pub(crate) mod outside;
+pub(crate) mod permits;
 pub(crate) mod shared;
-pub(crate) mod signals;
 pub(crate) mod stats;
 pub(crate) mod stop;

@@ -14,11 +14,11 @@ use ringpost_mailbox::wake::{Parker, WakeWord, publish_fence};
 use ringpost_mailbox::wake_list::{WakeHandle, WakeList};
 use ringpost_router::{Body, Placement};
 
-use crate::core::record::Job;
 use crate::error::Undelivered;
 use crate::limits::Limits;
 use crate::mailbox::Stop;
-use crate::node::handle::Permits;
+use crate::node::outside::Visit;
+use crate::node::permits::Permits;
 use crate::node::stats::{Counters, Tally};
 use crate::node::stop::{Stage, StopState};
 
@@ -35,14 +35,22 @@ pub(crate) enum InboxItem {
     /// A core wants to send: make the rings, and hand their producing ends over.
     Connect { from: u16 },
     /// The rings that were asked for.
-    Connected {
-        core: u16,
-        data: Producer<Body>,
-        control: Producer<Body>,
-    },
-    /// Work from a thread outside the node.
-    Job(Job),
+    Connected(Box<Rings>),
+    /// From a thread outside the node.
+    Visit(Box<Visit>),
 }
+
+/// The producing ends of the rings to a core.
+pub(crate) struct Rings {
+    pub(crate) core: u16,
+    pub(crate) data: Producer<Body>,
+    pub(crate) control: Producer<Body>,
+}
+
+const _: () = assert!(
+    size_of::<InboxItem>() <= 16,
+    "inboxes have many slots, most of them empty"
+);
 
 /// The shared part of one core.
 pub(crate) struct CoreShared {
@@ -170,7 +178,7 @@ pub(crate) fn assemble(plan: Plan, bells: Vec<Box<dyn Bell>>) -> (Arc<NodeShared
         seed: plan.seed,
         on_undelivered: plan.on_undelivered,
         stop: StopState::new(count),
-        permits: Permits::new(plan.limits.outside_credits),
+        permits: Permits::new(plan.id, plan.limits.outside_credits),
     });
     let seed = |(id, parker, wakes, inbox)| Seed {
         id,

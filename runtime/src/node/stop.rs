@@ -11,14 +11,25 @@
 //! # Proof page
 //! The stage is one atomic word. It only grows, and is written under the lock by the last core to
 //! arrive (or by whoever asks, for the steps to `Draining` and `Hastening`; a core that then says it is
-//! done with `Draining` comes too late, and is asked again). Cores read it every turn with Acquire, which
-//! pairs with the Release of the writer: what was written under the lock before (the kind of stop, the
-//! deadline) is seen by whoever sees the stage. After the write every core's bell is rung, so a core
-//! that sleeps looks again; the park protocol makes that ring one that cannot be lost.
+//! done with `Draining` comes too late, and is asked again). Its accesses are relaxed, as the lock orders
+//! all that hangs on it:
+//!
+//! 1. A core that reads a new stage takes the lock ([`StopState::terms`]) before it does anything for
+//!    that stage. Had it taken the lock before the writer did, its read would have come before the write
+//!    and could not have seen it; so it comes after, and sees what the writer did and all that the cores
+//!    did before they arrived: the kind of stop and the deadline, and what they put into rings and inboxes.
+//! 2. After the write every core's bell is rung, so a core that sleeps looks again; the fence of the bell
+//!    and that of the park protocol order the write before the look, or the ring before the sleep.
+//! 3. Whoever has begun the stop, or found it begun, holds a stage in hand; no later look of that thread,
+//!    or of one that it tells, finds an earlier one (a word does not go back for anybody). So what it
+//!    sends then is refused.
+//!
+//! Those who await the end of the workers wait for a permit that never comes ([`Semaphore`]), and hear of
+//! its close; no code of theirs, not even of their wakers, runs under a lock.
 
-use std::task::Waker;
 use std::time::Duration;
 
+use ringpost_mailbox::semaphore::Semaphore;
 use ringpost_mailbox::sync::Mutex;
 use ringpost_mailbox::sync::atomic::{AtomicU32, Ordering};
 
@@ -54,13 +65,14 @@ pub(crate) struct StopState {
     stage: AtomicU32,
     cores: usize,
     inner: Mutex<Inner>,
+    /// Has no permits; closed when `Finishing` begins.
+    waiters: Semaphore,
 }
 
 struct Inner {
     arrived: usize,
     stop: Stop,
     drain: Duration,
-    waiters: Vec<Waker>,
 }
 
 impl StopState {
@@ -69,19 +81,19 @@ impl StopState {
             arrived: 0,
             stop: Stop::Drain,
             drain: Duration::ZERO,
-            waiters: Vec::new(),
         };
         Self {
             stage: AtomicU32::new(Stage::Running as u32),
             cores,
             inner: Mutex::new(inner),
+            waiters: Semaphore::new(0),
         }
     }
 
     #[inline]
     pub(crate) fn stage(&self) -> Stage {
-        // Acquire: pairs with the Release in `advance`.
-        Stage::of(self.stage.load(Ordering::Acquire))
+        // Relaxed: what hangs on it is ordered by the lock; see the proof page.
+        Stage::of(self.stage.load(Ordering::Relaxed))
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -103,15 +115,16 @@ impl StopState {
         Some(stage)
     }
 
-    /// How the workers are to end.
+    /// How the workers are to end. Asked by each core for each stage that it sees begun, as this is what
+    /// lets it see what was done before.
     pub(crate) fn terms(&self) -> (Stop, Duration) {
         let inner = self.inner.lock();
         (inner.stop, inner.drain)
     }
 
-    /// A core is done with this stage. If it was the last, the next stage has begun, and the caller
-    /// rings every core and wakes the waiters that come back.
-    pub(crate) fn arrive(&self, stage: Stage) -> Option<Vec<Waker>> {
+    /// A core is done with this stage. If it was the last, the next stage has begun, which comes back: the
+    /// caller rings every core, and [tells](Self::tell_waiters) those who wait when it is `Finishing`.
+    pub(crate) fn arrive(&self, stage: Stage) -> Option<Stage> {
         let mut inner = self.inner.lock();
         if self.stage() != stage {
             return None;
@@ -121,28 +134,28 @@ impl StopState {
             return None;
         }
         inner.arrived = 0;
-        self.advance(match stage {
+        let next = match stage {
             Stage::Running | Stage::Draining | Stage::Hastening => Stage::Finishing,
             Stage::Finishing => Stage::Sweeping,
             Stage::Sweeping | Stage::Gone => Stage::Gone,
-        });
-        Some(std::mem::take(&mut inner.waiters))
+        };
+        self.advance(next);
+        Some(next)
     }
 
-    /// Waits until this stage is reached.
-    pub(crate) fn poll_reached(&self, stage: Stage, waker: &Waker) -> bool {
-        let mut inner = self.inner.lock();
-        if self.stage() >= stage {
-            return true;
-        }
-        if !inner.waiters.iter().any(|other| other.will_wake(waker)) {
-            inner.waiters.push(waker.clone());
-        }
-        false
+    /// Waits until `Finishing` begins.
+    pub(crate) async fn workers_ended(&self) {
+        // There are no permits: this can only be the news that none will come.
+        let _ = self.waiters.acquire().await;
+    }
+
+    /// Wakes those who wait for `Finishing`. Panics if a waker does; all are woken nevertheless.
+    pub(crate) fn tell_waiters(&self) {
+        self.waiters.close();
     }
 
     fn advance(&self, stage: Stage) {
-        // Release: pairs with the Acquire in `stage`.
-        self.stage.store(stage as u32, Ordering::Release);
+        // Relaxed: as in `stage`.
+        self.stage.store(stage as u32, Ordering::Relaxed);
     }
 }
