@@ -1,7 +1,7 @@
-//! A server that echoes what it is sent over TCP, on every core.
+//! A server that echoes what it is sent over TCP, on every core: messages to its worker `echoer`, or bytes.
 //!
 //! ```text
-//! cargo run --release --example echo_server -- --listen 127.0.0.1:4000 --raw
+//! cargo run --release --example echo_server -- --listen 127.0.0.1:4000
 //! ```
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
@@ -11,7 +11,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringpost::net::{ListenOptions, TcpListener, TcpStream};
-use ringpost::{Context, Error, Node, Result, Worker};
+use ringpost::{
+    Any, Context, Error, Node, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport, Worker,
+};
 
 const USAGE: &str = "\
 echo_server [--listen ADDRESS] [--cores N] [--raw] [--check]
@@ -48,6 +50,27 @@ fn options() -> Result<Options> {
         }
     }
     Ok(options)
+}
+
+/// Sends every message back, whatever it is.
+struct Echoer;
+
+impl Worker for Echoer {
+    type Message = Any;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        ctx.send_message(msg.reply(), msg.take()).await
+    }
+}
+
+/// Serves the worker `echoer`, of which every core has an instance. Returns the address.
+async fn serve_worker(ctx: &Context, asked: SocketAddr) -> Result<String> {
+    ctx.start_replicated("echoer", || Echoer).await?;
+    let tcp = TcpTransport::create(ctx).await?;
+    let options = TcpListenerOptions::new().expose("echoer");
+    let listener = tcp.listen(asked.to_string(), options).await?;
+    Ok(listener.address())
 }
 
 /// Accepts connections on its core.
@@ -125,7 +148,15 @@ fn main() -> Result<()> {
     }
     node.serve(async move |ctx: Context| {
         if !options.raw {
-            return Err(Error::other(USAGE));
+            let address = serve_worker(&ctx, options.listen).await?;
+            println!("echoer at {address} on {} cores", ctx.cores());
+            if options.check {
+                let route = Route::new().append_t(TCP, address).append("echoer");
+                let reply: String = ctx.request(route, "Hello, worker!".to_string()).await?;
+                println!("echoed: {reply}");
+                ctx.stop().await?;
+            }
+            return Ok(());
         }
         let address = serve_raw(&ctx, options.listen).await?;
         println!("listening at {address} on {} cores, raw", ctx.cores());

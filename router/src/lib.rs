@@ -25,6 +25,7 @@
 )]
 
 mod address;
+mod alias;
 pub mod codec;
 mod hint;
 mod placement;
@@ -33,6 +34,7 @@ mod table;
 pub mod wire;
 
 pub use address::{Address, AddressError, TransportType};
+pub use alias::Aliases;
 pub use codec::{
     Any, Body, Codec, CodecError, Encoded, Message, Messages, Pod, PodView, Unpack, accepts, unpack,
 };

@@ -100,6 +100,18 @@ pub enum ErrorKind {
     },
     /// A payload could not be encoded or decoded.
     Codec(CodecError),
+    /// The peer does not let messages from here reach that address.
+    Refused {
+        /// The address, as the peer names it.
+        address: Address,
+    },
+    /// A connection could not be opened, or ended before the answer came.
+    Disconnected {
+        /// The connection.
+        address: Address,
+        /// What ended it.
+        reason: String,
+    },
     /// An error of the operating system.
     Io(String),
     /// An error of the application.
@@ -188,6 +200,20 @@ impl fmt::Debug for Error {
     }
 }
 
+fn fmt_refused(f: &mut fmt::Formatter<'_>, address: &Address) -> fmt::Result {
+    write!(
+        f,
+        "the peer does not let messages reach {address}: it has to be exposed to this connection"
+    )
+}
+
+fn fmt_disconnected(f: &mut fmt::Formatter<'_>, address: &Address, reason: &str) -> fmt::Result {
+    write!(
+        f,
+        "no connection by {address}: {reason}; what it had taken may have been handled or not"
+    )
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.kind {
@@ -251,6 +277,8 @@ impl fmt::Display for Error {
             ErrorKind::Stopping => write!(f, "the node is stopping and takes no new work"),
             ErrorKind::Config { reason } => write!(f, "the node cannot start: {reason}"),
             ErrorKind::Codec(cause) => write!(f, "{cause}"),
+            ErrorKind::Refused { address } => fmt_refused(f, address),
+            ErrorKind::Disconnected { address, reason } => fmt_disconnected(f, address, reason),
             ErrorKind::Io(cause) => write!(f, "the operating system says: {cause}"),
             ErrorKind::Other(text) => f.write_str(text),
         }
@@ -322,11 +350,17 @@ pub enum Reason {
     NodeStopped,
     /// No transport for the next hop of the route.
     NoTransport,
+    /// It came from a peer, or went to one, that may not send to its address.
+    Refused,
+    /// Its connection ended.
+    Disconnected,
+    /// It has no encoding, or one that is too long for the wire.
+    Unencodable,
 }
 
 impl Reason {
     /// How many reasons there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 11;
 
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Self::COUNT] = [
@@ -338,6 +372,9 @@ impl Reason {
         Reason::LateReply,
         Reason::NodeStopped,
         Reason::NoTransport,
+        Reason::Refused,
+        Reason::Disconnected,
+        Reason::Unencodable,
     ];
 }
 

@@ -49,6 +49,7 @@ mod shard;
 mod task;
 mod time;
 mod timers;
+pub mod transport;
 mod worker;
 
 pub use crate::context::receive::Receive;
@@ -63,6 +64,7 @@ pub use crate::node::builder::{CORES_MAX, Node, NodeBuilder};
 pub use crate::node::handle::NodeHandle;
 pub use crate::node::stats::{CoreStats, NodeStats, PairStats};
 pub use crate::routed::Routed;
+pub use crate::transport::{TcpConnectionOptions, TcpListenerOptions, TcpTransport};
 pub use crate::worker::Worker;
 pub use ringpost_macros::{Message, async_worker, node, worker};
 pub use ringpost_mailbox::buf::{Buf, BufMut, SharedBuf};

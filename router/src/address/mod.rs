@@ -16,6 +16,8 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
+pub(crate) use sip::hash_bytes as hash_keyed;
+
 use repr::Repr;
 
 /// The name of a worker, or of a place that a transport can reach.

@@ -66,7 +66,7 @@ pub(super) fn hash_words(key0: u64, key1: u64, name: &Words) -> u64 {
     sip.finish(tail, name.len)
 }
 
-pub(super) fn hash_bytes(key0: u64, key1: u64, name: &[u8]) -> u64 {
+pub(crate) fn hash_bytes(key0: u64, key1: u64, name: &[u8]) -> u64 {
     let (blocks, rest) = name.as_chunks();
     let mut sip = Sip::new(key0, key1);
     for block in blocks {

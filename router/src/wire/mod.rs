@@ -17,7 +17,8 @@
 //! [`Decoder`] takes what a connection brings, in pieces of any size, and hands out [`Frame`]s whose
 //! payloads are slices of those pieces. [`Frame::encode_head`] and [`Frame::encode_tail`] write what
 //! stands before and behind a payload, so that the payload itself can go into a vectored write from
-//! where it lies. Nothing here does I/O or keeps bytes.
+//! where it lies. Neither keeps bytes. [`Intake`] and [`Outlet`] do, for one connection each way; nothing here
+//! does I/O.
 //!
 //! # What is accepted
 //!
@@ -43,12 +44,18 @@ mod decoder;
 mod encode;
 mod error;
 mod frame;
+mod intake;
 mod limits;
+mod note;
+mod outlet;
 
 pub use decoder::{Decoder, Step};
 pub use error::{Field, WireError};
 pub use frame::Frame;
+pub use intake::{Incoming, Intake};
 pub use limits::Limits;
+pub use note::{Note, Refusal};
+pub use outlet::Outlet;
 
 /// The version of the protocol, and the first byte that each side of a connection sends.
 pub const VERSION: u8 = 1;

@@ -341,7 +341,7 @@ impl Core {
             return out.fail(ErrorKind::EmptyRoute);
         };
         let address = &hop.address;
-        if !address.is_local() {
+        if !address.is_local() && !self.has_transport(address) {
             let address = address.clone();
             return out.fail(ErrorKind::NoTransport { address });
         }
@@ -352,11 +352,30 @@ impl Core {
                     self.names.note(&to);
                     return self.deliver(&to, from, out);
                 }
-                None if home == self.id => return out.fail_not_found(),
+                None if home == self.id => {
+                    return match self.connect_to(address) {
+                        Some(to) => self.deliver(&to, from, out),
+                        None => out.fail_not_found(),
+                    };
+                }
                 None => {}
             }
         }
         self.attempt_remote(home, Handle::NONE, from, out)
+    }
+
+    /// Whether messages to addresses of this type can leave the node.
+    fn has_transport(&self, address: &Address) -> bool {
+        address.transport() == crate::TCP && self.tcp.borrow().is_some()
+    }
+
+    /// Starts the connection that an address stands for, if it stands for one.
+    #[cold]
+    pub(crate) fn connect_to(self: &Rc<Self>, address: &Address) -> Option<MailboxRc> {
+        match self.has_transport(address) {
+            true => crate::transport::dial(self, address),
+            false => None,
+        }
     }
 
     /// Packs the routes of a message that has more than one hop before it into its body.

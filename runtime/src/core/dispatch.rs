@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use ringpost_router::Unpack;
+use ringpost_router::wire::Refusal;
 
 use crate::core::Core;
 use crate::envelope::{Envelope, Head, Origin};
@@ -11,6 +12,7 @@ use crate::mailbox::{State, Stop, pop_waiting};
 use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::{Call, Ending, MailboxRc, Step};
 use crate::task::{ReadyTask, Spare, Spawned};
+use crate::transport::bounce;
 
 impl Core {
     /// Handles up to `budget` messages of the queue. Returns how many.
@@ -182,6 +184,8 @@ impl Core {
             type_name,
             reason,
         });
+        let routes = head.towards.routes();
+        bounce(self, routes, &head.to().address, Refusal::Unreadable);
         self.refuse(head.requester(), kind);
         drop_guarded(mismatch);
     }

@@ -131,7 +131,7 @@ impl Decoder {
 
     /// Before a burst: the receiver of a run that goes on may have ended since the last one, or have
     /// been started where there was nobody.
-    fn renew_run(&mut self, core: &Core) {
+    fn renew_run(&mut self, core: &Rc<Core>) {
         if let Some(run) = &mut self.run
             && (!run.to.accepts() || run.to.handle.get() == Handle::NONE)
         {
@@ -198,7 +198,7 @@ impl Decoder {
 /// The mailbox at the far end of a link. A place is good for one worker's life; a name is looked up
 /// again when the worker that had it is gone. Where nobody is, a stub stands in, and what is sent to
 /// it is reported undelivered when its turn comes.
-fn resolve(links: &mut [Option<FarEnd>], core: &Core, link: u32) -> MailboxRc {
+fn resolve(links: &mut [Option<FarEnd>], core: &Rc<Core>, link: u32) -> MailboxRc {
     let nobody = || core.outside.clone();
     let Some(Some(far)) = links.get_mut(link as usize) else {
         return nobody();
@@ -210,7 +210,7 @@ fn resolve(links: &mut [Option<FarEnd>], core: &Core, link: u32) -> MailboxRc {
     }
     let found = match &far.target {
         Target::Place(handle, _) => core.at(*handle),
-        Target::Name(address) => core.named(address),
+        Target::Name(address) => core.named(address).or_else(|| core.connect_to(address)),
     };
     far.mailbox = found.filter(|mailbox| mailbox.accepts());
     match &far.mailbox {

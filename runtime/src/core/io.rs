@@ -170,6 +170,11 @@ impl Io {
         }
     }
 
+    /// Has a task go on in the next turn.
+    pub(crate) fn put_off(&self, wake: Wake) {
+        self.put_off.borrow_mut().push(wake);
+    }
+
     /// Whether somebody was put off to the next turn.
     #[inline]
     pub(crate) fn has_put_off(&self) -> bool {

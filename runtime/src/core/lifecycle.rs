@@ -42,6 +42,23 @@ impl Core {
         }
     }
 
+    /// Starts the worker of a connection, whose address may be of another type than a worker's.
+    pub(crate) fn start_carrier<W: Worker<Context = Context>>(
+        self: &Rc<Self>,
+        address: Address,
+        worker: impl FnOnce() -> W,
+    ) -> Result<(), ErrorKind> {
+        if self.node.is_stopping() {
+            return Err(ErrorKind::Stopping);
+        }
+        let room = self.limits.mailbox_credits;
+        let mailbox = self
+            .admit_checked(address, worker, State::Starting, room, Ok(()))
+            .map_err(|error| error.kind().clone())?;
+        self.attend(mailbox);
+        Ok(())
+    }
+
     /// Gives a worker its address and its place; nothing of it runs yet.
     pub(crate) fn admit<W: Worker<Context = Context>>(
         self: &Rc<Self>,
@@ -50,9 +67,20 @@ impl Core {
         state: State,
         room: u32,
     ) -> Result<MailboxRc> {
+        let checked = self.check_new(&address);
+        self.admit_checked(address, worker, state, room, checked)
+    }
+
+    fn admit_checked<W: Worker<Context = Context>>(
+        self: &Rc<Self>,
+        address: Address,
+        worker: impl FnOnce() -> W,
+        state: State,
+        room: u32,
+        entered: Result<(), ErrorKind>,
+    ) -> Result<MailboxRc> {
         let vacant = Vacant::<W>::new(Mailbox::new(address, self.here, state, room));
         let mailbox = vacant.mailbox().clone();
-        let entered = self.check_new(&mailbox.address);
         if let Err(kind) = entered.and_then(|()| self.register(&mailbox)) {
             drop_guarded(worker);
             return Err(Error::new(kind));

@@ -49,6 +49,7 @@ use crate::task::raw::{Frames, MailboxRc};
 use crate::task::{Tasks, Wake};
 use crate::time::Time;
 use crate::timers::{TimerId, Timers};
+use crate::transport::Terms;
 
 use self::entrance::Entrance;
 use self::inbound::Owed;
@@ -87,6 +88,8 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     /// The sockets of this core.
     pub(crate) io: Io,
+    /// What holds for connections that are opened because something is sent to them, if any are.
+    pub(crate) tcp: RefCell<Option<Arc<Terms>>>,
     pub(crate) now: Cell<Time>,
     /// Where messages come in from outside the node.
     pub(crate) entrance: Entrance,
@@ -132,6 +135,7 @@ impl Core {
             frames: Frames::new(),
             pool: Pool::in_group(node.id, id, PoolLimits::default()),
             io: Io::new(network),
+            tcp: RefCell::default(),
             now: Cell::new(now),
             entrance: Entrance::default(),
             outside: MailboxRc::new(outside),

@@ -2,11 +2,14 @@
 
 use std::rc::Rc;
 
+use ringpost_router::wire::Refusal;
+
 use crate::core::Core;
 use crate::envelope::Envelope;
 use crate::error::{ErrorKind, Reason, Undelivered};
 use crate::task::panics::{drop_guarded, guarded};
 use crate::task::raw::MailboxRc;
+use crate::transport::bounce;
 
 impl Core {
     /// Counts and traces the loss, and calls the node's hook.
@@ -43,8 +46,13 @@ impl Core {
         let kind = match reason {
             Reason::NotFound => ErrorKind::NotFound { address },
             Reason::NodeStopped => ErrorKind::Stopping,
+            Reason::Disconnected => ErrorKind::Disconnected {
+                address,
+                reason: "it has ended".to_owned(),
+            },
             _ => ErrorKind::Dropped { address },
         };
+        bounce(self, head.towards.routes(), &undelivered.to, Refusal::Gone);
         self.refuse(head.requester(), kind);
         drop_guarded(body);
     }

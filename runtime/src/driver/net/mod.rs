@@ -8,6 +8,7 @@ pub(crate) mod lookup;
 pub(crate) mod sim;
 pub(crate) mod system;
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
@@ -72,6 +73,18 @@ impl Network {
         match self {
             Self::System(registry) => system::bind(registry, address, key).map(Datagrams::System),
             Self::Sim(port) => port.bind(address, key).map(Datagrams::Sim),
+        }
+    }
+
+    /// Keys that nobody outside can guess; in a simulation they follow from the seed.
+    pub(crate) fn secret(&self) -> [u64; 4] {
+        match self {
+            Self::System(_) => {
+                // The keys of the standard library's hash are of the system's randomness.
+                let random = RandomState::new();
+                [0u64, 1, 2, 3].map(|number| random.hash_one(number))
+            }
+            Self::Sim(port) => port.secret(),
         }
     }
 

@@ -1,0 +1,281 @@
+//! What a connection brings, kept until it is whole.
+
+use core::fmt;
+use core::mem;
+
+use ringpost_mailbox::buf::{Buf, BufMut};
+
+use super::{Decoder, LENGTH_BYTES, Limits, Step, WireError};
+use crate::Route;
+
+/// How much is read at one time. A block of that size is held only while there is something in it.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A payload that ends what has arrived is handed out with the block it lies in if it is at least so
+/// long, and takes at least a quarter of the block. Any other is copied into a block of its own size: it
+/// costs less than counting who still has a part of the block, and a short message that is kept does not
+/// keep a long block.
+const OWN_BLOCK_BYTES_MIN: usize = 2048;
+
+/// A message as it came over a connection.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Whom the message still has to visit.
+    pub onward: Route,
+    /// Whom a reply to it visits.
+    pub return_route: Route,
+    /// The encoded message.
+    pub payload: Buf,
+}
+
+/// The receiving side of a connection: room to read into, and the messages that come of it.
+///
+/// Memory is taken for what has arrived and not for what is announced: a block for one read, and for a
+/// longer frame twice as much as there is of it. An idle connection holds none once
+/// [`rest`](Self::rest) was called.
+///
+/// ```
+/// use ringpost_router::wire::{Frame, Intake, Limits};
+/// use ringpost_router::route;
+///
+/// let limits = Limits::default();
+/// let mut sent = vec![1];
+/// Frame::new(route!["echoer"], route!["app"], b"\x02hi").encode(&limits, &mut sent)?;
+///
+/// let mut intake = Intake::new(limits);
+/// let room = intake.room();
+/// room[..sent.len()].copy_from_slice(&sent);
+/// intake.commit(sent.len());
+/// let message = intake.next()?.expect("a whole frame is there");
+/// assert_eq!(message.onward, route!["echoer"]);
+/// assert_eq!(message.payload, b"\x02hi");
+/// assert!(intake.next()?.is_none());
+/// # Ok::<(), ringpost_router::wire::WireError>(())
+/// ```
+pub struct Intake {
+    decoder: Decoder,
+    buf: Option<BufMut>,
+    /// Where in the buffer the next frame begins.
+    at: usize,
+    /// How long that frame is, as far as is known.
+    needed: usize,
+}
+
+impl Intake {
+    /// The side of a connection that has brought nothing yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            decoder: Decoder::new(limits),
+            buf: None,
+            at: 0,
+            needed: LENGTH_BYTES,
+        }
+    }
+
+    /// Whether the peer's version has been read.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.decoder.is_open()
+    }
+
+    /// How many bytes are held that are not a whole frame, or were not looked at yet.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let len = self.buf.as_ref().map_or(0, |buf| buf.len());
+        len.saturating_sub(self.at)
+    }
+
+    /// How much memory is held.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.buf.as_ref().map_or(0, BufMut::capacity)
+    }
+
+    /// Where to read into; never empty. What was read is [committed](Self::commit).
+    pub fn room(&mut self) -> &mut [u8] {
+        let held = self.held();
+        let buf = match self.buf.take() {
+            Some(mut buf) if held == 0 && buf.capacity() == READ_BYTES => {
+                buf.clear();
+                self.at = 0;
+                buf
+            }
+            Some(buf)
+                if held > 0
+                    && self.at.saturating_add(self.needed) <= buf.capacity()
+                    && (buf.capacity() <= READ_BYTES || self.needed > READ_BYTES / 2) =>
+            {
+                buf
+            }
+            old => self.moved(old, held),
+        };
+        self.buf.insert(buf).spare()
+    }
+
+    /// The first `count` bytes of the [room](Self::room) were read.
+    pub fn commit(&mut self, count: usize) {
+        if let Some(buf) = &mut self.buf {
+            let room = buf.spare().len();
+            buf.commit(count.min(room));
+        }
+    }
+
+    /// The next whole message, if there is one.
+    ///
+    /// # Errors
+    /// As [`Decoder::step`]; the connection is to be closed.
+    #[allow(clippy::should_implement_trait, reason = "it fails, and goes on later")]
+    pub fn next(&mut self) -> Result<Option<Incoming>, WireError> {
+        let Some(buf) = &self.buf else {
+            return Ok(None);
+        };
+        let bytes = buf.get(self.at..).unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let (frame, consumed) = match self.decoder.step(bytes)? {
+            Step::Frame { frame, consumed } => (frame, consumed),
+            Step::More { consumed, needed } => {
+                self.at = self.at.saturating_add(consumed);
+                self.needed = needed;
+                return Ok(None);
+            }
+        };
+        let range = frame.payload_range(buf).unwrap_or_default();
+        let (onward, return_route) = (frame.onward, frame.return_route);
+        self.at = self.at.saturating_add(consumed);
+        self.needed = LENGTH_BYTES;
+        let is_last = self.at >= buf.len();
+        let large =
+            range.len() >= OWN_BLOCK_BYTES_MIN && range.len().saturating_mul(4) >= buf.capacity();
+        let payload = match self.buf.take() {
+            Some(buf) if is_last && large => {
+                self.at = 0;
+                buf.freeze().slice(range)
+            }
+            Some(buf) => {
+                let payload = Buf::from(buf.get(range).unwrap_or_default());
+                self.buf = Some(buf);
+                payload
+            }
+            None => Buf::default(),
+        };
+        Ok(Some(Incoming {
+            onward,
+            return_route,
+            payload,
+        }))
+    }
+
+    /// Nothing more comes for now: gives back memory beyond what is held.
+    pub fn rest(&mut self) {
+        let held = self.held();
+        if held == 0 {
+            self.buf = None;
+            self.at = 0;
+        } else if self.capacity() > held.saturating_mul(4).saturating_add(256) {
+            let old = mem::take(&mut self.buf);
+            self.buf = Some(self.copied(old, held));
+        }
+    }
+
+    /// A buffer with what is held and room for more of it.
+    #[cold]
+    fn moved(&mut self, old: Option<BufMut>, held: usize) -> BufMut {
+        let capacity = if self.needed <= READ_BYTES / 2 {
+            READ_BYTES
+        } else {
+            let twice = held.saturating_mul(2).max(READ_BYTES);
+            self.needed.min(twice).max(held.saturating_add(1))
+        };
+        self.copied(old, capacity)
+    }
+
+    fn copied(&mut self, old: Option<BufMut>, capacity: usize) -> BufMut {
+        let mut buf = BufMut::with_capacity(capacity);
+        if let Some(old) = old {
+            buf.extend_from_slice(old.get(self.at..).unwrap_or_default());
+        }
+        self.at = 0;
+        buf
+    }
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intake")
+            .field("decoder", &self.decoder)
+            .field("held", &self.held())
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route;
+    use crate::wire::Frame;
+
+    fn stream(payloads: &[Vec<u8>]) -> Vec<u8> {
+        let mut sent = vec![super::super::VERSION];
+        for payload in payloads {
+            let frame = Frame::new(route!["to", "a"], route!["from"], payload);
+            frame.encode(&Limits::default(), &mut sent).unwrap();
+        }
+        sent
+    }
+
+    /// Feeds the bytes in pieces of at most `piece`, resting after each when told.
+    fn receive(sent: &[u8], piece: usize, resting: bool) -> Vec<Vec<u8>> {
+        let mut intake = Intake::new(Limits::default());
+        let (mut rest, mut received) = (sent, Vec::new());
+        while !rest.is_empty() {
+            let room = intake.room();
+            assert!(!room.is_empty());
+            let count = piece.min(rest.len()).min(room.len());
+            room[..count].copy_from_slice(&rest[..count]);
+            intake.commit(count);
+            rest = &rest[count..];
+            while let Some(message) = intake.next().unwrap() {
+                assert_eq!(message.onward, route!["to", "a"]);
+                received.push(message.payload.to_vec());
+            }
+            if resting {
+                intake.rest();
+                assert!(intake.capacity() <= intake.held() * 4 + 512);
+            }
+            assert!(intake.capacity() <= 2 * 300_200);
+        }
+        assert_eq!(intake.held(), 0);
+        received
+    }
+
+    #[test]
+    fn the_same_messages_come_however_the_bytes_are_cut() {
+        let lens = [0, 1, 64, 2047, 2048, 30_000, 70_000, 5, 300_000, 9];
+        let payloads: Vec<Vec<u8>> = lens
+            .iter()
+            .map(|len| (0..*len).map(|at| (at % 251) as u8).collect())
+            .collect();
+        let sent = stream(&payloads);
+        for piece in [1, 7, 1000, 65_536, usize::MAX] {
+            for resting in [false, true] {
+                assert_eq!(receive(&sent, piece, resting), payloads, "{piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_that_is_only_announced_takes_no_memory() {
+        let mut intake = Intake::new(Limits::default());
+        let sent = [1, 0, 0xff, 0xff, 0xff, 0x83];
+        intake.room()[..6].copy_from_slice(&sent);
+        intake.commit(6);
+        assert!(intake.next().unwrap().is_none());
+        intake.rest();
+        assert!(intake.capacity() <= 512, "{}", intake.capacity());
+        assert!(intake.room().len() <= READ_BYTES);
+    }
+}

@@ -1,0 +1,182 @@
+//! Who may be reached over a connection, and how much it may take.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringpost_router::{Address, Route, wire};
+
+type Predicate = Arc<dyn Fn(&Address) -> bool + Send + Sync>;
+
+/// What each connection may take, and how long its peer may be silent.
+///
+/// A connection that goes over a limit is closed, with the limit named in the log and in the errors of
+/// the requests that waited on it. No other connection notices.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TcpLimits {
+    /// What one frame may hold: 16 MiB, 64 addresses in each route.
+    pub frame: wire::Limits,
+    /// Bytes of frames that wait to be written. Who sends more waits. Default 1 MiB.
+    pub queued_bytes_max: usize,
+    /// Frames that wait to be written. Default 4,096.
+    pub queued_frames_max: usize,
+    /// Return routes that the peer can reply to. The longest unused makes way. Default 65,536.
+    pub return_routes_max: usize,
+    /// How long the peer may take for its first byte. Default 10 seconds.
+    pub handshake: Duration,
+    /// How long nothing may come; `None`, the default, is for ever.
+    pub idle: Option<Duration>,
+    /// How long a frame that was begun may take, besides what its bytes are allowed. Default 10 seconds.
+    pub frame_grace: Duration,
+    /// Bytes of a frame that was begun that must come in a second. Default 1,024.
+    pub frame_bytes_per_second_min: u32,
+    /// How long the peer may take nothing of what waits to be written. Default 60 seconds.
+    pub stall: Duration,
+    /// Signs of life without a message between them. Default 1,024.
+    pub heartbeats_max: u32,
+    /// Connections that a listener keeps at one time on one core. Default 65,536.
+    pub connections_max: usize,
+}
+
+impl Default for TcpLimits {
+    fn default() -> Self {
+        Self {
+            frame: wire::Limits::default(),
+            queued_bytes_max: 1 << 20,
+            queued_frames_max: 4096,
+            return_routes_max: 65_536,
+            handshake: Duration::from_secs(10),
+            idle: None,
+            frame_grace: Duration::from_secs(10),
+            frame_bytes_per_second_min: 1024,
+            stall: Duration::from_secs(60),
+            heartbeats_max: 1024,
+            connections_max: 65_536,
+        }
+    }
+}
+
+/// What both kinds of options hold.
+#[derive(Clone, Default)]
+pub(crate) struct Terms {
+    names: BTreeSet<Address>,
+    prefixes: Vec<String>,
+    predicates: Vec<Predicate>,
+    relays: BTreeSet<Address>,
+    pub(crate) limits: TcpLimits,
+}
+
+impl Terms {
+    /// Whether the peer may send to this address of the node.
+    pub(crate) fn exposes(&self, address: &Address) -> bool {
+        let begins = |prefix: &String| address.as_bytes().starts_with(prefix.as_bytes());
+        address.is_local()
+            && (self.names.contains(address)
+                || self.prefixes.iter().any(begins)
+                || self.predicates.iter().any(|allows| allows(address)))
+    }
+
+    /// Where on this way the peer may not go. What lies behind the first hop over a transport is for the
+    /// node there to decide.
+    pub(crate) fn denied<'a>(&self, onward: &'a Route) -> Option<&'a Address> {
+        for address in onward.iter() {
+            if !address.is_local() {
+                return (!self.relays.contains(address)).then_some(address);
+            }
+            if !self.exposes(address) {
+                return Some(address);
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terms")
+            .field("names", &self.names)
+            .field("prefixes", &self.prefixes)
+            .field("predicates", &self.predicates.len())
+            .field("relays", &self.relays)
+            .finish_non_exhaustive()
+    }
+}
+
+macro_rules! options {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default)]
+        pub struct $name {
+            pub(crate) terms: Terms,
+        }
+
+        impl $name {
+            /// Options with the usual limits, that expose nothing.
+            #[must_use]
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            /// Lets the peer send to the worker at this address.
+            #[must_use]
+            pub fn expose(mut self, address: impl Into<Address>) -> Self {
+                self.terms.names.insert(address.into());
+                self
+            }
+
+            /// Lets the peer send to workers whose names begin like this.
+            #[must_use]
+            pub fn expose_prefix(mut self, prefix: impl Into<String>) -> Self {
+                self.terms.prefixes.push(prefix.into());
+                self
+            }
+
+            /// Lets the peer send to workers of whose addresses `allows` says so.
+            #[must_use]
+            pub fn expose_if(
+                mut self,
+                allows: impl Fn(&Address) -> bool + Send + Sync + 'static,
+            ) -> Self {
+                self.terms.predicates.push(Arc::new(allows));
+                self
+            }
+
+            /// Lets the peer send through this node to the one at this TCP address.
+            #[must_use]
+            pub fn relay_to(mut self, peer: impl AsRef<str>) -> Self {
+                let address = Address::new(crate::TCP, peer.as_ref());
+                self.terms.relays.insert(address);
+                self
+            }
+
+            /// Other limits than the usual ones.
+            #[must_use]
+            pub fn limits(mut self, limits: TcpLimits) -> Self {
+                self.terms.limits = limits;
+                self
+            }
+        }
+    };
+}
+
+options! {
+    /// What peers that connect may reach, and the limits of their connections.
+    ///
+    /// ```
+    /// use ringpost::TcpListenerOptions;
+    /// let options = TcpListenerOptions::new().expose("echoer").relay_to("127.0.0.1:5000");
+    /// ```
+    TcpListenerOptions
+}
+
+options! {
+    /// What the peer that is connected to may reach, and the limits of the connection.
+    ///
+    /// ```
+    /// use ringpost::TcpConnectionOptions;
+    /// let options = TcpConnectionOptions::new().expose_prefix("callback-");
+    /// ```
+    TcpConnectionOptions
+}
