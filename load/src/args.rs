@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use crate::clock::nanos;
+use crate::local::PAIRS_MAX;
 use crate::metric::Limit;
 use crate::quantity;
 use crate::settings::Settings;
@@ -197,6 +198,13 @@ impl Args {
             let text = "--duration must be more than nothing".to_owned();
             return fail(ErrorKind::ValueValidation, text);
         }
+        if self.target == Target::Local && self.connections > PAIRS_MAX {
+            let text = format!(
+                "--connections {}: local:// has at most {PAIRS_MAX} pairs",
+                self.connections
+            );
+            return fail(ErrorKind::ValueValidation, text);
+        }
         match self.contradiction() {
             Some(text) => fail(ErrorKind::ArgumentConflict, text.into()),
             None => Ok(()),
@@ -331,6 +339,7 @@ mod tests {
             ("local:// --spawn-echo", "in this process already"),
             ("local:// -t 2", "cores of its node"),
             ("raw://h:1 --windw 2", "--window"),
+            ("local:// -c 1001", "at most 1000 pairs"),
         ] {
             let error = parse(line).unwrap_err();
             let text = error.to_string();

@@ -81,6 +81,12 @@ impl Ledger {
         self.counts
     }
 
+    /// The number of the message that is sent next.
+    #[inline]
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
     /// How many messages wait for their replies.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight

@@ -20,6 +20,7 @@ mod echo;
 mod error;
 mod exit;
 mod ledger;
+mod local;
 mod metric;
 mod net;
 mod outcome;

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::echo::RawEcho;
 use crate::error::StartError;
 use crate::exit::Exit;
+use crate::local::{self, Cores};
 use crate::metric::{Limit, Metric};
 use crate::net;
 use crate::outcome::Outcome;
@@ -56,9 +57,15 @@ fn perform(args: &Args) -> Result<Exit, StartError> {
     let outputs = Outputs::create(args)?;
     let (_server, target) = spawn(args)?;
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let settings = args.settings(cpus);
+    let mut settings = args.settings(cpus);
+    let is_local = target == Target::Local;
+    let cores = is_local.then(|| Cores::choose(args.from_core, args.to_core, cpus));
+    if let Some(cores) = cores {
+        settings.threads = cores.count();
+    }
     let mut bench = Bench {
         args,
+        cores,
         target,
         clock: Clock::start(),
         progress: Progress::new(args.quiet),
@@ -72,7 +79,7 @@ fn perform(args: &Args) -> Result<Exit, StartError> {
         Some(limit) => bench.search(&settings, limit)?,
     };
     let report = Report {
-        target: bench.target.to_string(),
+        target: bench.name(),
         settings: &settings,
         outcome: &outcome,
         checks: Checks::new(&args.max, &args.min).of(&outcome),
@@ -121,14 +128,26 @@ fn spawn(args: &Args) -> Result<(Option<RawEcho>, Target), StartError> {
 struct Bench<'a> {
     args: &'a Args,
     target: Target,
+    /// Where the workers are, for a target in this process.
+    cores: Option<Cores>,
     clock: Clock,
     progress: Progress,
 }
 
 impl Bench<'_> {
+    fn name(&self) -> String {
+        match self.cores {
+            Some(Cores { from, to }) => format!("local:// from core {from} to core {to}"),
+            None => self.target.to_string(),
+        }
+    }
+
     fn measure(&mut self, settings: &Settings, prefix: &str) -> Result<Outcome, StartError> {
         self.progress.begin(prefix);
-        net::measure(&self.target, settings, self.clock, &mut self.progress)
+        match self.cores {
+            Some(cores) => local::measure(cores, settings, self.clock, &mut self.progress),
+            None => net::measure(&self.target, settings, self.clock, &mut self.progress),
+        }
     }
 
     /// Searches for the highest rate that keeps a limit; returns the run at that rate, or the last one.

@@ -96,6 +96,21 @@ fn a_route_over_the_wire_format_is_answered() {
 }
 
 #[test]
+fn workers_of_a_node_in_this_process_answer_everything() {
+    let line = "local:// -c 3 -w 16 -n 5000 --from-core 0 --to-core 1";
+    let (out, _) = run(line, 0);
+    contains(
+        &out,
+        &[
+            "local:// from core 0 to core 1\n3 pairs, window 16, messages of 64 B",
+            "5,000 sent, 5,000 answered, 0 lost",
+        ],
+    );
+    let (_, err) = run("local:// --to-core 5000", 3);
+    contains(&err, &["the node: ", "cores = 5001"]);
+}
+
+#[test]
 fn nobody_at_the_port_is_said_so() {
     let server = dead_port();
     let (out, err) = run(&format!("raw://{server} -c 8"), 3);
