@@ -32,6 +32,8 @@ check "a closed loop loses nothing" 0 " 200,000 answered, 0 lost, 0 duplicated, 
     raw://127.0.0.1:0 --spawn-echo -c 16 --window 16 -n 200k
 check "an open loop loses nothing" 0 " 0 lost, 0 duplicated, 0 corrupt, 0 reordered" \
     raw://127.0.0.1:0 --spawn-echo -c 4 --rate 20k -d 1s
+check "a worker behind a route loses nothing" 0 " 100,000 answered, 0 lost, 0 duplicated, 0 corrupt, 0 reordered" \
+    tcp://127.0.0.1:0/echoer --spawn-echo -c 16 --window 16 -n 100k
 check "workers of a node lose nothing" 0 " 200,000 answered, 0 lost, 0 duplicated, 0 corrupt, 0 reordered" \
     local:// -c 4 --window 16 --to-core 1 -n 200k
 check "a dead port is named" 3 "nothing listens at 127.0.0.1:1: connection refused" raw://127.0.0.1:1

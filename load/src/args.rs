@@ -41,6 +41,9 @@ Examples:
   The one command, with nothing running: start a plain echo here, and put it under load
     ringpost-load raw://127.0.0.1:0 --spawn-echo -c 16 --window 16
 
+  The same for messages through a worker of a node
+    ringpost-load tcp://127.0.0.1:0/echoer --spawn-echo -c 16 --window 16
+
   The worker `echoer` of a node, 64 connections with 16 messages under way on each
     ringpost-load tcp://127.0.0.1:4000/echoer -c 64 -d 10s --size 64 --window 16
 

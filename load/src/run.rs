@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
 use clap::Parser;
@@ -11,7 +10,7 @@ use clap::Parser;
 use crate::args::Args;
 use crate::check::{Check, Checks};
 use crate::clock::Clock;
-use crate::echo::RawEcho;
+use crate::echo::Spawned;
 use crate::error::StartError;
 use crate::exit::Exit;
 use crate::local::{self, Cores};
@@ -55,8 +54,8 @@ where
 fn perform(args: &Args) -> Result<Exit, StartError> {
     // Files are made first, so that a wrong path does not cost a run.
     let outputs = Outputs::create(args)?;
-    let (_server, target) = spawn(args)?;
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let (_server, target) = spawn(args, cpus)?;
     let mut settings = args.settings(cpus);
     let is_local = target == Target::Local;
     let cores = is_local.then(|| Cores::choose(args.from_core, args.to_core, cpus));
@@ -104,24 +103,14 @@ fn exit(report: &Report<'_>) -> Exit {
 }
 
 /// Starts the service that is to be put under load, if that is asked for, and says where it is.
-fn spawn(args: &Args) -> Result<(Option<RawEcho>, Target), StartError> {
+fn spawn(args: &Args, cpus: usize) -> Result<(Option<Spawned>, Target), StartError> {
     if !args.spawn_echo {
         return Ok((None, args.target.clone()));
     }
-    let Target::Raw { server } = &args.target else {
-        let text = "--spawn-echo starts a plain echo; write raw://HOST:PORT".to_owned();
-        return Err(StartError::Choice(text));
-    };
-    let failed = |source| StartError::Listen {
-        server: server.clone(),
-        source,
-    };
-    let mut addresses = server.to_socket_addrs().map_err(failed)?;
-    let address: Option<SocketAddr> = addresses.next();
-    let address = address.ok_or_else(|| failed(io::ErrorKind::AddrNotAvailable.into()))?;
-    let echo = RawEcho::start(address).map_err(failed)?;
-    let target = args.target.at(echo.address());
-    Ok((Some(echo), target))
+    let cores = cpus.saturating_sub(args.settings(cpus).threads).max(1);
+    let spawned = Spawned::start(&args.target, cores)?;
+    let target = args.target.at(spawned.address());
+    Ok((Some(spawned), target))
 }
 
 /// What runs are made with.

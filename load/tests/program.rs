@@ -5,7 +5,7 @@
 mod service;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -96,6 +96,30 @@ fn a_route_over_the_wire_format_is_answered() {
 }
 
 #[test]
+fn a_spawned_node_answers_everything() {
+    for size in [16, 20_000] {
+        let line = format!("tcp://127.0.0.1:0/echoer --spawn-echo -c 4 -w 8 -n 2000 --size {size}");
+        let (out, _) = run(&line, 0);
+        contains(&out, &["/echoer\n", "2,000 sent, 2,000 answered, 0 lost"]);
+    }
+    let (_, err) = run("tcp://127.0.0.1:0/relay/echoer --spawn-echo", 3);
+    contains(&err, &["--spawn-echo starts one worker"]);
+}
+
+#[test]
+fn a_worker_that_never_replies_is_asked_about() {
+    let server = serve(|stream, _| io::copy(stream, &mut io::sink()).map(drop));
+    let (out, _) = run(&format!("tcp://{server}/nobody -n 3 --timeout 100ms"), 1);
+    contains(
+        &out,
+        &[
+            "3 sent, 0 answered, 3 lost",
+            "is it exposed to connections?",
+        ],
+    );
+}
+
+#[test]
 fn workers_of_a_node_in_this_process_answer_everything() {
     let line = "local:// -c 3 -w 16 -n 5000 --from-core 0 --to-core 1";
     let (out, _) = run(line, 0);
@@ -122,8 +146,10 @@ fn nobody_at_the_port_is_said_so() {
         ],
     );
     assert_eq!(out, "");
-    let (_, err) = run("raw://name.invalid:1", 3);
-    contains(&err, &["cannot find name.invalid:1"]);
+    // A name that no server needs to be asked about.
+    let name = "x".repeat(300);
+    let (_, err) = run(&format!("raw://{name}:1"), 3);
+    contains(&err, &[&format!("cannot find {name}:1")]);
 }
 
 #[test]

@@ -145,6 +145,11 @@ fn rates(out: &mut String, report: &Report<'_>) {
             let _ = writeln!(out, ", {} too late", Grouped(late));
         }
     }
+    if counts.answered == 0 && counts.sent > 0 && report.target.starts_with("tcp") {
+        out.push_str(
+            "           no reply came: is there such a worker, and is it exposed to connections?\n",
+        );
+    }
     if let (Some(cpu), 1..) = (outcome.cpu, outcome.answered) {
         let each = cpu / outcome.answered;
         let share = cpu as f64 / outcome.measured().max(1) as f64;

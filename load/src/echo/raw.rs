@@ -1,4 +1,4 @@
-//! A service that sends back the bytes it gets, for `--spawn-echo`.
+//! A service that sends back the bytes it gets.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ impl RawEcho {
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn start(address: SocketAddr) -> io::Result<Self> {
+    pub(super) fn start(address: SocketAddr) -> io::Result<Self> {
         let mut listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let poll = Poll::new()?;
@@ -49,7 +49,7 @@ impl RawEcho {
         })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 }

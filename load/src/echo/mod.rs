@@ -1,0 +1,77 @@
+//! Services for `--spawn-echo`.
+
+mod raw;
+mod routed;
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use ringpost::Route;
+
+use raw::RawEcho;
+use routed::RoutedEcho;
+
+use crate::error::StartError;
+use crate::target::Target;
+
+/// A service that runs until it is dropped.
+#[derive(Debug)]
+pub(crate) enum Spawned {
+    Raw(RawEcho),
+    Routed(RoutedEcho),
+}
+
+impl Spawned {
+    /// Starts the service that a target names, on so many cores where it can use them.
+    ///
+    /// # Errors
+    /// When nobody can listen at the target's address, or the target names more than one worker.
+    pub(crate) fn start(target: &Target, cores: usize) -> Result<Self, StartError> {
+        match target {
+            Target::Raw { server } => {
+                let started = first_of(server).and_then(RawEcho::start);
+                Ok(Self::Raw(started.map_err(|source| listen(server, source))?))
+            }
+            Target::Tcp { server, route } => {
+                let worker = worker_of(route)?;
+                let started = RoutedEcho::start(server, worker, cores);
+                let failed = |error: ringpost::Error| listen(server, io::Error::other(error));
+                Ok(Self::Routed(started.map_err(failed)?))
+            }
+            Target::Local => Err(StartError::Choice(
+                "local:// has its workers in this process already".into(),
+            )),
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self {
+            Self::Raw(echo) => echo.address(),
+            Self::Routed(echo) => echo.address(),
+        }
+    }
+}
+
+fn listen(server: &str, source: io::Error) -> StartError {
+    StartError::Listen {
+        server: server.to_owned(),
+        source,
+    }
+}
+
+fn first_of(server: &str) -> io::Result<SocketAddr> {
+    let mut addresses = server.to_socket_addrs()?;
+    let none = || io::Error::other("the name has no address");
+    addresses.next().ok_or_else(none)
+}
+
+/// The one worker that a route names.
+fn worker_of(route: &Route) -> Result<ringpost::Address, StartError> {
+    match route.only() {
+        Some(hop) if hop.address.is_local() => Ok(hop.address.clone()),
+        _ => Err(StartError::Choice(
+            "--spawn-echo starts one worker; write tcp://HOST:PORT/WORKER".into(),
+        )),
+    }
+}
