@@ -30,6 +30,11 @@
 //! }
 //! ```
 //!
+//! What goes wrong is reported through the `tracing` crate. In a process where no subscriber was ever set,
+//! failures (handlers that return an error, panics) are lines on standard error instead, ten a second at the
+//! most; the line that begins a later second says how many were left out. Installing a subscriber, also one
+//! that looks at nothing, ends that.
+//!
 //! What is promised about delivery, order, bounds and stopping is in `GUARANTEES.md`; how it is built,
 //! in `ARCHITECTURE.md`.
 

@@ -6,6 +6,7 @@ use ringpost_router::Unpack;
 use ringpost_router::wire::Refusal;
 
 use crate::core::Core;
+use crate::driver::stderr::failure;
 use crate::envelope::{Envelope, Head, Origin};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::mailbox::{State, Stop, pop_waiting};
@@ -118,7 +119,8 @@ impl Core {
         match *ending {
             Ending::Failed(error) => {
                 self.tally().handler_errors.add(1);
-                tracing::error!(worker = %mailbox.address, %error, "a handler returned an error; the worker goes on");
+                let what = "a handler returned an error; the worker goes on";
+                failure(what, Some(&mailbox.address), Some(&error));
                 // It may hold a message that could not be sent.
                 drop_guarded(error);
             }
@@ -151,7 +153,8 @@ impl Core {
 
     fn after_panic(self: &Rc<Self>, mailbox: &MailboxRc, message: String) {
         self.tally().panics.add(1);
-        tracing::error!(worker = %mailbox.address, panic = message, "a worker panicked and is ended");
+        let what = "a worker panicked and is ended";
+        failure(what, Some(&mailbox.address), Some(&message));
         self.close(mailbox, Reason::Panicked);
     }
 
@@ -296,7 +299,8 @@ impl Core {
             Err(panic) => {
                 self.tally().panics.add(1);
                 let message = into_text(panic);
-                tracing::error!(panic = message, "a spawned future panicked and is dropped");
+                let what = "a spawned future panicked and is dropped";
+                failure(what, None, Some(&message));
                 drop_guarded(future);
                 self.tasks.release(key);
             }

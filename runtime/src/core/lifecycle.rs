@@ -12,6 +12,7 @@ use ringpost_router::{Address, Message};
 
 use crate::context::Context;
 use crate::core::{Core, Timed};
+use crate::driver::stderr::failure;
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mailbox::{Mailbox, More, State, Stop};
@@ -170,14 +171,16 @@ impl Core {
         };
         match *ending {
             Ending::Failed(error) => {
-                tracing::error!(worker = %mailbox.address, %error, "initialize failed; the worker is ended");
+                let what = "initialize failed; the worker is ended";
+                failure(what, Some(&mailbox.address), Some(&error));
                 mailbox.with_more(|more| more.failure = Some(error));
                 mailbox.stop.set(Stop::Now);
                 self.end(mailbox);
             }
             Ending::Panicked(message) => {
                 self.tally().panics.add(1);
-                tracing::error!(worker = %mailbox.address, panic = message, "initialize panicked");
+                let what = "initialize panicked; the worker is ended";
+                failure(what, Some(&mailbox.address), Some(&message));
                 let address = mailbox.address.clone();
                 mailbox.with_more(|more| {
                     more.failure = Some(Error::new(ErrorKind::Panicked { address, message }));
@@ -324,12 +327,13 @@ impl Core {
             Step::Done => {}
             Step::Ended(ending) => match *ending {
                 Ending::Failed(error) => {
-                    tracing::error!(worker = %mailbox.address, %error, "shutdown returned an error");
+                    let what = "shutdown returned an error";
+                    failure(what, Some(&mailbox.address), Some(&error));
                     drop_guarded(error);
                 }
                 Ending::Panicked(message) => {
                     self.tally().panics.add(1);
-                    tracing::error!(worker = %mailbox.address, panic = message, "shutdown panicked");
+                    failure("shutdown panicked", Some(&mailbox.address), Some(&message));
                 }
                 Ending::Mismatch(..) => {}
             },

@@ -12,6 +12,7 @@ pub(crate) mod cores;
 pub(crate) mod net;
 pub(crate) mod signals;
 pub mod sim;
+pub(crate) mod stderr;
 pub(crate) mod system;
 pub(crate) mod threads;
 

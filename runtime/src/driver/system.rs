@@ -8,6 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use core_affinity::CoreId;
 
 use crate::driver::cores::pin_current;
+use crate::driver::stderr::failure;
 
 /// What a thread runs.
 pub(crate) type Body = Box<dyn FnOnce() + Send>;
@@ -97,7 +98,8 @@ impl Drop for Crew {
         self.gates.clear();
         for join in self.joins.drain(..) {
             if join.join().is_err() {
-                tracing::error!("a thread panicked while it left; this is a defect of ringpost");
+                let what = "a thread panicked while it left; this is a defect of ringpost";
+                failure(what, None, None);
             }
         }
     }

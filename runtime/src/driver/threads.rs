@@ -25,6 +25,7 @@ use ringpost_router::Address;
 
 use crate::driver::cores::CorePlan;
 use crate::driver::net::Network;
+use crate::driver::stderr::failure;
 use crate::driver::system::{Crew, Os, System};
 use crate::driver::threads::kernel::{BELL, Kernel, SocketPoll};
 use crate::driver::{APP, MainMaker};
@@ -60,7 +61,7 @@ impl Bell for MioBell {
     fn ring(&self) {
         if let Err(error) = self.0.wake() {
             // The sleeper will look by itself when its time is over.
-            tracing::error!(%error, "a sleeping core could not be woken");
+            failure("a sleeping core could not be woken", None, Some(&error));
         }
     }
 }
@@ -153,7 +154,8 @@ impl Threads {
     pub(crate) fn join(&self) {
         for join in self.joins.lock().drain(..) {
             if join.join().is_err() {
-                tracing::error!("a core's thread panicked; this is a defect of ringpost");
+                let what = "a core's thread panicked; this is a defect of ringpost";
+                failure(what, None, None);
             }
         }
     }
@@ -226,7 +228,8 @@ fn run_core(seed: Seed, kernel: Kernel, clock: Clock, spin: Duration, main: Opti
 fn guarded_turn(shard: &mut Shard, now: Time) -> Turn {
     let turn = AssertUnwindSafe(|| shard.turn(now));
     catch_unwind(turn).unwrap_or_else(|_| {
-        tracing::error!("a core panicked outside its workers; the process cannot go on");
+        let what = "a core panicked outside its workers; the process cannot go on";
+        failure(what, None, None);
         std::process::abort()
     })
 }

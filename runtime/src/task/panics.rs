@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::driver::stderr::failure;
+
 /// The panic as text. Its payload is dropped only where that runs no user code.
 pub(crate) fn into_text(panic: Box<dyn Any + Send>) -> String {
     let text = panic_text(&*panic).to_owned();
@@ -22,7 +24,7 @@ pub(crate) fn drop_guarded<T>(value: T) {
 /// of the panic, if there was one.
 pub(crate) fn guarded(what: &'static str, run: impl FnOnce()) -> Option<String> {
     let panic = into_text(catch_unwind(AssertUnwindSafe(run)).err()?);
-    tracing::error!(panic, "{what}");
+    failure(what, None, Some(&panic));
     Some(panic)
 }
 

@@ -8,6 +8,7 @@ use mio::{Events, Poll, Registry, Token};
 
 use crate::core::Core;
 use crate::core::io::Readiness;
+use crate::driver::stderr::failure;
 
 /// The token of the core's bell. Sockets have their keys, which count from 0.
 pub(super) const BELL: Token = Token(usize::MAX);
@@ -56,7 +57,7 @@ impl SocketPoll {
     pub(super) fn wait(&mut self, core: &Core, wait: Duration) {
         if let Err(error) = self.poll.poll(&mut self.events, Some(wait)) {
             if error.kind() != io::ErrorKind::Interrupted {
-                tracing::error!(%error, "polling the kernel failed");
+                failure("polling the kernel failed", None, Some(&error));
             }
             return;
         }

@@ -1,0 +1,120 @@
+//! Failures are seen by somebody: on standard error, unless the program traces. Each test has a process of
+//! its own, whose standard error it reads.
+
+use std::process::Command;
+
+use ringpost::{Context, Error, Node, Result, Routed, Worker};
+use tracing::span;
+
+/// Runs the rest of the test of this name in a process of its own. What that says about failures.
+fn alone(name: &str, test: impl FnOnce()) -> Option<Vec<String>> {
+    const ALONE: &str = "RINGPOST_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        test();
+        return None;
+    }
+    let program = std::env::current_exe().unwrap();
+    let child = Command::new(program)
+        .args(["--exact", name, "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{err}");
+    let lines = err.lines().filter(|line| line.starts_with("ringpost: "));
+    Some(lines.map(str::to_owned).collect())
+}
+
+/// Fails at 0 and panics at 1.
+struct Failing;
+
+impl Worker for Failing {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        assert_eq!(*msg, 0, "as planned");
+        Err(Error::other("as expected"))
+    }
+}
+
+/// Has a worker fail so often, and then panic.
+fn fail(times: u64) {
+    let node = Node::builder().cores(1).start().unwrap();
+    let handle = node.handle();
+    handle.start_worker_blocking("failing", || Failing).unwrap();
+    for _ in 0..times {
+        handle.send_message_blocking("failing", 0u64).unwrap();
+    }
+    handle.send_message_blocking("failing", 1u64).unwrap();
+    while handle.stats().total(|core| core.panics) == 0 {
+        pollster::block_on(handle.run_on(0, async |ctx: Context| ctx.yield_now().await)).unwrap();
+    }
+    node.stop().unwrap();
+    let stats = node.handle().stats();
+    assert_eq!(stats.total(|core| core.handler_errors), times);
+    assert_eq!(stats.total(|core| core.panics), 1);
+}
+
+#[test]
+fn failures_are_printed_where_nobody_traces() {
+    let name = "failures_are_printed_where_nobody_traces";
+    let Some(lines) = alone(name, || fail(1)) else {
+        return;
+    };
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(
+        lines[0].contains("a handler returned an error"),
+        "{lines:?}"
+    );
+    assert!(lines[0].ends_with("failing]: as expected"), "{lines:?}");
+    assert!(
+        lines[1].contains("a worker panicked and is ended"),
+        "{lines:?}"
+    );
+    assert!(lines[1].contains("as planned"), "{lines:?}");
+}
+
+#[test]
+fn a_flood_of_failures_is_no_flood_of_lines() {
+    const FAILURES: u64 = 20_000;
+    let name = "a_flood_of_failures_is_no_flood_of_lines";
+    let Some(lines) = alone(name, || fail(FAILURES)) else {
+        return;
+    };
+    // How many seconds it took is the machine's affair.
+    let last = |line: &&String| line.ends_with("(no more are shown in this second)");
+    let seconds = lines.iter().filter(last).count();
+    assert!(seconds > 0, "{lines:?}");
+    assert!(lines.len() <= 10 * (seconds + 2), "{lines:?}");
+    assert!((lines.len() as u64) < FAILURES / 10, "{}", lines.len());
+}
+
+/// A subscriber that looks at nothing.
+struct Blind;
+
+impl tracing::Subscriber for Blind {
+    fn enabled(&self, _metadata: &tracing::Metadata<'_>) -> bool {
+        false
+    }
+
+    fn new_span(&self, _span: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &span::Id, _values: &span::Record<'_>) {}
+    fn record_follows_from(&self, _span: &span::Id, _follows: &span::Id) {}
+    fn event(&self, _event: &tracing::Event<'_>) {}
+    fn enter(&self, _span: &span::Id) {}
+    fn exit(&self, _span: &span::Id) {}
+}
+
+#[test]
+fn where_somebody_traces_nothing_is_printed() {
+    let name = "where_somebody_traces_nothing_is_printed";
+    let lines = alone(name, || {
+        tracing::subscriber::set_global_default(Blind).unwrap();
+        fail(1);
+    });
+    assert!(lines.is_none_or(|lines| lines.is_empty()));
+}
