@@ -1,7 +1,13 @@
 //! A message on its way inside one core: 64 bytes with the pointer to its receiver, moved by value.
 
-use ringpost_router::{Address, Body, CodecError, Handle, HandleKind, Hint, Hop, Message, Route};
+use std::cell::Cell;
 
+use ringpost_router::{
+    Address, Body, CodecError, Handle, HandleKind, Hint, Hop, Message, NodeCore, Route,
+};
+
+use crate::core::unanswered::{Obligation, note};
+use crate::task::panics::guarded;
 use crate::task::raw::MailboxRc;
 
 /// A message between its sending and its handling. Its receiver is known from where it lies.
@@ -81,13 +87,31 @@ pub(crate) struct Routes {
     pub(crate) onward: Route,
     /// The way back.
     pub(crate) back: Route,
+    /// Whether somebody may have kept one of them.
+    pub(crate) shared: Cell<bool>,
 }
 
 impl Routes {
+    pub(crate) fn new(onward: Route, back: Route) -> Self {
+        let shared = Cell::new(false);
+        Self {
+            onward,
+            back,
+            shared,
+        }
+    }
+
+    /// Where somebody waits for an answer: this message asks for it, or is it, on its way back.
+    fn requester(&self, here: NodeCore) -> Option<ReplyTo> {
+        let place = |hop: Option<&Hop>| ReplyTo::from_hint(hop?.hint_of(here.node())?);
+        place(self.back.hops().next_back()).or_else(|| place(self.onward.hops().next_back()))
+    }
+
     /// Out of line: most messages have no routes of their own.
     #[cold]
     #[inline(never)]
     fn way_back(&self) -> Route {
+        self.shared.set(true);
         self.back.clone()
     }
 }
@@ -113,7 +137,17 @@ impl Message for Detour {
     }
 }
 
-/// What a handler learns about a message besides its payload.
+/// Marks the place of a reply of which somebody may have kept the route. No table has so many places.
+const SHARED: u32 = 1 << 31;
+
+/// Stands for the place of a reply if there are routes, so that one look tells whether there is either.
+const ROUTED: Handle = Handle {
+    index: SHARED - 1,
+    generation: 1,
+};
+
+/// What a handler learns about a message besides its payload. If that is a request, whoever has this is to
+/// answer it, or is taken at their word that they do not: see [`unanswered`](crate::core::unanswered).
 ///
 /// In two halves of two words, as an [`Envelope`] begins with the one and a mailbox keeps the other: a
 /// handler moves it by such halves, and a processor stalls where it loads a half that was just stored
@@ -122,7 +156,8 @@ impl Message for Detour {
 #[repr(C)]
 pub(crate) struct Head {
     pub(crate) from: MailboxRc,
-    pub(crate) reply: Handle,
+    /// The place reserved for the reply, with [`SHARED`]; or [`ROUTED`].
+    reply: Cell<Handle>,
     pub(crate) towards: Towards,
 }
 
@@ -172,7 +207,7 @@ impl Head {
     pub(crate) fn new(from: MailboxRc, reply: Handle, towards: Towards) -> Self {
         Self {
             from,
-            reply,
+            reply: Cell::new(reply),
             towards,
         }
     }
@@ -184,11 +219,14 @@ impl Head {
 
     /// The hop that leads straight back: the reserved place of a request, else the sender.
     #[inline]
-    pub(crate) fn back(&self) -> Hop {
-        if self.reply == Handle::NONE {
+    fn back(&self) -> Hop {
+        let mut reply = self.reply.get();
+        if reply == Handle::NONE {
             return self.from.hop();
         }
-        self.from.reply_hop(self.reply)
+        reply.index |= SHARED;
+        self.reply.set(reply);
+        self.from.reply_hop(self.place().handle)
     }
 
     #[inline]
@@ -207,23 +245,104 @@ impl Head {
 
     pub(crate) fn onward_route(&self) -> Route {
         match &self.towards.routes {
-            Some(routes) => routes.onward.clone(),
+            Some(routes) => {
+                routes.shared.set(true);
+                routes.onward.clone()
+            }
             None => Route::from(self.to().hop()),
         }
     }
 
-    /// The place where a requester waits for the answer, if anybody does.
-    pub(crate) fn requester(&self) -> Option<ReplyTo> {
-        match &self.towards.routes {
-            Some(routes) => {
-                let last = routes.back.hops().next_back()?;
-                ReplyTo::from_hint(last.hint_of(self.to().core.node())?)
+    /// The message is out of the hands of whoever had this: where it has been and is to go, and who is to
+    /// answer it if it is a request.
+    pub(crate) fn into_routes(mut self) -> (Box<Routes>, Option<Obligation>) {
+        let obligation = self.obligation();
+        let routes = match self.towards.take_routes() {
+            Some(routes) => routes,
+            None => {
+                let routes = Routes::new(self.onward_route(), self.return_route());
+                let shared = obligation.as_ref().is_some_and(|it| it.shared);
+                routes.shared.set(shared);
+                Box::new(routes)
             }
-            None if self.reply == Handle::NONE => None,
-            None => Some(ReplyTo {
-                core: self.from.core.index(),
-                handle: self.reply,
-            }),
+        };
+        self.reply.set(Handle::NONE);
+        (routes, obligation)
+    }
+
+    /// The message as it was in its mailbox.
+    pub(crate) fn into_envelope(mut self, mut body: Body) -> Envelope {
+        let mut reply = self.reply.replace(Handle::NONE);
+        let mut origin = Origin::FREE;
+        if let Some(routes) = self.towards.take_routes() {
+            reply = Handle::NONE;
+            body = Detour { routes, body }.into_body();
+            origin.detour = true;
+        }
+        Envelope {
+            from: self.from.clone(),
+            reply,
+            origin,
+            body,
+        }
+    }
+
+    /// The place where a requester waits for the answer, if anybody does: whoever asks sees to it that
+    /// they are told.
+    pub(crate) fn take_requester(self) -> Option<ReplyTo> {
+        let requester = self.requester();
+        self.reply.set(Handle::NONE);
+        requester
+    }
+
+    fn requester(&self) -> Option<ReplyTo> {
+        if let Some(routes) = self.towards.routes() {
+            return routes.requester(self.to().core);
+        }
+        Some(self.place()).filter(|place| place.handle != Handle::NONE)
+    }
+
+    /// Where the answer of a message without routes goes.
+    fn place(&self) -> ReplyTo {
+        let mut handle = self.reply.get();
+        handle.index &= !SHARED;
+        ReplyTo {
+            core: self.from.core.index(),
+            handle,
+        }
+    }
+
+    fn obligation(&self) -> Option<Obligation> {
+        let requester = self.requester()?;
+        let shared = match self.towards.routes() {
+            Some(routes) => routes.shared.get(),
+            None => self.reply.get().index & SHARED != 0,
+        };
+        Some(Obligation {
+            requester,
+            holder: self.to().clone(),
+            shared,
+        })
+    }
+}
+
+/// Of the C calling convention for the reason that [`drop_routes`] is.
+#[inline(never)]
+extern "C" fn let_go(head: &Head) {
+    // True of most requests, also of those that have been answered.
+    let is_shared = head.reply.get().index & SHARED != 0;
+    if !(is_shared && note(head.place())) {
+        guarded("who waits for an answer panicked", || {
+            drop(head.obligation());
+        });
+    }
+}
+
+impl Drop for Head {
+    #[inline]
+    fn drop(&mut self) {
+        if self.reply.get().generation != Handle::NONE.generation {
+            let_go(self);
         }
     }
 }
@@ -245,10 +364,12 @@ impl Envelope {
         } else {
             (None, self.body)
         };
-        (
-            Head::new(self.from, self.reply, Towards::new(to, routes)),
-            body,
-        )
+        let reply = match routes {
+            Some(_) => ROUTED,
+            None => self.reply,
+        };
+        let head = Head::new(self.from, reply, Towards::new(to, routes));
+        (head, body)
     }
 
     /// The payload's type, seen through a detour.

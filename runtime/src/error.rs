@@ -61,9 +61,11 @@ pub enum ErrorKind {
         /// The panic's message.
         message: String,
     },
-    /// The receiver ended before it took the message.
+    /// No answer will come: the receiver ended before it took the message, or let go of it without an
+    /// answer. A handler that has asked a request for its return route may answer later, so then this is
+    /// said only if the handler fails, panics or is cancelled.
     Dropped {
-        /// The receiver.
+        /// Who had it.
         address: Address,
     },
     /// A route has no hop to send to.
@@ -247,7 +249,7 @@ impl fmt::Display for Error {
                 write!(f, "the worker at {address} panicked: {message}")
             }
             ErrorKind::Dropped { address } => {
-                write!(f, "{address} ended before it answered")
+                write!(f, "{address} ended, or left it, without an answer")
             }
             ErrorKind::EmptyRoute => {
                 write!(

@@ -96,6 +96,8 @@ pub(crate) struct More {
     pub(crate) owed: u32,
     /// Whoever waits in `receive`.
     pub(crate) receivers: VecDeque<Rc<Waiter>>,
+    /// Requests that the suspended handler has let go of and that may not be answered.
+    pub(crate) unanswered: Vec<ReplyTo>,
     /// Who else is told that the worker has ended.
     pub(crate) stoppers: Vec<ReplyTo>,
     /// Why `initialize` failed.

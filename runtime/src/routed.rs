@@ -5,7 +5,8 @@ use std::ops::{Deref, DerefMut};
 
 use ringpost_router::{Address, Message, Route};
 
-use crate::envelope::{Envelope, Head, Origin, ReplyTo, Routes};
+use crate::core::unanswered::Obligation;
+use crate::envelope::{Envelope, Head, Routes};
 use crate::error::{Reason, Undelivered};
 
 /// A received message of type `M`, with its routes.
@@ -78,24 +79,7 @@ impl<M> Routed<M> {
 impl<M: Message> Routed<M> {
     /// The message again as the core keeps it, for putting it back.
     pub(crate) fn into_envelope(self) -> Envelope {
-        let Self { message, head } = self;
-        let Head {
-            from,
-            reply,
-            mut towards,
-        } = head;
-        let mut body = message.into_body();
-        let mut origin = Origin::FREE;
-        if let Some(routes) = towards.take_routes() {
-            body = crate::envelope::Detour { routes, body }.into_body();
-            origin.detour = true;
-        }
-        Envelope {
-            from,
-            reply,
-            origin,
-            body,
-        }
+        self.head.into_envelope(self.message.into_body())
     }
 
     /// What is reported if this message gets no further.
@@ -108,39 +92,21 @@ impl<M: Message> Routed<M> {
         }
     }
 
-    /// The place where the requester waits, if this is a request.
-    pub(crate) fn requester(&self) -> Option<ReplyTo> {
-        self.head.requester()
-    }
-
     /// The message one hop on: its receiver is taken off the way on and put on the way back.
-    pub(crate) fn into_next_hop(self) -> (Box<Routes>, M) {
-        let Self { message, mut head } = self;
-        let mut routes = match head.towards.take_routes() {
-            Some(routes) => routes,
-            None => Box::new(Routes {
-                onward: head.onward_route(),
-                back: head.return_route(),
-            }),
-        };
+    pub(crate) fn into_next_hop(self) -> (Box<Routes>, M, Option<Obligation>) {
+        let passed = self.head.to().hop();
+        let (mut routes, obligation) = self.head.into_routes();
         routes.onward.pop_front();
-        routes.back.push_front(head.to().hop());
-        (routes, message)
+        routes.back.push_front(passed);
+        (routes, self.message, obligation)
     }
 
     /// The message on another way: the receiver is replaced by `route`, the way back stays.
-    pub(crate) fn into_rerouted(self, route: Route) -> (Box<Routes>, M) {
-        let Self { message, mut head } = self;
-        let mut routes = match head.towards.take_routes() {
-            Some(routes) => routes,
-            None => Box::new(Routes {
-                onward: head.onward_route(),
-                back: head.return_route(),
-            }),
-        };
+    pub(crate) fn into_rerouted(self, route: Route) -> (Box<Routes>, M, Option<Obligation>) {
+        let (mut routes, obligation) = self.head.into_routes();
         routes.onward.pop_front();
         routes.onward = route.append_route(std::mem::take(&mut routes.onward));
-        (routes, message)
+        (routes, self.message, obligation)
     }
 }
 

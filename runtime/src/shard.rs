@@ -39,27 +39,38 @@ pub(crate) enum Turn {
 }
 
 thread_local! {
-    /// The node of which this thread runs a turn.
-    static NODE: Cell<Option<u32>> = const { Cell::new(None) };
+    /// The core of which this thread runs a turn.
+    static CORE: Cell<Option<Rc<Core>>> = const { Cell::new(None) };
 }
 
 /// The node of which this thread is running a turn, if it is.
 pub(crate) fn node_of_this_thread() -> Option<u32> {
-    NODE.get()
+    core_of_this_thread().map(|core| core.node.id)
 }
 
-/// Notes that this thread runs a turn of a node, until dropped.
-struct Turning(Option<u32>);
+/// The core of which this thread is running a turn, if it is.
+pub(crate) fn core_of_this_thread() -> Option<Rc<Core>> {
+    let look = |cell: &Cell<Option<Rc<Core>>>| {
+        let core = cell.take();
+        cell.set(core.clone());
+        core
+    };
+    // A thread that ends runs no turns.
+    CORE.try_with(look).ok().flatten()
+}
+
+/// Notes that this thread runs a turn of a core, until dropped.
+struct Turning(Option<Rc<Core>>);
 
 impl Turning {
-    fn of(node: u32) -> Self {
-        Self(NODE.replace(Some(node)))
+    fn of(core: &Rc<Core>) -> Self {
+        Self(CORE.replace(Some(Rc::clone(core))))
     }
 }
 
 impl Drop for Turning {
     fn drop(&mut self) {
-        NODE.set(self.0);
+        CORE.set(self.0.take());
     }
 }
 
@@ -121,7 +132,7 @@ impl Shard {
     pub(crate) fn turn(&mut self, now: Time) -> Turn {
         let core = Rc::clone(&self.core);
         let _current = core.pool.enter();
-        let _turning = Turning::of(core.node.id);
+        let _turning = Turning::of(&core);
         core.now.set(now);
         core.tally().turns.add(1);
         let mut done = self.take_arrivals();

@@ -313,10 +313,14 @@ fn a_wrong_type_is_reported_with_both_names() {
 fn requests_end_in_a_reply_an_error_or_their_deadline() {
     on_any_cores(async |ctx: Context| {
         let log = Log::default();
-        ctx.start_worker("silent", Diary::new(&log)).await?;
-        let request = ctx.request::<String>("silent", "hello".to_string());
+        ctx.start_worker("slow", Slow).await?;
+        let request = ctx.request::<u64>("slow", 7u64);
         let error = request.within(Duration::from_millis(20)).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error}");
+        ctx.start_worker("silent", Diary::new(&log)).await?;
+        let request = ctx.request::<String>("silent", "hello".to_string());
+        let error = request.await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Dropped { .. }), "{error}");
         let error = ctx
             .request::<String>("nobody", "hello".to_string())
             .await

@@ -248,12 +248,7 @@ impl Context {
     /// As [`send_message`](Self::send_message); [`ErrorKind::EmptyRoute`] if the route ends here, and
     /// [`ErrorKind::RouteTooLong`] also if the way back has grown too long.
     pub fn forward<M: Message>(&self, message: Routed<M>) -> Forward<'_> {
-        let (routes, message) = message.into_next_hop();
-        let mut out = Outgoing::with_body(Route::new(), message.into_body());
-        if let Some(body) = out.body.take() {
-            self.core.wrap_with(routes, body, &mut out);
-        }
-        Forward::new(self, out)
+        Forward::along(self, message.into_next_hop())
     }
 
     /// Sends a message another way: `route` takes this worker's place in its way on, and the way back
@@ -262,12 +257,7 @@ impl Context {
     /// # Errors
     /// As [`forward`](Self::forward).
     pub fn relay<M: Message>(&self, message: Routed<M>, route: impl Into<Route>) -> Forward<'_> {
-        let (routes, message) = message.into_rerouted(route.into());
-        let mut out = Outgoing::with_body(Route::new(), message.into_body());
-        if let Some(body) = out.body.take() {
-            self.core.wrap_with(routes, body, &mut out);
-        }
-        Forward::new(self, out)
+        Forward::along(self, message.into_rerouted(route.into()))
     }
 
     /// Waits until so much time has passed.

@@ -21,9 +21,10 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// What sending fails with; [`ErrorKind::Timeout`] when the deadline passes, which counts from the
-/// first poll and includes waiting for room (a message that still waits then is given back with it); [`ErrorKind::NotFound`] or [`ErrorKind::Dropped`] when
-/// the receiver is gone; [`ErrorKind::WrongType`] when the receiver does not take the message or the
-/// reply is not an `R`.
+/// first poll and includes waiting for room (a message that still waits then is given back with it);
+/// [`ErrorKind::NotFound`] or [`ErrorKind::Dropped`] when the receiver is gone, or nobody can answer any
+/// more ([`ErrorKind::Dropped`] says when that is known); [`ErrorKind::WrongType`] when the receiver does
+/// not take the message or the reply is not an `R`.
 ///
 /// # Cancellation
 /// Dropping it gives the reply's place up; a reply that comes later is counted as late.

@@ -11,7 +11,8 @@ use ringpost_router::{Body, Handle, Message, Route};
 use crate::context::Context;
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
-use crate::envelope::Origin;
+use crate::core::unanswered::Obligation;
+use crate::envelope::{Origin, Routes};
 use crate::error::{Error, Result};
 use crate::mailbox::{Waiter, Waiting};
 use crate::task::Wake;
@@ -145,17 +146,48 @@ impl fmt::Debug for SendMessage<'_> {
 /// Sends a received message on; made by [`Context::forward`] and [`Context::relay`].
 ///
 /// # Cancellation
-/// As for [`SendMessage`].
+/// As for [`SendMessage`]; if the message is a request, its requester is told.
 #[must_use = "nothing is sent until this is awaited"]
 pub struct Forward<'a> {
     ctx: &'a Context,
     sending: Sending,
+    /// If the message is a request, until it has been sent.
+    obligation: Option<Obligation>,
 }
 
 impl<'a> Forward<'a> {
     pub(crate) fn new(ctx: &'a Context, out: Outgoing) -> Self {
         let sending = Sending::of(out);
-        Self { ctx, sending }
+        Self {
+            ctx,
+            sending,
+            obligation: None,
+        }
+    }
+
+    /// Sends a message that was received along these routes.
+    pub(crate) fn along<M: Message>(
+        ctx: &'a Context,
+        (routes, message, obligation): (Box<Routes>, M, Option<Obligation>),
+    ) -> Self {
+        let mut out = Outgoing::with_body(Route::new(), message.into_body());
+        if let Some(body) = out.body.take() {
+            ctx.core.wrap_with(routes, body, &mut out);
+        }
+        let mut forward = Self::new(ctx, out);
+        forward.obligation = obligation;
+        forward
+    }
+
+    /// The message has been sent, or could not be.
+    fn conclude(&mut self, result: &Result<()>) {
+        match (self.obligation.take(), result) {
+            (Some(obligation), Ok(())) => obligation.pass_on(),
+            (Some(obligation), Err(error)) => {
+                obligation.fail(&self.ctx.core, error.kind().clone());
+            }
+            (None, _) => {}
+        }
     }
 }
 
@@ -164,7 +196,11 @@ impl Future for Forward<'_> {
 
     fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
         let ctx = self.ctx;
-        self.sending.poll(ctx, Handle::NONE, polling)
+        let poll = self.sending.poll(ctx, Handle::NONE, polling);
+        if let Poll::Ready(result) = &poll {
+            self.conclude(result);
+        }
+        poll
     }
 }
 

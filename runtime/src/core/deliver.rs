@@ -387,10 +387,7 @@ impl Core {
         } else {
             from.reply_hop(out.reply)
         };
-        let routes = Box::new(Routes {
-            onward: out.route.clone(),
-            back: Route::from(back),
-        });
+        let routes = Box::new(Routes::new(out.route.clone(), Route::from(back)));
         out.reply = Handle::NONE;
         self.wrap_with(routes, body, out);
     }

@@ -6,6 +6,7 @@ use ringpost_router::Unpack;
 use ringpost_router::wire::Refusal;
 
 use crate::core::Core;
+use crate::core::unanswered::begin_step;
 use crate::driver::stderr::failure;
 use crate::envelope::{Envelope, Head, Origin};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
@@ -75,6 +76,7 @@ impl Core {
     pub(crate) fn begin(self: &Rc<Self>, to: &MailboxRc, origin: Origin) {
         self.settle(to, origin);
         self.tally().handled.add(1);
+        begin_step();
         to.state.set(State::Busy);
     }
 
@@ -90,11 +92,13 @@ impl Core {
     fn keep(self: &Rc<Self>, mailbox: &MailboxRc, spare: &mut Spare<'_>) {
         let key = self.tasks.bind_spare(mailbox.clone(), spare);
         mailbox.with_more(|more| more.task_key = Some(key));
+        self.keep_unanswered(mailbox);
     }
 
     /// Makes another call of the worker and polls it once, keeping it if it suspends.
     pub(crate) fn run_call(self: &Rc<Self>, mailbox: &MailboxRc, call: Call) -> Step {
         let mut spare = self.tasks.spare();
+        begin_step();
         let step = mailbox.call(call, &self.frames, &mut spare.polling());
         if matches!(step, Step::Pending) {
             self.keep(mailbox, &mut spare);
@@ -118,6 +122,7 @@ impl Core {
         };
         match *ending {
             Ending::Failed(error) => {
+                self.disappoint_all(mailbox);
                 self.tally().handler_errors.add(1);
                 let what = "a handler returned an error; the worker goes on";
                 failure(what, Some(&mailbox.address), Some(&error));
@@ -125,6 +130,7 @@ impl Core {
                 drop_guarded(error);
             }
             Ending::Panicked(message) => {
+                self.disappoint_all(mailbox);
                 self.after_panic(mailbox, message);
                 return false;
             }
@@ -189,7 +195,7 @@ impl Core {
         });
         let routes = head.towards.routes();
         bounce(self, routes, &head.to().address, Refusal::Unreadable);
-        self.refuse(head.requester(), kind);
+        self.refuse(head.take_requester(), kind);
         drop_guarded(mismatch);
     }
 
@@ -259,6 +265,7 @@ impl Core {
             match ready.task {
                 ReadyTask::Nothing => {}
                 ReadyTask::Handler(mailbox) => {
+                    begin_step();
                     let step = self.tasks.with_task(ready.key, &ready.waker, |polling| {
                         mailbox.resume(&self.frames, polling)
                     });
@@ -272,10 +279,16 @@ impl Core {
 
     fn after_resume(self: &Rc<Self>, mailbox: &MailboxRc, key: u32, step: Step) {
         if matches!(step, Step::Pending) {
-            return;
+            return self.keep_unanswered(mailbox);
         }
         self.tasks.release(key);
-        mailbox.with_more(|more| more.task_key = None);
+        let is_done = matches!(step, Step::Done);
+        mailbox.with_more(|more| {
+            more.task_key = None;
+            if is_done {
+                more.unanswered.clear();
+            }
+        });
         match mailbox.state.get() {
             State::Starting => self.after_initialize(mailbox, step),
             State::Ending => self.after_shutdown(mailbox, step),

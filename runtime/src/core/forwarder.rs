@@ -12,8 +12,7 @@ use crate::context::Context;
 use crate::context::send::Forward;
 use crate::core::Core;
 use crate::core::placed::place_of;
-use crate::envelope::ReplyTo;
-use crate::error::{ErrorKind, Reason, Result, Undelivered};
+use crate::error::{Reason, Result, Undelivered};
 use crate::mailbox::Stop;
 use crate::routed::Routed;
 use crate::task::panics::drop_guarded;
@@ -157,18 +156,17 @@ impl Worker for Forwarder {
     }
 }
 
-/// A message on its way on. If it gets no further, also because this is dropped first, it is reported, and
-/// its requester is told.
+/// A message on its way on. If it gets no further, also because this is dropped first, it is reported; its
+/// requester hears of that from what sends it.
 struct Relay<'a> {
     core: &'a Rc<Core>,
     sending: Forward<'a>,
-    /// What is told then, until the message has been sent on.
-    unsent: Option<(Undelivered, Option<ReplyTo>)>,
+    /// What is reported then, until the message has been sent on.
+    unsent: Option<Undelivered>,
 }
 
 impl<'a> Relay<'a> {
     fn new(ctx: &'a Context, msg: Routed<Any>, onward: Hop) -> Self {
-        let requester = msg.requester();
         let lost = Undelivered {
             type_name: msg.type_name(),
             ..msg.lost(Reason::NotFound)
@@ -176,24 +174,17 @@ impl<'a> Relay<'a> {
         Self {
             core: &ctx.core,
             sending: ctx.relay(msg, onward),
-            unsent: Some((lost, requester)),
+            unsent: Some(lost),
         }
     }
 
     fn give_up(&mut self, reason: Reason) {
-        let Some((mut lost, requester)) = self.unsent.take() else {
+        let Some(mut lost) = self.unsent.take() else {
             return;
         };
         lost.reason = reason;
         self.core.uncount_handled();
         self.core.report(&lost);
-        let address = lost.to;
-        let kind = match reason {
-            Reason::NotFound => ErrorKind::NotFound { address },
-            Reason::NodeStopped => ErrorKind::Stopping,
-            _ => ErrorKind::Dropped { address },
-        };
-        self.core.refuse(requester, kind);
     }
 }
 

@@ -271,7 +271,7 @@ impl Core {
 
     /// Cancels the suspended handler at the await where it is. A running one is left to return.
     fn cut_short(self: &Rc<Self>, mailbox: &MailboxRc) {
-        if !mailbox.cancel(&self.frames) {
+        if !self.ending(mailbox, || mailbox.cancel(&self.frames)) {
             return;
         }
         if let Some(key) = mailbox.with_more(|more| more.task_key.take()) {
@@ -349,7 +349,7 @@ impl Core {
         mailbox.room.set(0);
         mailbox.special.set(true);
         self.unregister(mailbox);
-        let was_worker = mailbox.end(&self.frames);
+        let was_worker = self.ending(mailbox, || mailbox.end(&self.frames));
         let reason = if self.node.is_stopping() && reason == Reason::Stopped {
             Reason::NodeStopped
         } else {

@@ -27,6 +27,7 @@ pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod replicated;
 pub(crate) mod replies;
+pub(crate) mod unanswered;
 pub(crate) mod undelivered;
 
 use std::cell::{Cell, RefCell};
@@ -58,6 +59,7 @@ use self::names::Names;
 use self::pairs::Pairs;
 use self::queue::Queue;
 use self::replies::Replies;
+use self::unanswered::Unanswered;
 
 /// The state of one core.
 pub(crate) struct Core {
@@ -76,6 +78,7 @@ pub(crate) struct Core {
     /// Names in the table whose home is another core: replicated workers.
     pub(crate) guests: Cell<u32>,
     pub(crate) replies: Replies,
+    pub(crate) unanswered: Unanswered,
     pub(crate) tasks: Tasks,
     pub(crate) pairs: RefCell<Pairs>,
     /// Cores for which something was written and not published.
@@ -126,6 +129,7 @@ impl Core {
             names: Names::new(),
             guests: Cell::new(0),
             replies: Replies::new(),
+            unanswered: Unanswered::default(),
             tasks: Tasks::new(Arc::clone(&shared)),
             pairs: RefCell::new(Pairs::new(node.limits, node.placement.cores())),
             dirty: RefCell::default(),

@@ -53,7 +53,7 @@ impl Core {
             _ => ErrorKind::Dropped { address },
         };
         bounce(self, head.towards.routes(), &undelivered.to, Refusal::Gone);
-        self.refuse(head.requester(), kind);
+        self.refuse(head.take_requester(), kind);
         drop_guarded(body);
     }
 }

@@ -104,7 +104,11 @@ impl Connection {
 
     /// Puts a message among the frames to be written.
     fn send(&self, message: Routed<Any>) {
-        let (routes, message) = message.into_rerouted(Route::new());
+        let (routes, message, obligation) = message.into_rerouted(Route::new());
+        // It is the peer's from here on; who is told that it did not get there is told below.
+        if let Some(obligation) = obligation {
+            obligation.pass_on();
+        }
         let type_name = message.type_name();
         if type_name == std::any::type_name::<Bounce>() {
             if let Ok(bounce) = message.unpack::<Bounce>() {

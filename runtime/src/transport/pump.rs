@@ -266,7 +266,7 @@ impl<'a> Pump<'a> {
         let core = &self.ctx.core;
         let mut out = Outgoing::with_body(Route::new(), payload.into_body());
         if let Some(body) = out.body.take() {
-            core.wrap_with(Box::new(Routes { onward, back }), body, &mut out);
+            core.wrap_with(Box::new(Routes::new(onward, back)), body, &mut out);
         }
         match core.attempt(&self.ctx.mailbox, &mut out) {
             Attempt::Sent => {}

@@ -1,13 +1,15 @@
 //! Programs whose names live away from their homes, so that their messages pass by a relay: credits are
 //! scarce, workers are stopped in the middle, and the node ends early. Each accepted message is handled
-//! or reported, once, as its sender's (G3).
+//! or reported, once, as its sender's; and nobody who asks is left without an answer (G3).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use ringpost::sim::Sim;
-use ringpost::{Any, Context, Error, Limits, Result, Routed, Undelivered, Worker};
+use ringpost::{
+    Any, Context, Error, ErrorKind, Limits, Reason, Result, Routed, Undelivered, Worker,
+};
 
 use crate::dice::{Dice, for_each_seed};
 
@@ -19,8 +21,8 @@ type Question = u64;
 type Answer = u16;
 
 const NAMES: u64 = 4;
-/// How long an answer is waited for.
-const DEADLINE: Duration = Duration::from_millis(2);
+/// Far longer than any program runs.
+const DEADLINE: Duration = Duration::from_secs(100);
 
 fn name(number: u64) -> String {
     format!("away-{number}")
@@ -32,6 +34,8 @@ struct Ledger {
     accepted: u64,
     taken: u64,
     reported: u64,
+    /// Whether the node ends, which answers everybody at once.
+    ending: bool,
     complaints: Vec<String>,
 }
 
@@ -49,7 +53,7 @@ impl Book {
                 ledger.reported += 1;
             }
             let is_relays = lost.from.to_string().contains("away-");
-            if is_relays {
+            if is_relays || lost.reason == Reason::LateReply && !ledger.ending {
                 ledger.complaints.push(format!("{lost:?}"));
             }
         });
@@ -137,8 +141,11 @@ async fn send(ctx: &Context, dice: &mut Dice, book: &Book) {
     for _ in 0..dice.roll(30) {
         if dice.roll(8) == 0 {
             let asked = ctx.request::<Answer>(&*name, Question::MAX);
-            // Not every question is answered.
-            drop(asked.within(DEADLINE).await);
+            if let Err(error) = asked.within(DEADLINE).await
+                && matches!(error.kind(), ErrorKind::Timeout { .. })
+            {
+                book.note(|ledger| ledger.complaints.push(error.to_string()));
+            }
         } else if ctx.send_message(&*name, Parcel::MAX).await.is_ok() {
             book.note(|ledger| ledger.accepted += 1);
         }
@@ -171,8 +178,14 @@ async fn play(ctx: Context, mut dice: Dice, book: Book) -> Result<()> {
         });
     }
     ctx.sleep(Duration::from_micros(dice.roll(20_000))).await;
-    match dice.roll(2) {
-        0 => ctx.stop_now().await,
+    let end = dice.roll(3);
+    if end == 0 {
+        // The senders are left to come to their end; a request without an answer would show.
+        ctx.sleep(2 * DEADLINE).await;
+    }
+    book.note(|ledger| ledger.ending = true);
+    match end {
+        1 => ctx.stop_now().await,
         _ => ctx.stop().await,
     }
 }

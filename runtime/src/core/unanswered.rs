@@ -1,0 +1,165 @@
+//! Requests that are let go of: who asked hears of it as soon as it is known that nobody will answer.
+//!
+//! A request is in the hands of whoever has its [`Head`](crate::envelope::Head), and moves with it: into a
+//! future, back to the mailbox, on to the next hop. Where it is dropped, there are two cases:
+//!
+//! * Nobody ever asked it for its routes. Then nobody knows where to answer, and the requester is told at
+//!   once.
+//! * Somebody has them, perhaps to answer later. Then nothing is known, and nothing is said; but if the
+//!   handler that had the message fails, panics or is cancelled, nobody will, most likely, and the requester
+//!   is told. An answer that was sent before is there before that and counts; one that comes
+//!   after it is reported as late.
+//!
+//! What a handler lets go of is noted until it has been polled: most handlers end then, and well. One note
+//! costs next to nothing, as each answered request leaves one. If the handler goes on later, its mailbox
+//! keeps them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::core::Core;
+use crate::envelope::ReplyTo;
+use crate::error::ErrorKind;
+use crate::shard::core_of_this_thread;
+use crate::task::raw::MailboxRc;
+
+/// What has been let go of since the present step of a worker began.
+#[derive(Clone, Copy)]
+enum Noted {
+    Nothing,
+    /// This, and perhaps more.
+    Request(ReplyTo),
+    /// A handler is being cancelled, or a worker dropped: nothing of it will be answered.
+    Ending,
+}
+
+thread_local! {
+    static NOTED: Cell<Noted> = const { Cell::new(Noted::Nothing) };
+}
+
+/// What one step has let go of beyond the first.
+#[derive(Default)]
+pub(crate) struct Unanswered {
+    first: Cell<Option<ReplyTo>>,
+    others: RefCell<Vec<ReplyTo>>,
+}
+
+impl Unanswered {
+    fn note(&self, first: ReplyTo, requester: ReplyTo) {
+        if self.first.replace(Some(first)) != Some(first) {
+            self.others.take();
+        }
+        self.others.borrow_mut().push(requester);
+    }
+
+    fn take(&self, first: ReplyTo) -> Vec<ReplyTo> {
+        let mut noted = vec![first];
+        if self.first.take() == Some(first) {
+            noted.append(&mut self.others.borrow_mut());
+        }
+        noted
+    }
+}
+
+/// A step of a worker begins.
+#[inline]
+pub(crate) fn begin_step() {
+    NOTED.set(Noted::Nothing);
+}
+
+/// Notes a request that may be answered yet. Whether it is the first of this step.
+#[inline]
+pub(crate) fn note(requester: ReplyTo) -> bool {
+    let is_first = matches!(NOTED.get(), Noted::Nothing);
+    if is_first {
+        NOTED.set(Noted::Request(requester));
+    }
+    is_first
+}
+
+/// A request on its way on. Whoever has this sees to it that the requester hears something.
+pub(crate) struct Obligation {
+    pub(crate) requester: ReplyTo,
+    /// Who had it last.
+    pub(crate) holder: MailboxRc,
+    /// Whether somebody may have its routes.
+    pub(crate) shared: bool,
+}
+
+impl Obligation {
+    /// Another has it now.
+    pub(crate) fn pass_on(mut self) {
+        self.requester = ReplyTo::NOBODY;
+    }
+
+    /// It does not get on, for this reason.
+    pub(crate) fn fail(mut self, core: &Rc<Core>, kind: ErrorKind) {
+        if !self.shared {
+            let requester = std::mem::replace(&mut self.requester, ReplyTo::NOBODY);
+            core.refuse(Some(requester), kind);
+        }
+    }
+}
+
+impl Drop for Obligation {
+    fn drop(&mut self) {
+        if self.requester != ReplyTo::NOBODY {
+            let_go(&self.holder, self.requester, self.shared);
+        }
+    }
+}
+
+/// A request is dropped by who had it.
+#[cold]
+fn let_go(holder: &MailboxRc, requester: ReplyTo, shared: bool) {
+    if shared && note(requester) {
+        return;
+    }
+    let Some(core) = core_of_this_thread().filter(|core| core.here == holder.core) else {
+        return;
+    };
+    match NOTED.get() {
+        Noted::Request(first) if shared => core.unanswered.note(first, requester),
+        _ => core.disappoint(holder, requester),
+    }
+}
+
+impl Core {
+    fn disappoint(self: &Rc<Self>, holder: &MailboxRc, requester: ReplyTo) {
+        let address = holder.address.clone();
+        self.refuse(Some(requester), ErrorKind::Dropped { address });
+    }
+
+    /// A handler has suspended: what it has let go of is noted at its mailbox.
+    #[inline]
+    pub(crate) fn keep_unanswered(&self, mailbox: &MailboxRc) {
+        if let Noted::Request(first) = NOTED.replace(Noted::Nothing) {
+            let noted = self.unanswered.take(first);
+            mailbox.with_more(|more| more.unanswered.extend(noted));
+        }
+    }
+
+    /// A handler has failed: whom it may have owed an answer is told that there will be none.
+    #[cold]
+    pub(crate) fn disappoint_all(self: &Rc<Self>, mailbox: &MailboxRc) {
+        self.keep_unanswered(mailbox);
+        self.disappoint_kept(mailbox);
+    }
+
+    /// As [`disappoint_all`](Self::disappoint_all), for a handler that was suspended.
+    fn disappoint_kept(self: &Rc<Self>, mailbox: &MailboxRc) {
+        let unanswered = mailbox.if_more(|more| std::mem::take(&mut more.unanswered));
+        for requester in unanswered.into_iter().flatten() {
+            self.disappoint(mailbox, requester);
+        }
+    }
+
+    /// Runs what cancels a handler or drops a worker: all that it lets go of will not be answered.
+    pub(crate) fn ending<R>(self: &Rc<Self>, mailbox: &MailboxRc, end: impl FnOnce() -> R) -> R {
+        let before = NOTED.replace(Noted::Ending);
+        let ended = end();
+        NOTED.set(before);
+        self.disappoint_kept(mailbox);
+        ended
+    }
+}

@@ -1,0 +1,189 @@
+//! Who asks is told when nobody will answer any more, and is not told so while somebody may (G3).
+
+use std::time::Duration;
+
+use ringpost::sim::Sim;
+use ringpost::{Any, Context, Error, ErrorKind, Result, Route, Routed, Worker, route};
+
+/// What a handler does with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Conduct {
+    Ignores,
+    TakesOnly,
+    FailsAtOnce,
+    FailsWithTheRoute,
+    FailsLater,
+    Panics,
+    PanicsWithTheRoute,
+    ForwardsToNobody,
+    ForwardsToIgnorer,
+    DropsItLater,
+    /// From here on there is an answer.
+    AnswersAndFails,
+    AnswersLater,
+    AnswersNextTime,
+}
+
+use Conduct::{
+    AnswersAndFails, AnswersLater, AnswersNextTime, DropsItLater, FailsAtOnce, FailsLater,
+    FailsWithTheRoute, ForwardsToIgnorer, ForwardsToNobody, Ignores, Panics, PanicsWithTheRoute,
+    TakesOnly,
+};
+
+struct Server {
+    conduct: Conduct,
+    kept: Option<Route>,
+}
+
+const PAUSE: Duration = Duration::from_millis(1);
+
+impl Worker for Server {
+    type Message = Any;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        if let Some(kept) = self.kept.take() {
+            ctx.send_message(kept, 1u8).await?;
+            return Err(Error::other("of no concern to who asked before"));
+        }
+        match self.conduct {
+            Ignores => return Ok(()),
+            TakesOnly => drop(msg.take()),
+            FailsAtOnce => return Err(Error::other("fails")),
+            FailsWithTheRoute => {
+                let back = msg.reply();
+                return Err(Error::other(format!("was to answer {back}")));
+            }
+            FailsLater => {
+                let back = msg.reply();
+                drop(msg);
+                ctx.sleep(PAUSE).await;
+                return Err(Error::other(format!("was to answer {back}")));
+            }
+            Panics => panic!("panics"),
+            PanicsWithTheRoute => panic!("was to answer {}", msg.reply()),
+            ForwardsToNobody | ForwardsToIgnorer => return ctx.forward(msg).await,
+            DropsItLater => {
+                let own = ctx.detached()?;
+                ctx.spawn(async move {
+                    own.sleep(PAUSE).await;
+                    drop(msg);
+                });
+            }
+            AnswersAndFails => {
+                ctx.send_message(msg.reply(), 1u8).await?;
+                return Err(Error::other("fails"));
+            }
+            AnswersLater => {
+                let (own, back) = (ctx.detached()?, msg.reply());
+                ctx.spawn(async move {
+                    own.sleep(PAUSE).await;
+                    own.send_message(back, 1u8).await.expect("somebody waits");
+                });
+            }
+            AnswersNextTime => self.kept = Some(msg.reply()),
+        }
+        Ok(())
+    }
+}
+
+/// Asks a server of this conduct on a core of two. What comes of it, and how long that took.
+fn ask(conduct: Conduct, core: usize) -> (Result<u8>, Duration) {
+    let report = Sim::new(7).cores(2).run(async move |ctx: Context| {
+        let server = |conduct| Server {
+            conduct,
+            kept: None,
+        };
+        ctx.start_worker_on(core, "server", server(conduct)).await?;
+        ctx.start_worker("ignorer", server(Ignores)).await?;
+        let way = match conduct {
+            ForwardsToNobody => route!["server", "nobody"],
+            ForwardsToIgnorer => route!["server", "ignorer"],
+            _ => route!["server"],
+        };
+        let own = ctx.detached()?;
+        if conduct == AnswersNextTime {
+            ctx.spawn(async move {
+                own.sleep(PAUSE).await;
+                own.send_message("server", 0u8).await.expect("it is there");
+            });
+        }
+        let answer = ctx.request::<u8>(way, 9u64).await;
+        ctx.stop().await?;
+        Ok(answer)
+    });
+    (report.output.expect("the program ends"), report.elapsed)
+}
+
+/// G3 for whoever asks.
+#[test]
+fn who_asks_is_told_at_once_that_nobody_will_answer() {
+    for conduct in [
+        Ignores,
+        TakesOnly,
+        FailsAtOnce,
+        FailsWithTheRoute,
+        FailsLater,
+        Panics,
+        PanicsWithTheRoute,
+        ForwardsToNobody,
+        ForwardsToIgnorer,
+        DropsItLater,
+    ] {
+        for core in 0..2 {
+            let (answer, elapsed) = ask(conduct, core);
+            let error = answer.expect_err("there is no answer");
+            let is_told = matches!(
+                error.kind(),
+                ErrorKind::Dropped { .. } | ErrorKind::NotFound { .. }
+            );
+            assert!(is_told, "{conduct:?}: {error}");
+            assert!(elapsed < Duration::from_secs(5), "{conduct:?}: {elapsed:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_comes_late_or_before_a_failure_is_what_counts() {
+    for conduct in [AnswersAndFails, AnswersLater, AnswersNextTime] {
+        for core in 0..2 {
+            let (answer, _) = ask(conduct, core);
+            let answer = answer.unwrap_or_else(|error| panic!("{conduct:?}: {error}"));
+            assert_eq!(answer, 1, "{conduct:?}");
+        }
+    }
+}
+
+#[test]
+fn who_asks_is_told_when_the_handler_is_cut_short() {
+    struct Slow;
+
+    impl Worker for Slow {
+        type Message = u64;
+        type Context = Context;
+
+        async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+            let back = msg.reply();
+            ctx.sleep(Duration::from_secs(20)).await;
+            ctx.send_message(back, 1u8).await
+        }
+    }
+
+    let report = Sim::new(3).cores(2).run(async |ctx: Context| {
+        ctx.start_worker("slow", Slow).await?;
+        let own = ctx.detached()?;
+        ctx.spawn(async move {
+            own.sleep(PAUSE).await;
+            own.stop_worker_now("slow").await.expect("it is there");
+        });
+        let answer = ctx.request::<u8>("slow", 9u64).await;
+        ctx.stop().await?;
+        Ok(answer.map_err(|error| error.kind().clone()))
+    });
+    let answer = report.output.expect("the program ends");
+    assert!(
+        matches!(answer, Err(ErrorKind::Dropped { .. })),
+        "{answer:?}"
+    );
+    assert!(report.elapsed < Duration::from_secs(5));
+}
