@@ -13,11 +13,27 @@ use crate::task::raw::MailboxRc;
 /// A message between its sending and its handling. Its receiver is known from where it lies.
 #[repr(C)]
 pub(crate) struct Envelope {
-    pub(crate) from: MailboxRc,
-    /// The place reserved for the reply to a request, or [`Handle::NONE`].
-    pub(crate) reply: Handle,
+    pub(crate) sender: Sender,
     pub(crate) origin: Origin,
     pub(crate) body: Body,
+}
+
+/// Who sent a message, and where an answer is waited for.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Sender {
+    pub(crate) from: MailboxRc,
+    /// The place reserved for the reply to a request, or [`Handle::NONE`]. In a [`Head`] it may be marked
+    /// [`SHARED`], or be [`ROUTED`].
+    reply: Cell<Handle>,
+}
+
+impl Sender {
+    #[inline]
+    pub(crate) fn new(from: MailboxRc, reply: Handle) -> Self {
+        let reply = Cell::new(reply);
+        Self { from, reply }
+    }
 }
 
 /// Whose credit a message holds until it is taken.
@@ -149,15 +165,13 @@ const ROUTED: Handle = Handle {
 /// What a handler learns about a message besides its payload. If that is a request, whoever has this is to
 /// answer it, or is taken at their word that they do not: see [`unanswered`](crate::core::unanswered).
 ///
-/// In two halves of two words, as an [`Envelope`] begins with the one and a mailbox keeps the other: a
+/// In two halves of two words, of which the sender's mailbox keeps the one and the receiver's the other: a
 /// handler moves it by such halves, and a processor stalls where it loads a half that was just stored
 /// word by word. That was 10 ns of 60 for each message (`one_way` on one core).
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Head {
-    pub(crate) from: MailboxRc,
-    /// The place reserved for the reply, with [`SHARED`]; or [`ROUTED`].
-    reply: Cell<Handle>,
+    sender: Sender,
     pub(crate) towards: Towards,
 }
 
@@ -204,12 +218,13 @@ extern "C" fn drop_routes(routes: Box<Routes>) {
 
 impl Head {
     #[inline]
-    pub(crate) fn new(from: MailboxRc, reply: Handle, towards: Towards) -> Self {
-        Self {
-            from,
-            reply: Cell::new(reply),
-            towards,
-        }
+    pub(crate) fn new(sender: Sender, towards: Towards) -> Self {
+        Self { sender, towards }
+    }
+
+    /// Who the message came from last.
+    pub(crate) fn from(&self) -> &MailboxRc {
+        &self.sender.from
     }
 
     /// Who the message is for.
@@ -220,13 +235,13 @@ impl Head {
     /// The hop that leads straight back: the reserved place of a request, else the sender.
     #[inline]
     fn back(&self) -> Hop {
-        let mut reply = self.reply.get();
+        let mut reply = self.sender.reply.get();
         if reply == Handle::NONE {
-            return self.from.hop();
+            return self.from().hop();
         }
         reply.index |= SHARED;
-        self.reply.set(reply);
-        self.from.reply_hop(self.place().handle)
+        self.sender.reply.set(reply);
+        self.from().reply_hop(self.place().handle)
     }
 
     #[inline]
@@ -240,7 +255,7 @@ impl Head {
     /// Who sent the message first, whoever passed it on.
     pub(crate) fn first_sender(&self) -> &Address {
         let first = self.towards.routes().and_then(|routes| routes.back.last());
-        first.unwrap_or(&self.from.address)
+        first.unwrap_or(&self.from().address)
     }
 
     pub(crate) fn onward_route(&self) -> Route {
@@ -266,13 +281,13 @@ impl Head {
                 Box::new(routes)
             }
         };
-        self.reply.set(Handle::NONE);
+        self.sender.reply.set(Handle::NONE);
         (routes, obligation)
     }
 
     /// The message as it was in its mailbox.
     pub(crate) fn into_envelope(mut self, mut body: Body) -> Envelope {
-        let mut reply = self.reply.replace(Handle::NONE);
+        let mut reply = self.sender.reply.replace(Handle::NONE);
         let mut origin = Origin::FREE;
         if let Some(routes) = self.towards.take_routes() {
             reply = Handle::NONE;
@@ -280,8 +295,7 @@ impl Head {
             origin.detour = true;
         }
         Envelope {
-            from: self.from.clone(),
-            reply,
+            sender: Sender::new(self.from().clone(), reply),
             origin,
             body,
         }
@@ -291,7 +305,7 @@ impl Head {
     /// they are told.
     pub(crate) fn take_requester(self) -> Option<ReplyTo> {
         let requester = self.requester();
-        self.reply.set(Handle::NONE);
+        self.sender.reply.set(Handle::NONE);
         requester
     }
 
@@ -304,10 +318,10 @@ impl Head {
 
     /// Where the answer of a message without routes goes.
     fn place(&self) -> ReplyTo {
-        let mut handle = self.reply.get();
+        let mut handle = self.sender.reply.get();
         handle.index &= !SHARED;
         ReplyTo {
-            core: self.from.core.index(),
+            core: self.from().core.index(),
             handle,
         }
     }
@@ -316,7 +330,7 @@ impl Head {
         let requester = self.requester()?;
         let shared = match self.towards.routes() {
             Some(routes) => routes.shared.get(),
-            None => self.reply.get().index & SHARED != 0,
+            None => self.sender.reply.get().index & SHARED != 0,
         };
         Some(Obligation {
             requester,
@@ -330,7 +344,7 @@ impl Head {
 #[inline(never)]
 extern "C" fn let_go(head: &Head) {
     // True of most requests, also of those that have been answered.
-    let is_shared = head.reply.get().index & SHARED != 0;
+    let is_shared = head.sender.reply.get().index & SHARED != 0;
     if !(is_shared && note(head.place())) {
         guarded("who waits for an answer panicked", || {
             drop(head.obligation());
@@ -341,7 +355,7 @@ extern "C" fn let_go(head: &Head) {
 impl Drop for Head {
     #[inline]
     fn drop(&mut self) {
-        if self.reply.get().generation != Handle::NONE.generation {
+        if self.sender.reply.get().generation != Handle::NONE.generation {
             let_go(self);
         }
     }
@@ -366,9 +380,12 @@ impl Envelope {
         };
         let reply = match routes {
             Some(_) => ROUTED,
-            None => self.reply,
+            None => self.sender.reply.get(),
         };
-        let head = Head::new(self.from, reply, Towards::new(to, routes));
+        let head = Head::new(
+            Sender::new(self.sender.from, reply),
+            Towards::new(to, routes),
+        );
         (head, body)
     }
 

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Message, Route};
 
 use crate::core::Core;
-use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes};
+use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes, Sender};
 use crate::error::{Error, ErrorKind};
 use crate::mailbox::{Mailbox, State, Waiter, Waiting, pop_waiting, trim};
 use crate::task::Wake;
@@ -290,9 +290,12 @@ impl Core {
     ) {
         to.queued.set(to.queued.get() + 1);
         self.tally().sent_local.add(1);
+        let sender = match reply {
+            Handle::NONE => from.sender(),
+            _ => Sender::new(from.clone(), reply),
+        };
         let envelope = Envelope {
-            from: from.clone(),
-            reply,
+            sender,
             origin,
             body,
         };

@@ -20,17 +20,19 @@ impl Core {
     /// Handles up to `budget` messages of the queue. Returns how many.
     pub(crate) fn run_queue(self: &Rc<Self>, budget: u32) -> u32 {
         let mut spare = self.tasks.spare();
-        for done in 0..budget {
+        let mut left = budget;
+        while left > 0 {
             let Some(to) = self.queue.next_receiver() else {
-                return done;
+                break;
             };
+            left -= 1;
             if to.state.get() == State::Idle {
-                self.handle(&to, &mut spare);
+                self.handle(&to, &mut spare, &mut left);
             } else {
                 self.set_aside(&to);
             }
         }
-        budget
+        budget - left
     }
 
     /// The receiver is not ready: the message waits at its mailbox, or is reported.
@@ -60,15 +62,21 @@ impl Core {
         }
     }
 
-    /// Runs the handler of an idle worker.
+    /// Runs the handler of an idle worker, for the next message and at most `more` of those that follow.
     #[inline]
-    fn handle(self: &Rc<Self>, to: &MailboxRc, spare: &mut Spare<'_>) {
-        let step = to.handle(self, &mut spare.polling());
-        if matches!(step, Step::Done) && to.stop.get() == Stop::No && !to.has_stash() {
+    fn handle(self: &Rc<Self>, to: &MailboxRc, spare: &mut Spare<'_>, more: &mut u32) {
+        let step = to.handle(self, &mut spare.polling(), more);
+        if matches!(step, Step::Done) && self.may_go_on(to) {
             to.state.set(State::Idle);
         } else {
             self.after_handler(to, step, spare);
         }
+    }
+
+    /// Whether the worker, whose handler has ended well, is ready for the next message in the queue.
+    #[inline]
+    pub(crate) fn may_go_on(&self, to: &MailboxRc) -> bool {
+        to.stop.get() == Stop::No && !to.has_stash()
     }
 
     /// A message leaves the queues: its credit is free and it counts as handled.
@@ -232,8 +240,8 @@ impl Core {
             }
             match mailbox.unstash(0) {
                 Some(envelope) => {
-                    self.queue.put_envelope(envelope);
-                    let step = mailbox.handle(self, &mut spare.polling());
+                    self.queue.push_front(mailbox.clone(), envelope);
+                    let step = mailbox.handle(self, &mut spare.polling(), &mut 0);
                     if matches!(step, Step::Pending) {
                         self.keep(mailbox, &mut spare);
                     }

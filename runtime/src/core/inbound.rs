@@ -8,7 +8,7 @@ use ringpost_router::{Body, Handle, NodeCore};
 use crate::core::Core;
 use crate::core::pairs::Introduced;
 use crate::core::record::{Control, Record, Target};
-use crate::envelope::{Envelope, Origin, OriginKind, ReplyTo};
+use crate::envelope::{Envelope, Origin, OriginKind, ReplyTo, Sender};
 use crate::mailbox::Mailbox;
 use crate::task::raw::MailboxRc;
 
@@ -104,9 +104,12 @@ impl Decoder {
             detour: run.detour,
         };
         run.arrived += 1;
+        let sender = match run.reply {
+            Handle::NONE => run.from.sender(),
+            reply => Sender::new(run.from.clone(), reply),
+        };
         let envelope = Envelope {
-            from: run.from.clone(),
-            reply: run.reply,
+            sender,
             origin,
             body: cell,
         };

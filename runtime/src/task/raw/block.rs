@@ -3,19 +3,19 @@
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Context as Polling;
 
-use ringpost_router::{Address, Any, Named};
+use ringpost_router::{Address, Any, Handle, Named};
 
 use super::call::{self, Frame};
 use super::{Call, Frames, Step};
 use crate::context::Context;
 use crate::core::Core;
-use crate::envelope::Towards;
+use crate::envelope::{Sender, Towards};
 use crate::mailbox::Mailbox;
 use crate::task::panics::guarded;
 use crate::worker::Worker;
@@ -44,6 +44,8 @@ pub(super) struct Header {
     /// What the head of each plain message to this mailbox ends with, to be copied as a whole. Its pointer
     /// to this block is not counted, as each copy's is.
     towards: MaybeUninit<Towards>,
+    /// What the head of each plain message from this mailbox begins with, likewise.
+    sender: MaybeUninit<Sender>,
     mailbox: Mailbox,
 }
 
@@ -62,7 +64,7 @@ pub(super) struct State<W> {
 
 /// The worker's type, erased. Each function asks that its block was made for that type.
 struct BlockTable {
-    handle: unsafe fn(&MailboxRc, &Rc<Core>, &mut Polling<'_>) -> Step,
+    handle: unsafe fn(&MailboxRc, &Rc<Core>, &mut Polling<'_>, &mut u32) -> Step,
     call: unsafe fn(NonNull<Header>, Call, &Frames, &mut Polling<'_>) -> Step,
     drop_state: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
@@ -97,13 +99,18 @@ impl MailboxRc {
 
     /// What the head of a plain message to this mailbox ends with.
     #[inline]
-    pub(super) fn towards(&self) -> Towards {
-        let header = self.header();
-        // Cannot overflow: every counted pointer lies in memory of its own, also one whose owner was
-        // forgotten, and there is no memory for 2^64 of them.
-        header.count.set(header.count.get() + 1);
-        // SAFETY: `Vacant::new` wrote it, and the copy's pointer was counted just now.
-        unsafe { header.towards.as_ptr().read() }
+    pub(super) fn into_towards(self) -> Towards {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `Vacant::new` wrote it. The copy's pointer is counted, as this one was.
+        unsafe { this.header().towards.as_ptr().read() }
+    }
+
+    /// What the head of a plain message from this mailbox begins with.
+    #[inline]
+    pub(crate) fn sender(&self) -> Sender {
+        let counted = ManuallyDrop::new(self.clone());
+        // SAFETY: `Vacant::new` wrote it. The copy's pointer was counted just now.
+        unsafe { counted.header().sender.as_ptr().read() }
     }
 
     /// The block.
@@ -134,16 +141,23 @@ impl MailboxRc {
         self.header().phase.get() == Phase::Suspended
     }
 
-    /// Takes the message that the core's queue holds ready, runs the handler for it and polls that once.
+    /// Takes the message that the core's queue holds ready, runs the handler for it and polls that once. If
+    /// it is done then, goes on with the message behind it if that is for the same worker, and so on; with
+    /// `more` of them at most, which is counted down.
     ///
     /// # Panics
     /// If there is no worker, or its last call has not ended: the caller's state machine is broken.
     #[inline]
-    pub(crate) fn handle(&self, core: &Rc<Core>, polling: &mut Polling<'_>) -> Step {
+    pub(crate) fn handle(
+        &self,
+        core: &Rc<Core>,
+        polling: &mut Polling<'_>,
+        more: &mut u32,
+    ) -> Step {
         self.assert_idle();
         // SAFETY: the table was made for this block's type, and the phase is `Idle`: the state is
         // there (rule 2) and nothing borrows it (rule 3).
-        unsafe { (self.header().table.handle)(self, core, polling) }
+        unsafe { (self.header().table.handle)(self, core, polling, more) }
     }
 
     /// Starts another call and polls it once.
@@ -218,6 +232,7 @@ impl<W: Worker<Context = Context>> Vacant<W> {
             phase: Cell::new(Phase::Vacant),
             frame: Cell::new(None),
             towards: MaybeUninit::uninit(),
+            sender: MaybeUninit::uninit(),
             mailbox,
         };
         let state = UnsafeCell::new(MaybeUninit::uninit());
@@ -228,6 +243,10 @@ impl<W: Worker<Context = Context>> Vacant<W> {
             local: PhantomData,
         };
         block.header.towards.write(Towards::new(pointer(), None));
+        block
+            .header
+            .sender
+            .write(Sender::new(pointer(), Handle::NONE));
         Self {
             mailbox: pointer(),
             worker: PhantomData,
@@ -298,7 +317,8 @@ impl Clone for MailboxRc {
     #[inline]
     fn clone(&self) -> Self {
         let count = &self.header().count;
-        // Cannot overflow, as in `towards`.
+        // Cannot overflow: every counted pointer lies in memory of its own, also one whose owner was
+        // forgotten, and there is no memory for 2^64 of them.
         count.set(count.get() + 1);
         Self {
             header: self.header,

@@ -14,7 +14,6 @@ use super::block::{Header, MailboxRc, Phase, State, state_of};
 use super::{Call, Ending, Frames, Step};
 use crate::context::Context;
 use crate::core::Core;
-use crate::envelope::Head;
 use crate::error::Result;
 use crate::routed::Routed;
 use crate::task::panics::{guarded, into_text};
@@ -34,7 +33,9 @@ struct FrameTable {
     layout: Layout,
 }
 
-/// Runs `handle_message` on the message that the core's queue holds ready.
+/// Runs `handle_message` on the message that the core's queue holds ready, and on those after it for as
+/// long as they are for this worker too and nothing else is to be done between; `more` of them at most,
+/// which is counted down.
 ///
 /// # Safety
 /// The block was made for `W` and is idle.
@@ -42,12 +43,9 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     to: &MailboxRc,
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
+    more: &mut u32,
 ) -> Step {
-    let queue = core.queue.envelopes();
-    // SAFETY: the look ends with this line; what follows uses copies of what was seen.
-    let front =
-        unsafe { queue.front() }.map(|front| (front.origin, front.body.holds::<W::Message>()));
-    let Some((origin, plain)) = front else {
+    let Some((origin, plain)) = core.queue.look::<W::Message>() else {
         return Step::Done;
     };
     // From here on nobody else touches the state (rule 4): a foreign waker or a decoder that is run
@@ -58,22 +56,27 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
         // SAFETY: the caller upholds it.
         return unsafe { handle_converted::<W>(to, core, polling) };
     }
-    let place = move |place| {
-        let make = move || {
-            // SAFETY: there was an envelope at the front, and nothing has been popped since.
-            let envelope = unsafe { queue.pop_unchecked() };
-            // SAFETY: its body was seen to hold a message of this type.
-            let message = unsafe { envelope.body.take_unchecked::<W::Message>() };
-            let head = Head::new(envelope.from, envelope.reply, to.towards());
-            // SAFETY: the caller upholds that this is a block of `W` that was idle: the state is there
-            // and nothing else borrows it until the future made here is dropped (rules 2 to 5).
-            let State { worker, ctx } = unsafe { borrow::<W>(to.as_raw()) };
-            worker.handle_message(ctx, Routed::new(message, head))
-        };
-        // SAFETY: `launch` hands in an empty place for this future.
-        unsafe { put(place, make) }
+    let make = move || {
+        // SAFETY: `look`, or `continues` below, has seen such a message, and what ran since (`begin`)
+        // neither takes nor puts any.
+        let (message, head) = unsafe { core.queue.take_unchecked::<W::Message>() };
+        // SAFETY: the caller upholds that this is a block of `W` that was idle: the state is there
+        // and nothing else borrows it until the future made here is dropped (rules 2 to 5).
+        let State { worker, ctx } = unsafe { borrow::<W>(to.as_raw()) };
+        worker.handle_message(ctx, Routed::new(message, head))
     };
-    launch(to.header(), place, &core.frames, polling)
+    let another = || {
+        if *more == 0 || !core.may_go_on(to) || !core.queue.continues::<W::Message>(to) {
+            return false;
+        }
+        let Some((origin, _)) = core.queue.look::<W::Message>() else {
+            return false;
+        };
+        *more -= 1;
+        core.begin(to, origin);
+        true
+    };
+    launch_each(to.header(), make, another, &core.frames, polling)
 }
 
 /// As [`handle`], for a message that is not simply of the worker's type. The block is closed already.
@@ -96,9 +99,8 @@ unsafe fn handle_converted<W: Worker<Context = Context>>(
     };
     // SAFETY: as in `handle`.
     let State { worker, ctx } = unsafe { borrow::<W>(to.as_raw()) };
-    // SAFETY: `launch` hands in an empty place for this future.
-    let place = move |place| unsafe { put(place, move || worker.handle_message(ctx, msg)) };
-    launch(to.header(), place, &core.frames, polling)
+    let make = move || worker.handle_message(ctx, msg);
+    launch(to.header(), make, &core.frames, polling)
 }
 
 /// The next message, where it is not simply of the worker's type: it has its routes with it, or it is
@@ -135,20 +137,8 @@ pub(super) unsafe fn call<W: Worker<Context = Context>>(
     header.phase.set(Phase::Polled);
     let State { worker, ctx } = state;
     match call {
-        Call::Initialize => {
-            let place = move |place| {
-                // SAFETY: `launch` hands in an empty place for the future.
-                unsafe { put(place, move || worker.initialize(ctx)) }
-            };
-            launch(header, place, frames, polling)
-        }
-        Call::Shutdown => {
-            let place = move |place| {
-                // SAFETY: as above.
-                unsafe { put(place, move || worker.shutdown(ctx)) }
-            };
-            launch(header, place, frames, polling)
-        }
+        Call::Initialize => launch(header, move || worker.initialize(ctx), frames, polling),
+        Call::Shutdown => launch(header, move || worker.shutdown(ctx), frames, polling),
     }
 }
 
@@ -163,30 +153,63 @@ unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
     unsafe { (*state_of::<W>(header)).assume_init_mut() }
 }
 
-/// Has a future made in a frame, and polls it once. `place` is handed a place for it that is valid,
-/// aligned and empty. The phase is `Polled`.
+/// Has a future made in a frame, and polls it once. The phase is `Polled`.
 #[inline]
 fn launch<F>(
     header: &Header,
-    place: impl FnOnce(NonNull<F>),
+    make: impl FnOnce() -> F,
     frames: &Frames,
     polling: &mut Polling<'_>,
 ) -> Step
 where
     F: Future<Output = Result<()>>,
 {
-    let table = const {
-        &FrameTable {
-            poll: poll_frame::<F>,
-            drop: drop_frame::<F>,
-            layout: Layout::new::<F>(),
-        }
-    };
     let block = frames.take(Layout::new::<F>());
-    let future = block.cast::<F>();
+    let (step, live) = first_poll(block.cast(), make, polling);
+    conclude_first::<F>(header, block, step, live, frames)
+}
+
+/// As [`launch`], over again in the same frame for as long as there is another message to handle.
+#[inline]
+fn launch_each<F>(
+    header: &Header,
+    make: impl FnOnce() -> F + Copy,
+    mut another: impl FnMut() -> bool,
+    frames: &Frames,
+    polling: &mut Polling<'_>,
+) -> Step
+where
+    F: Future<Output = Result<()>>,
+{
+    let block = frames.take(Layout::new::<F>());
+    loop {
+        let (step, live) = first_poll(block.cast(), make, polling);
+        if !matches!(step, Step::Done) {
+            return conclude_first::<F>(header, block, step, live, frames);
+        }
+        if !another() {
+            header.phase.set(Phase::Idle);
+            frames.give(block, Layout::new::<F>());
+            return Step::Done;
+        }
+    }
+}
+
+/// Makes a future in this place, which is empty, polls it once, and drops it if it is done. What came of it,
+/// and whether it is still there.
+#[inline(always)]
+fn first_poll<F>(
+    future: NonNull<F>,
+    make: impl FnOnce() -> F,
+    polling: &mut Polling<'_>,
+) -> (Step, bool)
+where
+    F: Future<Output = Result<()>>,
+{
     let mut live = false;
-    let polled = catch_unwind(AssertUnwindSafe(|| {
-        place(future);
+    let poll = || {
+        // SAFETY: the caller hands in a place that is valid, aligned and empty.
+        unsafe { put(future, make) };
         live = true;
         // SAFETY: the future was just written; it stays where it is until it is dropped there (rule 6).
         let poll = unsafe { Pin::new_unchecked(&mut *future.as_ptr()) }.poll(polling);
@@ -196,28 +219,47 @@ where
             unsafe { future.drop_in_place() };
         }
         poll
-    }));
-    if live {
-        // Without this the future was not made, or it was its own destructor that panicked.
-        header.frame.set(Some(Frame { block, table }));
-    }
-    let step = match polled {
+    };
+    let step = match catch_unwind(AssertUnwindSafe(poll)) {
         Ok(Poll::Ready(result)) => concluded(result),
-        Ok(Poll::Pending) => {
-            header.phase.set(Phase::Suspended);
-            return Step::Pending;
-        }
-        Err(panic) => {
-            let step = panicked(panic);
-            if live {
-                drop_call(header, frames);
-                return step;
-            }
-            step
+        Ok(Poll::Pending) => Step::Pending,
+        Err(panic) => panicked(panic),
+    };
+    (step, live)
+}
+
+/// What follows from the first poll of the future in this block.
+#[cold]
+#[inline(never)]
+fn conclude_first<F>(
+    header: &Header,
+    block: NonNull<u8>,
+    step: Step,
+    live: bool,
+    frames: &Frames,
+) -> Step
+where
+    F: Future<Output = Result<()>>,
+{
+    if !live {
+        header.phase.set(Phase::Idle);
+        frames.give(block, Layout::new::<F>());
+        return step;
+    }
+    let table = const {
+        &FrameTable {
+            poll: poll_frame::<F>,
+            drop: drop_frame::<F>,
+            layout: Layout::new::<F>(),
         }
     };
-    header.phase.set(Phase::Idle);
-    frames.give(block, Layout::new::<F>());
+    header.frame.set(Some(Frame { block, table }));
+    if matches!(step, Step::Pending) {
+        header.phase.set(Phase::Suspended);
+    } else {
+        // It panicked before it was done.
+        drop_call(header, frames);
+    }
     step
 }
 
@@ -276,7 +318,7 @@ pub(super) fn drop_call(header: &Header, frames: &Frames) -> Option<String> {
     panic
 }
 
-#[inline]
+#[inline(always)]
 fn concluded(result: Result<()>) -> Step {
     match result {
         Ok(()) => Step::Done,

@@ -31,7 +31,7 @@
 //! 1. All of this is core-local: no type here is `Send` or `Sync`, so nothing here races.
 //! 2. The worker's state is there in every phase but `Vacant`.
 //! 3. A call's future is live while `frame` is set, and while it is made and polled for the first time,
-//!    which `launch` alone knows of; and only then does anything borrow the state. A call starts in phase
+//!    which only `launch` and `launch_each` know of; and only then does anything borrow the state. A call starts in phase
 //!    `Idle` alone, where there is no future; so there is one at most.
 //! 4. In phase `Polled` nobody but the future touches the state: `cancel` and `end` refuse.
 //! 5. A frame's future is dropped before the state it borrows: `end` cancels first.
@@ -47,9 +47,11 @@
 mod block;
 mod call;
 mod frames;
+mod queue;
 
 pub(crate) use block::{MailboxRc, Vacant};
 pub(crate) use frames::Frames;
+pub(crate) use queue::Queue;
 
 use ringpost_router::Unpack;
 
