@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use ringpost_mailbox::cell::Boxed;
 use ringpost_router::{
     Address, Body, CodecError, Handle, HandleKind, Hint, Hop, Message, NodeCore, Route,
 };
@@ -66,6 +67,11 @@ impl Origin {
         kind: OriginKind::Free,
         detour: false,
     };
+    /// As `LOCAL`, for a message that has its routes with it.
+    pub(crate) const DETOUR: Origin = Origin {
+        detour: true,
+        ..Self::LOCAL
+    };
     pub(crate) const LOCAL: Origin = Origin {
         link: 0,
         core: 0,
@@ -97,7 +103,7 @@ impl ReplyTo {
 }
 
 /// The routes of a message whose way has more than one hop in either direction.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Routes {
     /// The way on, the present hop first.
     pub(crate) onward: Route,
@@ -105,16 +111,18 @@ pub(crate) struct Routes {
     pub(crate) back: Route,
     /// Whether somebody may have kept one of them.
     pub(crate) shared: Cell<bool>,
+    /// The payload, while both are under way; otherwise nothing.
+    body: Body,
 }
 
 impl Routes {
-    pub(crate) fn new(onward: Route, back: Route) -> Self {
-        let shared = Cell::new(false);
-        Self {
+    pub(crate) fn new(onward: Route, back: Route) -> Boxed<Self> {
+        Boxed::new(Self {
             onward,
             back,
-            shared,
-        }
+            shared: Cell::new(false),
+            body: ().into_body(),
+        })
     }
 
     /// Where somebody waits for an answer: this message asks for it, or is it, on its way back.
@@ -132,11 +140,35 @@ impl Routes {
     }
 }
 
-/// A body together with its routes; most messages have trivial ones and do without.
+/// A payload together with its routes, in one word; most messages have trivial routes and do without.
 #[derive(Debug)]
-pub(crate) struct Detour {
-    pub(crate) routes: Box<Routes>,
-    pub(crate) body: Body,
+pub(crate) struct Detour(Boxed<Routes>);
+
+impl Detour {
+    /// Packs a payload.
+    #[inline]
+    pub(crate) fn pack(mut routes: Boxed<Routes>, body: Body) -> Body {
+        routes.body = body;
+        Self(routes).into_body()
+    }
+
+    /// Parts a packed payload from its routes, and leaves any other as it is.
+    #[inline]
+    pub(crate) fn open(body: Body) -> (Option<Boxed<Routes>>, Body) {
+        match body.take::<Self>() {
+            Ok(Self(mut routes)) => {
+                let body = std::mem::replace(&mut routes.body, ().into_body());
+                (Some(routes), body)
+            }
+            Err(body) => (None, body),
+        }
+    }
+
+    /// The payload, seen through its packing.
+    fn payload(body: &Body) -> &Body {
+        body.peek::<Self>()
+            .map_or(body, |Self(routes)| &routes.body)
+    }
 }
 
 impl Message for Detour {
@@ -181,12 +213,12 @@ pub(crate) struct Head {
 pub(crate) struct Towards {
     pub(crate) to: MailboxRc,
     /// Taken out before it is dropped, so that dropping it here is a look.
-    routes: Option<Box<Routes>>,
+    routes: Option<Boxed<Routes>>,
 }
 
 impl Towards {
     #[inline]
-    pub(crate) fn new(to: MailboxRc, routes: Option<Box<Routes>>) -> Self {
+    pub(crate) fn new(to: MailboxRc, routes: Option<Boxed<Routes>>) -> Self {
         Self { to, routes }
     }
 
@@ -194,7 +226,7 @@ impl Towards {
         self.routes.as_deref()
     }
 
-    pub(crate) fn take_routes(&mut self) -> Option<Box<Routes>> {
+    pub(crate) fn take_routes(&mut self) -> Option<Boxed<Routes>> {
         self.routes.take()
     }
 }
@@ -212,7 +244,7 @@ impl Drop for Towards {
 /// to be ready.
 #[cold]
 #[inline(never)]
-extern "C" fn drop_routes(routes: Box<Routes>) {
+extern "C" fn drop_routes(routes: Boxed<Routes>) {
     drop(routes);
 }
 
@@ -270,7 +302,7 @@ impl Head {
 
     /// The message is out of the hands of whoever had this: where it has been and is to go, and who is to
     /// answer it if it is a request.
-    pub(crate) fn into_routes(mut self) -> (Box<Routes>, Option<Obligation>) {
+    pub(crate) fn into_routes(mut self) -> (Boxed<Routes>, Option<Obligation>) {
         let obligation = self.obligation();
         let routes = match self.towards.take_routes() {
             Some(routes) => routes,
@@ -278,11 +310,22 @@ impl Head {
                 let routes = Routes::new(self.onward_route(), self.return_route());
                 let shared = obligation.as_ref().is_some_and(|it| it.shared);
                 routes.shared.set(shared);
-                Box::new(routes)
+                routes
             }
         };
         self.sender.reply.set(Handle::NONE);
         (routes, obligation)
+    }
+
+    /// Whether the message has its routes with it.
+    pub(crate) fn has_routes(&self) -> bool {
+        self.towards.routes.is_some()
+    }
+
+    /// The routes that the message has with it: whoever takes them sees to it that a requester is told.
+    pub(crate) fn take_routes(mut self) -> Option<Boxed<Routes>> {
+        self.sender.reply.set(Handle::NONE);
+        self.towards.take_routes()
     }
 
     /// The message as it was in its mailbox.
@@ -291,7 +334,7 @@ impl Head {
         let mut origin = Origin::FREE;
         if let Some(routes) = self.towards.take_routes() {
             reply = Handle::NONE;
-            body = Detour { routes, body }.into_body();
+            body = Detour::pack(routes, body);
             origin.detour = true;
         }
         Envelope {
@@ -374,7 +417,7 @@ impl Envelope {
     /// Parts the envelope into what the handler learns and the payload.
     pub(crate) fn open(self, to: MailboxRc) -> (Head, Body) {
         let (routes, body) = if self.origin.detour {
-            open_detour(self.body)
+            Detour::open(self.body)
         } else {
             (None, self.body)
         };
@@ -394,17 +437,7 @@ impl Envelope {
         if !self.origin.detour {
             return &self.body;
         }
-        self.body
-            .peek::<Detour>()
-            .map_or(&self.body, |detour| &detour.body)
-    }
-}
-
-/// Takes the routes off a body that has them with it.
-fn open_detour(body: Body) -> (Option<Box<Routes>>, Body) {
-    match body.take::<Detour>() {
-        Ok(Detour { routes, body }) => (Some(routes), body),
-        Err(body) => (None, body),
+        Detour::payload(&self.body)
     }
 }
 

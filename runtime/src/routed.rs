@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
+use ringpost_mailbox::cell::Boxed;
 use ringpost_router::{Address, Message, Route};
 
 use crate::core::unanswered::Obligation;
@@ -93,7 +94,7 @@ impl<M: Message> Routed<M> {
     }
 
     /// The message one hop on: its receiver is taken off the way on and put on the way back.
-    pub(crate) fn into_next_hop(self) -> (Box<Routes>, M, Option<Obligation>) {
+    pub(crate) fn into_next_hop(self) -> (Boxed<Routes>, M, Option<Obligation>) {
         let passed = self.head.to().hop();
         let (mut routes, obligation) = self.head.into_routes();
         routes.onward.pop_front();
@@ -101,8 +102,19 @@ impl<M: Message> Routed<M> {
         (routes, self.message, obligation)
     }
 
+    /// Whether the message has its routes with it.
+    pub(crate) fn has_routes(&self) -> bool {
+        self.head.has_routes()
+    }
+
+    /// The message, and the routes that it has with it: whoever takes them sees to it that a requester is
+    /// told.
+    pub(crate) fn into_parts(self) -> (Option<Boxed<Routes>>, M) {
+        (self.head.take_routes(), self.message)
+    }
+
     /// The message on another way: the receiver is replaced by `route`, the way back stays.
-    pub(crate) fn into_rerouted(self, route: Route) -> (Box<Routes>, M, Option<Obligation>) {
+    pub(crate) fn into_rerouted(self, route: Route) -> (Boxed<Routes>, M, Option<Obligation>) {
         let (mut routes, obligation) = self.head.into_routes();
         routes.onward.pop_front();
         routes.onward = route.append_route(std::mem::take(&mut routes.onward));

@@ -32,9 +32,12 @@ use std::ptr;
 
 use vtable::{Described, VTable};
 
+mod boxed;
 #[doc(hidden)]
 pub mod payload;
 mod vtable;
+
+pub use boxed::Boxed;
 
 use payload::Payload;
 

@@ -179,7 +179,7 @@ impl<const BYTES: usize> Payload<BYTES> {
 
 /// A block of the current pool that holds `value`, which has room there and is aligned to no more than it.
 #[inline]
-fn in_block<T>(class: Class, value: T) -> NonNull<T> {
+pub(super) fn in_block<T>(class: Class, value: T) -> NonNull<T> {
     let mut block = Block::of_class(class);
     block.mark_written();
     // SAFETY: the block is large enough and aligned for a `T`, as `place` saw to, and is ours. The value may

@@ -29,6 +29,13 @@ impl Any {
         M::accepts(&self.0)
     }
 
+    /// The message, if it is an `M` as it stands.
+    #[must_use]
+    #[inline]
+    pub fn peek<M: Message>(&self) -> Option<&M> {
+        self.0.peek::<M>()
+    }
+
     /// The message as an `M`.
     ///
     /// # Errors

@@ -1,14 +1,15 @@
 //! How the hops of a route are stored.
 
 use core::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use crate::{Address, Hop};
 
 /// The hops of a route.
 ///
-/// One hop, which is the route of every message between two workers of a node, lies here. More are
-/// boxed, last to first: there taking off and putting on the front, which every forwarding worker
-/// does, is the cheap end of a `Vec`.
+/// One hop, which is the route of every message between two workers of a node, lies here. More lie in one
+/// counted block, last to first, which is shared until it is edited: the way back to a peer on another
+/// node is the same for each of its messages, and each reply takes it along.
 ///
 /// Not an enum of these forms, for the reason that an [`Address`] is none: what is copied for each
 /// message is copied as plain words.
@@ -30,15 +31,25 @@ enum Count {
 }
 
 /// Cloned and dropped out of line, as the rest of a long name is.
-struct More(Option<Box<Many>>);
+struct More(Option<Arc<Many>>);
 
+/// Two hops or more, last to first: there taking off and putting on the front, which every forwarding
+/// worker does, is the cheap end of a `Vec`.
 #[derive(Clone)]
-struct Many {
-    reversed: Vec<Hop>,
+enum Many {
+    /// A connection and who is behind it: the usual way between nodes, without a block of its own.
+    Two([Hop; 2]),
+    List(Vec<Hop>),
 }
 
-/// Room for a route that grows by a hop or two on its way.
-const MANY_CAPACITY: usize = 4;
+impl Many {
+    fn hops(&self) -> &[Hop] {
+        match self {
+            Self::Two(hops) => hops,
+            Self::List(hops) => hops,
+        }
+    }
+}
 
 impl Hops {
     #[inline]
@@ -59,16 +70,23 @@ impl Hops {
         }
     }
 
+    fn many(many: Many) -> Self {
+        Self {
+            many: More(Some(Arc::new(many))),
+            count: Count::Many,
+            ..Self::none()
+        }
+    }
+
     /// The hops of a list, last to first.
     fn of_reversed(mut reversed: Vec<Hop>) -> Self {
         match reversed.len() {
             0 => Self::none(),
             1 => reversed.pop().map_or_else(Self::none, Self::one),
-            _ => Self {
-                many: More(Some(Box::new(Many { reversed }))),
-                count: Count::Many,
-                ..Self::none()
-            },
+            _ => Self::many(match reversed.try_into() {
+                Ok(two) => Many::Two(two),
+                Err(list) => Many::List(list),
+            }),
         }
     }
 
@@ -87,7 +105,8 @@ impl Hops {
     pub(super) fn push_front(&mut self, hop: Hop) {
         match self.count {
             Count::None => *self = Self::one(hop),
-            _ => self.edit(|reversed| reversed.push(hop)),
+            Count::One => *self = Self::many(Many::Two([core::mem::take(self).one, hop])),
+            Count::Many => self.edit(|reversed| reversed.push(hop)),
         }
     }
 
@@ -95,7 +114,8 @@ impl Hops {
     pub(super) fn push_back(&mut self, hop: Hop) {
         match self.count {
             Count::None => *self = Self::one(hop),
-            _ => self.edit(|reversed| reversed.insert(0, hop)),
+            Count::One => *self = Self::many(Many::Two([hop, core::mem::take(self).one])),
+            Count::Many => self.edit(|reversed| reversed.insert(0, hop)),
         }
     }
 
@@ -122,28 +142,25 @@ impl Hops {
         if self.is_empty() {
             *self = other;
         } else if !other.is_empty() {
-            self.edit(|front| {
-                let mut reversed = other.into_reversed();
-                reversed.append(front);
-                *front = reversed;
-            });
+            let mut reversed = other.into_reversed();
+            reversed.append(&mut core::mem::take(self).into_reversed());
+            *self = Self::of_reversed(reversed);
         }
     }
 
-    /// Edits the hops as a list, last to first; it stays where it is as long as it has two or more.
+    /// Edits the hops as a list, last to first; a list of more than two stays where it is as long as
+    /// nobody shares it.
     #[inline(never)]
     fn edit<R>(&mut self, edit: impl FnOnce(&mut Vec<Hop>) -> R) -> R {
-        if let Some(many) = &mut self.many.0 {
-            let result = edit(&mut many.reversed);
-            if many.reversed.len() < 2 {
-                *self = Self::of_reversed(core::mem::take(&mut many.reversed));
+        let own = self.many.0.as_mut().and_then(Arc::get_mut);
+        if let Some(Many::List(reversed)) = own {
+            let result = edit(reversed);
+            if reversed.len() < 3 {
+                *self = Self::of_reversed(core::mem::take(reversed));
             }
             return result;
         }
-        let mut reversed = Vec::with_capacity(MANY_CAPACITY);
-        if self.count == Count::One {
-            reversed.push(core::mem::take(self).one);
-        }
+        let mut reversed = core::mem::take(self).into_reversed();
         let result = edit(&mut reversed);
         *self = Self::of_reversed(reversed);
         result
@@ -164,17 +181,21 @@ impl Hops {
     pub(super) fn reversed(&self) -> &[Hop] {
         match (self.count, &self.many.0) {
             (Count::One, _) => core::slice::from_ref(&self.one),
-            (_, Some(many)) => &many.reversed,
+            (_, Some(many)) => many.hops(),
             (_, None) => &[],
         }
     }
 
     /// The hops, last to first.
     pub(super) fn into_reversed(mut self) -> Vec<Hop> {
-        match (self.count, self.many.0.take()) {
-            (Count::One, _) => vec![self.one],
-            (_, Some(many)) => many.reversed,
-            (_, None) => Vec::new(),
+        let many = match (self.count, self.many.0.take()) {
+            (Count::One, _) => return vec![self.one],
+            (_, Some(many)) => many,
+            (_, None) => return Vec::new(),
+        };
+        match Arc::unwrap_or_clone(many) {
+            Many::Two(hops) => hops.into(),
+            Many::List(hops) => hops,
         }
     }
 }
@@ -196,29 +217,29 @@ impl Clone for More {
     fn clone(&self) -> Self {
         Self(match &self.0 {
             None => None,
-            Some(many) => more(many),
+            Some(many) => counted(many),
         })
     }
 }
 
 #[cold]
 #[inline(never)]
-fn more(many: &Many) -> Option<Box<Many>> {
-    Some(Box::new(many.clone()))
+fn counted(many: &Arc<Many>) -> Option<Arc<Many>> {
+    Some(Arc::clone(many))
 }
 
 impl Drop for More {
     #[inline]
     fn drop(&mut self) {
         if let Some(many) = self.0.take() {
-            no_more(many);
+            uncounted(many);
         }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn no_more(many: Box<Many>) {
+fn uncounted(many: Arc<Many>) {
     drop(many);
 }
 

@@ -75,6 +75,24 @@ impl<'a> Reader<'a> {
         self.argument(TEXT)
     }
 
+    /// Everything that has not been read.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Takes these bytes, if they are next.
+    #[inline]
+    pub(super) fn takes_bytes(&mut self, bytes: &[u8]) -> bool {
+        match self.rest.strip_prefix(bytes) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// The next bytes as they stand.
     #[inline]
     pub(super) fn take(&mut self, len: u64) -> Result<&'a [u8], Fault> {
@@ -155,9 +173,15 @@ pub(super) fn head_bytes(argument: u64) -> u64 {
 /// Writes the argument in as few bytes as it needs.
 #[inline]
 fn put(out: &mut Vec<u8>, kind: u8, argument: u64) {
+    match u8::try_from(argument) {
+        Ok(value) if value < 24 => out.push(kind | value),
+        _ => put_long(out, kind, argument),
+    }
+}
+
+fn put_long(out: &mut Vec<u8>, kind: u8, argument: u64) {
     let bytes = argument.to_be_bytes();
     let (info, behind): (u8, &[u8]) = match (head_bytes(argument), &bytes) {
-        (1, [.., value]) => (*value, &[]),
         (2, [.., a]) => (24, core::slice::from_ref(a)),
         (3, [_, _, _, _, _, _, behind @ ..]) => (25, behind),
         (5, [_, _, _, _, behind @ ..]) => (26, behind),

@@ -86,6 +86,10 @@ impl Decoder {
         self.is_open
     }
 
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Looks at the bytes that have arrived and are not consumed. Costs no more than the first frame
     /// among them, and nothing but a look at its length while that frame is not complete.
     ///
@@ -95,19 +99,39 @@ impl Decoder {
     /// length over the limit is refused as soon as its four bytes are there. The decoder is then done: it
     /// repeats the error, whatever it is shown.
     pub fn step<'a>(&mut self, bytes: &'a [u8]) -> Result<Step<'a>, WireError> {
+        let limits = self.limits;
+        self.step_with(bytes, |body| Frame::decode(body, &limits))
+            .map(|next| match next {
+                Next::Frame { frame, consumed } => Step::Frame { frame, consumed },
+                Next::More { consumed, needed } => Step::More { consumed, needed },
+            })
+    }
+
+    /// As [`step`](Self::step), with another way to decode the body of a frame.
+    #[inline]
+    pub(super) fn step_with<'a, F>(
+        &mut self,
+        bytes: &'a [u8],
+        decode: impl FnOnce(&'a [u8]) -> Result<F, WireError>,
+    ) -> Result<Next<F>, WireError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let step = self.look(bytes);
-        self.failed = step.as_ref().err().copied();
-        step
+        let next = self.look(bytes, decode);
+        self.failed = next.as_ref().err().copied();
+        next
     }
 
-    fn look<'a>(&mut self, bytes: &'a [u8]) -> Result<Step<'a>, WireError> {
+    #[inline]
+    fn look<'a, F>(
+        &mut self,
+        bytes: &'a [u8],
+        decode: impl FnOnce(&'a [u8]) -> Result<F, WireError>,
+    ) -> Result<Next<F>, WireError> {
         let behind = match (self.is_open, bytes) {
             (true, all) => all,
             (false, []) => {
-                return Ok(Step::More {
+                return Ok(Next::More {
                     consumed: 0,
                     needed: 1,
                 });
@@ -118,7 +142,7 @@ impl Decoder {
         self.is_open = true;
         let before = bytes.len().saturating_sub(behind.len());
         let more = |needed| {
-            Ok(Step::More {
+            Ok(Next::More {
                 consumed: before,
                 needed,
             })
@@ -133,9 +157,15 @@ impl Decoder {
         let Some(body) = behind.get(..length) else {
             return more(length.saturating_add(LENGTH_BYTES));
         };
-        Ok(Step::Frame {
-            frame: Frame::decode(body, &self.limits)?,
+        Ok(Next::Frame {
+            frame: decode(body)?,
             consumed: before.saturating_add(LENGTH_BYTES).saturating_add(length),
         })
     }
+}
+
+/// A [`Step`] whose frame is of any kind.
+pub(super) enum Next<F> {
+    Frame { frame: F, consumed: usize },
+    More { consumed: usize, needed: usize },
 }

@@ -2,7 +2,7 @@
 
 use super::cbor::{head_bytes, put_array, put_byte, put_bytes, put_text};
 use super::{Field, Frame, LENGTH_BYTES, Limits, WireError};
-use crate::Route;
+use crate::Address;
 
 impl Frame<'_> {
     /// Appends the whole frame, length included. Copies the payload; to send it from where it lies, write
@@ -62,25 +62,17 @@ impl Frame<'_> {
     }
 
     fn try_encode_head(&self, limits: &Limits, out: &mut Vec<u8>) -> Result<(), WireError> {
-        let length_at = out.len();
-        out.extend_from_slice(&[0; LENGTH_BYTES]);
-        let body_at = out.len();
-        put_array(out, if self.trace.is_some() { 4 } else { 3 });
-        put_route(out, &self.onward, Field::OnwardRoute, limits)?;
-        put_route(out, &self.return_route, Field::ReturnRoute, limits)?;
-        put_bytes(out, self.payload.len() as u64);
-
-        let before = out.len().saturating_sub(body_at) as u64;
-        let bytes = before
-            .saturating_add(self.payload.len() as u64)
-            .saturating_add(self.tail_bytes(limits)?);
-        limits.check_frame(bytes)?;
-        // The limit is a number of 32 bits, so nothing is cut off.
-        let length = (bytes as u32).to_be_bytes();
-        if let Some(place) = out.get_mut(length_at..body_at) {
-            place.copy_from_slice(&length);
-        }
-        Ok(())
+        let tail_bytes = self.tail_bytes(limits)?;
+        let items = if self.trace.is_some() { 4 } else { 3 };
+        let behind = (self.payload.len(), tail_bytes);
+        put_head(
+            out,
+            limits,
+            items,
+            self.onward.iter(),
+            self.return_route.iter(),
+            behind,
+        )
     }
 
     fn tail_bytes(&self, limits: &Limits) -> Result<u64, WireError> {
@@ -93,16 +85,47 @@ impl Frame<'_> {
     }
 }
 
-fn put_route(
+/// Appends what stands before a payload: the length of the frame, the beginning of an array of so many
+/// items, the routes and the length of the payload. Told are the bytes of the payload, and those behind it.
+pub(super) fn put_head<'a>(
     out: &mut Vec<u8>,
-    route: &Route,
+    limits: &Limits,
+    items: u64,
+    onward: impl ExactSizeIterator<Item = &'a Address>,
+    back: impl ExactSizeIterator<Item = &'a Address>,
+    (payload_bytes, tail_bytes): (usize, u64),
+) -> Result<(), WireError> {
+    let length_at = out.len();
+    out.extend_from_slice(&[0; LENGTH_BYTES]);
+    let body_at = out.len();
+    put_array(out, items);
+    put_route(out, onward, Field::OnwardRoute, limits)?;
+    put_route(out, back, Field::ReturnRoute, limits)?;
+    put_bytes(out, payload_bytes as u64);
+
+    let before = out.len().saturating_sub(body_at) as u64;
+    let bytes = before
+        .saturating_add(payload_bytes as u64)
+        .saturating_add(tail_bytes);
+    limits.check_frame(bytes)?;
+    // The limit is a number of 32 bits, so nothing is cut off.
+    let length = (bytes as u32).to_be_bytes();
+    if let Some(place) = out.get_mut(length_at..body_at) {
+        place.copy_from_slice(&length);
+    }
+    Ok(())
+}
+
+fn put_route<'a>(
+    out: &mut Vec<u8>,
+    route: impl ExactSizeIterator<Item = &'a Address>,
     field: Field,
     limits: &Limits,
 ) -> Result<(), WireError> {
     let hops = route.len() as u64;
     limits.check_hops(field, hops)?;
     put_array(out, hops);
-    for address in route.iter() {
+    for address in route {
         let name = address.as_bytes();
         limits.check_address(field.address(), name.len() as u64)?;
         put_array(out, 2);

@@ -73,28 +73,13 @@ impl<'a> Frame<'a> {
     /// [`WireError`] if the bytes are no message, or one over the limits. All but
     /// [`Version`](WireError::Version) can come.
     pub fn decode(body: &'a [u8], limits: &Limits) -> Result<Self, WireError> {
-        limits.check_frame(body.len() as u64)?;
-        let mut reader = Reader::new(body);
-        let items = reader.array().map_err(|fault| fault.of(Field::Frame))?;
-        if items.is_some_and(|items| items < 3) {
-            let found = body.first().copied().unwrap_or_default();
-            return Err(Fault::Kind(found).of(Field::Frame));
-        }
-        let onward = route(&mut reader, Field::OnwardRoute, limits)?;
-        let return_route = route(&mut reader, Field::ReturnRoute, limits)?;
-        let payload = reader.bytes().and_then(|len| reader.take(len));
-        let payload = payload.map_err(|fault| fault.of(Field::Payload))?;
-        let trace = match items {
-            Some(3) => None,
-            Some(_) => trace(&mut reader, limits)?,
-            None if reader.takes_break() => None,
-            None => trace(&mut reader, limits)?,
-        };
+        let read = |reader: &mut Reader<'a>, field| route(reader, field, limits);
+        let parts = Parts::decode(body, limits, read)?;
         Ok(Self {
-            onward,
-            return_route,
-            payload,
-            trace,
+            onward: parts.onward,
+            return_route: parts.return_route,
+            payload: parts.payload,
+            trace: parts.trace,
         })
     }
 
@@ -128,10 +113,56 @@ impl<'a> Frame<'a> {
     /// ```
     #[must_use]
     pub fn payload_range(&self, bytes: &[u8]) -> Option<Range<usize>> {
-        let start = self.payload.as_ptr().addr();
-        let start = start.checked_sub(bytes.as_ptr().addr())?;
-        let end = start.checked_add(self.payload.len())?;
-        (end <= bytes.len()).then_some(start..end)
+        range_of(self.payload, bytes)
+    }
+}
+
+/// Where `part` lies in `bytes`, if it lies there.
+#[inline]
+pub(super) fn range_of(part: &[u8], bytes: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= bytes.len()).then_some(start..end)
+}
+
+/// The parts of a frame, with its routes read as `R`.
+pub(super) struct Parts<'a, R> {
+    pub(super) onward: R,
+    pub(super) return_route: R,
+    pub(super) payload: &'a [u8],
+    pub(super) trace: Option<&'a str>,
+}
+
+impl<'a, R> Parts<'a, R> {
+    #[inline]
+    pub(super) fn decode(
+        body: &'a [u8],
+        limits: &Limits,
+        mut route: impl FnMut(&mut Reader<'a>, Field) -> Result<R, WireError>,
+    ) -> Result<Self, WireError> {
+        limits.check_frame(body.len() as u64)?;
+        let mut reader = Reader::new(body);
+        let items = reader.array().map_err(|fault| fault.of(Field::Frame))?;
+        if items.is_some_and(|items| items < 3) {
+            let found = body.first().copied().unwrap_or_default();
+            return Err(Fault::Kind(found).of(Field::Frame));
+        }
+        let onward = route(&mut reader, Field::OnwardRoute)?;
+        let return_route = route(&mut reader, Field::ReturnRoute)?;
+        let payload = reader.bytes().and_then(|len| reader.take(len));
+        let payload = payload.map_err(|fault| fault.of(Field::Payload))?;
+        let trace = match items {
+            Some(3) => None,
+            Some(_) => trace(&mut reader, limits)?,
+            None if reader.takes_break() => None,
+            None => trace(&mut reader, limits)?,
+        };
+        Ok(Self {
+            onward,
+            return_route,
+            payload,
+            trace,
+        })
     }
 }
 
@@ -149,7 +180,11 @@ impl fmt::Debug for Frame<'_> {
 
 /// Reads a route; one of no or one address takes no memory from the heap, unless its name is long.
 #[inline]
-fn route(reader: &mut Reader<'_>, field: Field, limits: &Limits) -> Result<Route, WireError> {
+pub(super) fn route(
+    reader: &mut Reader<'_>,
+    field: Field,
+    limits: &Limits,
+) -> Result<Route, WireError> {
     let hops = reader.array().map_err(|fault| fault.of(field))?;
     match hops {
         Some(0) => Ok(Route::new()),

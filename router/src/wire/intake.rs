@@ -5,11 +5,17 @@ use core::mem;
 
 use ringpost_mailbox::buf::{Buf, BufMut};
 
-use super::{Decoder, LENGTH_BYTES, Limits, Step, WireError};
+use super::cbor::Reader;
+use super::decoder::Next;
+use super::frame::{Parts, range_of, route};
+use super::{Decoder, Field, LENGTH_BYTES, Limits, WireError};
 use crate::Route;
 
 /// How much is read at one time. A block of that size is held only while there is something in it.
 const READ_BYTES: usize = 64 * 1024;
+
+/// Room that is worth a read.
+const SPARE_BYTES_MIN: usize = 16 * 1024;
 
 /// A payload that ends what has arrived is handed out with the block it lies in if it is at least so
 /// long, and takes at least a quarter of the block. Any other is copied into a block of its own size: it
@@ -17,13 +23,19 @@ const READ_BYTES: usize = 64 * 1024;
 /// keep a long block.
 const OWN_BLOCK_BYTES_MIN: usize = 2048;
 
+/// An encoded route that is longer is decoded anew for each message.
+const KNOWN_BYTES_MAX: usize = 256;
+
 /// A message as it came over a connection.
+///
+/// Most messages come by the same way as the one before, byte for byte; what follows from it has been
+/// worked out then and need not be worked out again.
 #[derive(Debug)]
 pub struct Incoming {
-    /// Whom the message still has to visit.
-    pub onward: Route,
-    /// Whom a reply to it visits.
-    pub return_route: Route,
+    /// Whom the message still has to visit; `None` where those are the same as for the message before.
+    pub onward: Option<Route>,
+    /// Whom a reply to it visits; `None` where those are the same as for the message before.
+    pub return_route: Option<Route>,
     /// The encoded message.
     pub payload: Buf,
 }
@@ -47,7 +59,7 @@ pub struct Incoming {
 /// room[..sent.len()].copy_from_slice(&sent);
 /// intake.commit(sent.len());
 /// let message = intake.next()?.expect("a whole frame is there");
-/// assert_eq!(message.onward, route!["echoer"]);
+/// assert_eq!(message.onward, Some(route!["echoer"]));
 /// assert_eq!(message.payload, b"\x02hi");
 /// assert!(intake.next()?.is_none());
 /// # Ok::<(), ringpost_router::wire::WireError>(())
@@ -59,6 +71,46 @@ pub struct Intake {
     at: usize,
     /// How long that frame is, as far as is known.
     needed: usize,
+    onward: Known,
+    return_route: Known,
+}
+
+/// A route of the last frame, as it was encoded.
+#[derive(Default)]
+struct Known(Vec<u8>);
+
+impl Known {
+    /// Reads a route; `None` if it is this one. An encoded route says where it ends, so one that begins
+    /// with all of these bytes is the same.
+    #[inline]
+    fn read(
+        &mut self,
+        reader: &mut Reader<'_>,
+        field: Field,
+        limits: &Limits,
+    ) -> Result<Option<Route>, WireError> {
+        match !self.0.is_empty() && reader.takes_bytes(&self.0) {
+            true => Ok(None),
+            false => self.read_anew(reader, field, limits).map(Some),
+        }
+    }
+
+    fn read_anew(
+        &mut self,
+        reader: &mut Reader<'_>,
+        field: Field,
+        limits: &Limits,
+    ) -> Result<Route, WireError> {
+        self.0.clear();
+        let before = reader.rest();
+        let route = route(reader, field, limits)?;
+        let len = before.len().saturating_sub(reader.rest().len());
+        if len <= KNOWN_BYTES_MAX {
+            let bytes = before.get(..len).unwrap_or_default();
+            self.0.extend_from_slice(bytes);
+        }
+        Ok(route)
+    }
 }
 
 impl Intake {
@@ -70,6 +122,8 @@ impl Intake {
             buf: None,
             at: 0,
             needed: LENGTH_BYTES,
+            onward: Known::default(),
+            return_route: Known::default(),
         }
     }
 
@@ -101,16 +155,20 @@ impl Intake {
                 self.at = 0;
                 buf
             }
-            Some(buf)
-                if held > 0
-                    && self.at.saturating_add(self.needed) <= buf.capacity()
-                    && (buf.capacity() <= READ_BYTES || self.needed > READ_BYTES / 2) =>
-            {
-                buf
-            }
+            Some(buf) if held > 0 && self.suits(&buf) => buf,
             old => self.moved(old, held),
         };
         self.buf.insert(buf).spare()
+    }
+
+    /// Whether to go on reading into a buffer that holds something: the rest of the frame fits, or enough
+    /// of it that the moves to larger buffers cost no more than the reads, however small these are. A long
+    /// buffer is kept for a long frame only.
+    fn suits(&self, buf: &BufMut) -> bool {
+        let fits = self.at.saturating_add(self.needed) <= buf.capacity();
+        let spare = buf.capacity().saturating_sub(buf.len());
+        (fits && spare > 0 || spare >= SPARE_BYTES_MIN)
+            && (buf.capacity() <= READ_BYTES || self.needed > READ_BYTES / 2)
     }
 
     /// The first `count` bytes of the [room](Self::room) were read.
@@ -134,15 +192,23 @@ impl Intake {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let (frame, consumed) = match self.decoder.step(bytes)? {
-            Step::Frame { frame, consumed } => (frame, consumed),
-            Step::More { consumed, needed } => {
+        let (onward, return_route) = (&mut self.onward, &mut self.return_route);
+        let limits = *self.decoder.limits();
+        let next = self.decoder.step_with(bytes, |body| {
+            Parts::decode(body, &limits, |reader, field| match field {
+                Field::OnwardRoute => onward.read(reader, field, &limits),
+                _ => return_route.read(reader, field, &limits),
+            })
+        });
+        let (frame, consumed) = match next? {
+            Next::Frame { frame, consumed } => (frame, consumed),
+            Next::More { consumed, needed } => {
                 self.at = self.at.saturating_add(consumed);
                 self.needed = needed;
                 return Ok(None);
             }
         };
-        let range = frame.payload_range(buf).unwrap_or_default();
+        let range = range_of(frame.payload, buf).unwrap_or_default();
         let (onward, return_route) = (frame.onward, frame.return_route);
         self.at = self.at.saturating_add(consumed);
         self.needed = LENGTH_BYTES;
@@ -239,7 +305,9 @@ mod tests {
             intake.commit(count);
             rest = &rest[count..];
             while let Some(message) = intake.next().unwrap() {
-                assert_eq!(message.onward, route!["to", "a"]);
+                let is_first = received.is_empty();
+                assert_eq!(message.onward, is_first.then(|| route!["to", "a"]));
+                assert_eq!(message.return_route, is_first.then(|| route!["from"]));
                 received.push(message.payload.to_vec());
             }
             if resting {
@@ -265,6 +333,23 @@ mod tests {
                 assert_eq!(receive(&sent, piece, resting), payloads, "{piece}");
             }
         }
+    }
+
+    #[test]
+    fn a_long_frame_that_comes_byte_by_byte_is_moved_a_few_times_and_not_for_each_byte() {
+        let mut intake = Intake::new(Limits::default());
+        let sent = stream(&[vec![7; 1 << 20]]);
+        let (mut moves, mut place) = (0, core::ptr::null());
+        for (count, byte) in sent.iter().enumerate() {
+            assert!(intake.next().unwrap().is_none(), "{count}");
+            let room = intake.room();
+            moves += usize::from(room.as_ptr() != place);
+            place = room.as_ptr().wrapping_add(1);
+            room[0] = *byte;
+            intake.commit(1);
+        }
+        assert_eq!(intake.next().unwrap().unwrap().payload.len(), 1 << 20);
+        assert!(moves < 10, "{moves}");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::io::IoSlice;
 
 use ringpost_mailbox::buf::{Buf, BufMut};
 
-use super::{Frame, Limits, WireError};
-use crate::Route;
+use super::encode::put_head;
+use super::{Limits, WireError};
+use crate::Address;
 
 /// Frames are put together in blocks of this size.
 const BLOCK_BYTES: usize = 16 * 1024;
@@ -26,7 +27,8 @@ const IN_PLACE_BYTES_MIN: usize = 4096;
 /// let mut outlet = Outlet::default();
 /// outlet.open();
 /// let payload = Buf::from(&b"\x02hi"[..]);
-/// outlet.push(&Limits::default(), route!["echoer"], route!["app"], payload)?;
+/// let (onward, back) = (route!["echoer"], route!["app"]);
+/// outlet.push(&Limits::default(), onward.iter(), back.iter(), payload)?;
 ///
 /// let mut socket = Vec::new();
 /// let mut parts = [IoSlice::new(&[]); 8];
@@ -71,21 +73,21 @@ impl Outlet {
         self.put_text(&[super::VERSION]);
     }
 
-    /// Adds a frame.
+    /// Adds a frame, with the addresses of its two routes. A long payload is written from where it lies.
     ///
     /// # Errors
-    /// As [`Frame::encode_head`]; nothing is added then.
-    pub fn push(
+    /// As [`Frame::encode_head`](super::Frame::encode_head); nothing is added then.
+    pub fn push<'a>(
         &mut self,
         limits: &Limits,
-        onward: Route,
-        return_route: Route,
+        onward: impl ExactSizeIterator<Item = &'a Address>,
+        return_route: impl ExactSizeIterator<Item = &'a Address>,
         payload: Buf,
     ) -> Result<(), WireError> {
         if payload.len() < IN_PLACE_BYTES_MIN {
             return self.push_copy(limits, onward, return_route, &payload);
         }
-        self.put_head(&Frame::new(onward, return_route, &payload), limits)?;
+        self.put_head(limits, onward, return_route, payload.len())?;
         self.put = self.put.saturating_add(payload.len() as u64);
         self.bytes = self.bytes.saturating_add(payload.len());
         self.parts.push_back(Part::Payload(payload));
@@ -97,14 +99,14 @@ impl Outlet {
     ///
     /// # Errors
     /// As [`push`](Self::push).
-    pub fn push_copy(
+    pub fn push_copy<'a>(
         &mut self,
         limits: &Limits,
-        onward: Route,
-        return_route: Route,
+        onward: impl ExactSizeIterator<Item = &'a Address>,
+        return_route: impl ExactSizeIterator<Item = &'a Address>,
         payload: &[u8],
     ) -> Result<(), WireError> {
-        self.put_head(&Frame::new(onward, return_route, payload), limits)?;
+        self.put_head(limits, onward, return_route, payload.len())?;
         self.put_text(payload);
         self.ends.push_back(self.put);
         Ok(())
@@ -164,10 +166,17 @@ impl Outlet {
         }
     }
 
-    fn put_head(&mut self, frame: &Frame<'_>, limits: &Limits) -> Result<(), WireError> {
+    fn put_head<'a>(
+        &mut self,
+        limits: &Limits,
+        onward: impl ExactSizeIterator<Item = &'a Address>,
+        return_route: impl ExactSizeIterator<Item = &'a Address>,
+        payload_bytes: usize,
+    ) -> Result<(), WireError> {
         let mut head = core::mem::take(&mut self.head);
         head.clear();
-        let encoded = frame.encode_head(limits, &mut head);
+        let behind = (payload_bytes, 0);
+        let encoded = put_head(&mut head, limits, 3, onward, return_route, behind);
         if encoded.is_ok() {
             self.put_text(&head);
         }
@@ -206,8 +215,8 @@ impl fmt::Debug for Outlet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route;
     use crate::wire::Intake;
+    use crate::{Route, route};
 
     #[test]
     fn frames_arrive_however_the_writes_are_cut() {
@@ -219,7 +228,7 @@ mod tests {
             for (at, len) in lens.iter().enumerate() {
                 let payload = Buf::from(vec![at as u8; *len]);
                 outlet
-                    .push(&limits, route!["to"], route!["from"], payload)
+                    .push(&limits, route!["to"].iter(), route!["from"].iter(), payload)
                     .unwrap();
             }
             assert_eq!(outlet.frames(), lens.len());
@@ -259,7 +268,7 @@ mod tests {
         let payload = Buf::from(vec![0; 5000]);
         assert!(
             outlet
-                .push(&limits, route!["to"], Route::new(), payload)
+                .push(&limits, route!["to"].iter(), Route::new().iter(), payload)
                 .is_err()
         );
         assert_eq!((outlet.bytes(), outlet.frames()), (0, 0));

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 
+use ringpost_mailbox::cell::Boxed;
 use ringpost_router::{Body, Handle, Message, Route};
 
 use crate::context::Context;
@@ -82,6 +83,14 @@ impl<'a> SendMessage<'a> {
 #[inline(never)]
 fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
     let Unsent(route, body) = unsent;
+    if route.len() > 1
+        && route.check().is_ok()
+        && let Some(to) = route.first().and_then(|hop| ctx.core.receiver_at(hop))
+    {
+        let routes = Routes::new(route, Route::from(ctx.mailbox.hop()));
+        ctx.core.enqueue_along(to, &ctx.mailbox, routes, body);
+        return None;
+    }
     let mut body = Some(body);
     if ctx.core.post_further(&ctx.mailbox, &route, &mut body) {
         return None;
@@ -168,7 +177,7 @@ impl<'a> Forward<'a> {
     /// Sends a message that was received along these routes.
     pub(crate) fn along<M: Message>(
         ctx: &'a Context,
-        (routes, message, obligation): (Box<Routes>, M, Option<Obligation>),
+        (routes, message, obligation): (Boxed<Routes>, M, Option<Obligation>),
     ) -> Self {
         let mut out = Outgoing::with_body(Route::new(), message.into_body());
         if let Some(body) = out.body.take() {

@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Message, Route};
+use ringpost_mailbox::cell::Boxed;
+use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Message, Route};
 
 use crate::core::Core;
 use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes, Sender};
@@ -150,10 +151,7 @@ impl Outgoing {
         if !self.detour {
             return Some(body);
         }
-        match body.take::<Detour>() {
-            Ok(detour) => Some(detour.body),
-            Err(body) => Some(body),
-        }
+        Some(Detour::open(body).1)
     }
 
     /// A failure that gives the message back.
@@ -184,7 +182,13 @@ impl Core {
     /// once and has room; a credit of it is taken.
     #[inline(always)]
     pub(crate) fn receiver_here(&self, route: &Route) -> Option<MailboxRc> {
-        let hop = route.only()?;
+        self.receiver_at(route.only()?)
+    }
+
+    /// The worker of this core that a message visits first, if it is found at once and has room; a credit
+    /// of it is taken.
+    #[inline(always)]
+    pub(crate) fn receiver_at(&self, hop: &Hop) -> Option<MailboxRc> {
         // Nothing here may unwind: what would then have to be dropped could not stay in registers.
         let table = self.table.try_borrow().ok()?;
         let to = match hop.worker_on(self.here) {
@@ -196,6 +200,18 @@ impl Core {
         };
         to.room.set(to.room.get().checked_sub(1)?);
         Some(to.clone())
+    }
+
+    /// Puts a message with routes of its own in the queue; its credit is taken.
+    pub(crate) fn enqueue_along(
+        &self,
+        to: MailboxRc,
+        from: &MailboxRc,
+        routes: Boxed<Routes>,
+        body: Body,
+    ) {
+        let body = Detour::pack(routes, body);
+        self.enqueue(to, from, Handle::NONE, Origin::DETOUR, body);
     }
 
     /// What else needs nothing to be set up: a reply to a request, which never waits, and a message that
@@ -390,14 +406,14 @@ impl Core {
         } else {
             from.reply_hop(out.reply)
         };
-        let routes = Box::new(Routes::new(out.route.clone(), Route::from(back)));
+        let routes = Routes::new(std::mem::take(&mut out.route), Route::from(back));
         out.reply = Handle::NONE;
         self.wrap_with(routes, body, out);
     }
 
     /// Packs these routes; the message goes to the first hop of the onward one. A route that has grown
     /// too long is left as it is, and the attempt to send along it fails.
-    pub(crate) fn wrap_with(&self, routes: Box<Routes>, body: Body, out: &mut Outgoing) {
+    pub(crate) fn wrap_with(&self, routes: Boxed<Routes>, body: Body, out: &mut Outgoing) {
         let both = [&routes.onward, &routes.back];
         if let Some(long) = both.into_iter().find(|route| route.check().is_err()) {
             out.route = long.clone();
@@ -410,7 +426,7 @@ impl Core {
             .cloned()
             .map(Route::from)
             .unwrap_or_default();
-        out.body = Some(Detour { routes, body }.into_body());
+        out.body = Some(Detour::pack(routes, body));
         out.detour = true;
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
@@ -18,9 +19,13 @@ use crate::error::{Error, ErrorKind, Reason, Result, Undelivered};
 use crate::net::TcpStream;
 use crate::routed::Routed;
 use crate::task::Wake;
+use crate::task::panics::into_text;
 use crate::task::raw::MailboxRc;
 use crate::transport::{Terms, pump};
 use crate::worker::Worker;
+
+/// Room to encode in that is kept from one message to the next.
+const ENCODED_BYTES_KEPT: usize = 64 * 1024;
 
 /// What the two sides of a connection's work share.
 pub(super) struct Connection {
@@ -28,7 +33,9 @@ pub(super) struct Connection {
     pub(super) name: Address,
     pub(super) terms: Arc<Terms>,
     pub(super) outlet: RefCell<Outlet>,
-    pub(super) aliases: RefCell<Aliases>,
+    /// Where a payload is encoded before it is put among the frames.
+    encoded: RefCell<Vec<u8>>,
+    aliases: RefCell<Aliases>,
     /// The task that reads and writes.
     pub(super) pump: RefCell<Wake>,
     /// Whether that task knows already that there is something to write.
@@ -61,6 +68,7 @@ impl Connection {
             name,
             terms,
             outlet: RefCell::new(outlet),
+            encoded: RefCell::default(),
             aliases: RefCell::new(aliases),
             pump: RefCell::new(Wake::Nobody),
             noticed: Cell::new(false),
@@ -87,7 +95,7 @@ impl Connection {
         let limits = &self.terms.limits.frame;
         let payload = note.encode();
         let mut outlet = self.outlet.borrow_mut();
-        let put = outlet.push_copy(limits, Route::new(), Route::new(), &payload);
+        let put = outlet.push_copy(limits, [].iter(), [].iter(), &payload);
         drop(outlet);
         if let Err(error) = put {
             tracing::debug!(%error, "a note to the peer was left out");
@@ -104,36 +112,54 @@ impl Connection {
 
     /// Puts a message among the frames to be written.
     fn send(&self, message: Routed<Any>) {
+        if !message.has_routes() {
+            return self.send_further(message);
+        }
+        // A request is the peer's from here on; who asked is told below if it does not get there.
+        let (routes, message) = message.into_parts();
+        let Some(routes) = routes else { return };
+        let type_name = message.type_name();
+        if routes.onward.len() < 2 {
+            return self.lose(&routes, type_name, Reason::NotFound, None);
+        }
+        let back = self.name_back(&routes.back);
+        let onward = routes.onward.iter().skip(1);
+        match self.put(onward, back.as_slice().iter(), message) {
+            Ok(()) => self.notice(),
+            Err(cause) => {
+                let kind = ErrorKind::Codec(cause);
+                self.lose(&routes, type_name, Reason::Unencodable, Some(kind));
+            }
+        }
+    }
+
+    /// What is to be sent to the peer without a way on: a word of this node, or nothing that can be.
+    #[cold]
+    fn send_further(&self, message: Routed<Any>) {
         let (routes, message, obligation) = message.into_rerouted(Route::new());
-        // It is the peer's from here on; who is told that it did not get there is told below.
         if let Some(obligation) = obligation {
             obligation.pass_on();
         }
         let type_name = message.type_name();
-        if type_name == std::any::type_name::<Bounce>() {
-            if let Ok(bounce) = message.unpack::<Bounce>() {
-                let Bounce {
-                    sender,
-                    address,
-                    refusal,
-                } = bounce;
-                self.refuse(Some(sender), address, refusal);
-            }
-            return;
-        }
-        if routes.onward.is_empty() {
+        if message.peek::<Bounce>().is_none() {
             return self.lose(&routes, type_name, Reason::NotFound, None);
         }
-        let onward = routes.onward.clone();
-        let back = self.name_back(&routes.back);
-        if let Err(cause) = self.put(onward, back, message) {
-            let kind = ErrorKind::Codec(cause);
-            return self.lose(&routes, type_name, Reason::Unencodable, Some(kind));
+        if let Ok(bounce) = message.unpack::<Bounce>() {
+            let Bounce {
+                sender,
+                address,
+                refusal,
+            } = bounce;
+            self.refuse(Some(sender), address, refusal);
         }
-        self.notice();
     }
 
-    fn put(&self, onward: Route, back: Route, message: Any) -> Result<(), CodecError> {
+    fn put<'a>(
+        &self,
+        onward: impl ExactSizeIterator<Item = &'a Address>,
+        back: impl ExactSizeIterator<Item = &'a Address>,
+        message: Any,
+    ) -> Result<(), CodecError> {
         let limits = &self.terms.limits.frame;
         let type_name = message.type_name();
         let failed = |cause: String| CodecError::Encode { type_name, cause };
@@ -143,27 +169,38 @@ impl Connection {
                 .map_err(|_| failed("its bytes cannot be had".to_owned()))?;
             self.outlet.borrow_mut().push(limits, onward, back, payload)
         } else {
-            let mut payload = Vec::new();
-            message.encode(&mut payload)?;
-            let mut outlet = self.outlet.borrow_mut();
-            outlet.push_copy(limits, onward, back, &payload)
+            let mut payload = self.encoded.take();
+            payload.clear();
+            let encoded = encode(&message, &mut payload).map_err(failed);
+            let put = encoded.map(|()| {
+                let mut outlet = self.outlet.borrow_mut();
+                outlet.push_copy(limits, onward, back, &payload)
+            });
+            if payload.capacity() <= ENCODED_BYTES_KEPT {
+                self.encoded.replace(payload);
+            }
+            put?
         };
         put.map_err(|error| failed(error.to_string()))
     }
 
     /// What the peer gets to see of a return route: the name of an exposed worker, or an alias.
-    fn name_back(&self, back: &Route) -> Route {
-        let Some(first) = back.first() else {
-            return Route::new();
-        };
+    fn name_back(&self, back: &Route) -> Option<Address> {
+        let first = back.first()?;
         let is_reply = first.hint().and_then(ReplyTo::from_hint).is_some();
         if back.len() == 1 && !is_reply && self.terms.exposes(&first.address) {
-            return Route::from(Hop::new(first.address.clone()));
+            return Some(first.address.clone());
         }
-        Route::from(Hop::new(self.aliases.borrow_mut().name_for(back)))
+        Some(self.aliases.borrow_mut().name_for(back))
+    }
+
+    /// The route that a name stands for, if the peer was given it.
+    pub(super) fn route_of(&self, name: &Address) -> Option<Route> {
+        self.aliases.borrow_mut().route_of(name)
     }
 
     /// Reports a message that does not leave, and tells its requester.
+    #[cold]
     fn lose(
         &self,
         routes: &Routes,
@@ -241,6 +278,14 @@ impl Connection {
         }
         self.core.close(mailbox, Reason::Disconnected);
     }
+}
+
+/// Encodes a message, which its own code does: should it panic, the connection goes on.
+fn encode(message: &Any, payload: &mut Vec<u8>) -> Result<(), String> {
+    let encoded = catch_unwind(AssertUnwindSafe(|| message.encode(payload)));
+    encoded
+        .map_err(into_text)?
+        .map_err(|error| error.to_string())
 }
 
 impl Worker for Carrier {

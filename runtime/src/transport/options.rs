@@ -71,11 +71,14 @@ pub(crate) struct Terms {
 impl Terms {
     /// Whether the peer may send to this address of the node.
     pub(crate) fn exposes(&self, address: &Address) -> bool {
+        self.always_exposes(address)
+            || address.is_local() && self.predicates.iter().any(|allows| allows(address))
+    }
+
+    /// Whether the peer may send to this address, whatever predicates say from one time to the next.
+    pub(crate) fn always_exposes(&self, address: &Address) -> bool {
         let begins = |prefix: &String| address.as_bytes().starts_with(prefix.as_bytes());
-        address.is_local()
-            && (self.names.contains(address)
-                || self.prefixes.iter().any(begins)
-                || self.predicates.iter().any(|allows| allows(address)))
+        address.is_local() && (self.names.contains(address) || self.prefixes.iter().any(begins))
     }
 
     /// Where on this way the peer may not go. What lies behind the first hop over a transport is for the

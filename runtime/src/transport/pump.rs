@@ -8,8 +8,9 @@ use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
+use ringpost_mailbox::buf::Buf;
 use ringpost_router::wire::{Incoming, Intake, Note, Refusal};
-use ringpost_router::{Encoded, Handle, Hop, Message, Route};
+use ringpost_router::{Address, Encoded, Handle, Hop, Message, Route};
 
 use crate::context::Context;
 use crate::context::send::Sending;
@@ -19,9 +20,10 @@ use crate::envelope::{ReplyTo, Routes};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::net::{Keepalive, TcpStream, resolve};
 use crate::task::Wake;
+use crate::task::raw::MailboxRc;
 use crate::time::Time;
 use crate::transport::connection::Connection;
-use crate::transport::{named, normal};
+use crate::transport::{Terms, named, normal};
 
 /// Parts of one vectored write.
 const PARTS: usize = 64;
@@ -90,6 +92,7 @@ struct Pump<'a> {
     connection: Rc<Connection>,
     stream: TcpStream,
     intake: Intake,
+    way: Way,
     /// A message that waits for room at its receiver; nothing is read meanwhile.
     blocked: Option<Sending>,
     heartbeats: u32,
@@ -98,6 +101,40 @@ struct Pump<'a> {
     last_write: Time,
     frame_begun: Option<Time>,
     timer: Option<(Time, Sleep)>,
+}
+
+/// The way of the message that came last, which is that of the next one too, as a rule.
+#[derive(Default)]
+struct Way {
+    onward: Route,
+    /// The way back, this connection in front.
+    back: Route,
+    /// Whom the peer is told of if nobody takes the message.
+    sender: Option<Address>,
+    /// Whether the onward route is an exposed worker, now and for good.
+    is_plain: bool,
+}
+
+impl Way {
+    #[inline]
+    fn follow(&mut self, incoming: &Incoming, terms: &Terms, connection: &MailboxRc) {
+        if incoming.onward.is_some() || incoming.return_route.is_some() {
+            self.change(incoming, terms, connection);
+        }
+    }
+
+    fn change(&mut self, incoming: &Incoming, terms: &Terms, connection: &MailboxRc) {
+        if let Some(onward) = &incoming.onward {
+            self.onward.clone_from(onward);
+        }
+        if let Some(back) = &incoming.return_route {
+            self.sender = back.first().map(|hop| hop.address.clone());
+            self.back.clone_from(back);
+            self.back.push_front(connection.hop());
+        }
+        let exposed = |hop: &Hop| terms.always_exposes(&hop.address);
+        self.is_plain = self.onward.only().is_some_and(exposed) && self.back.check().is_ok();
+    }
 }
 
 impl<'a> Pump<'a> {
@@ -109,6 +146,7 @@ impl<'a> Pump<'a> {
             connection,
             stream,
             intake,
+            way: Way::default(),
             blocked: None,
             heartbeats: 0,
             opened: now,
@@ -210,22 +248,34 @@ impl<'a> Pump<'a> {
     }
 
     fn deliver(&mut self, incoming: Incoming) -> Result<(), String> {
-        let Incoming {
-            mut onward,
-            return_route: mut back,
-            payload,
-        } = incoming;
-        let Some(first) = onward.first() else {
+        self.way
+            .follow(&incoming, &self.connection.terms, &self.ctx.mailbox);
+        let Incoming { payload, .. } = incoming;
+        let Some(first) = self.way.onward.first() else {
             return self.take_note(&payload);
         };
         self.heartbeats = 0;
+        if self.way.is_plain
+            && let Some(to) = self.ctx.core.receiver_at(first)
+        {
+            let routes = Routes::new(self.way.onward.clone(), self.way.back.clone());
+            let body = Encoded(payload).into_body();
+            self.ctx
+                .core
+                .enqueue_along(to, &self.ctx.mailbox, routes, body);
+            return Ok(());
+        }
+        self.deliver_further(payload);
+        Ok(())
+    }
+
+    /// What cannot simply be put into the queue of its receiver.
+    fn deliver_further(&mut self, payload: Buf) {
         let core = &self.ctx.core;
-        let sender = back.first().map(|hop| hop.address.clone());
-        let known = self
-            .connection
-            .aliases
-            .borrow_mut()
-            .route_of(&first.address);
+        let mut onward = self.way.onward.clone();
+        let known = onward
+            .first()
+            .and_then(|first| self.connection.route_of(&first.address));
         if let Some(route) = &known {
             onward.pop_front();
             if onward.is_empty()
@@ -236,7 +286,7 @@ impl<'a> Pump<'a> {
             {
                 core.tally().replies.add(1);
                 core.answer(reply, Ok(Encoded(payload).into_body()));
-                return Ok(());
+                return;
             }
         }
         if let Some(denied) = self.connection.terms.denied(&onward) {
@@ -247,36 +297,28 @@ impl<'a> Pump<'a> {
                 type_name: "an encoded message",
                 reason: Reason::Refused,
             });
-            self.connection.refuse(sender, denied, Refusal::Denied);
-            return Ok(());
+            self.connection
+                .refuse(self.way.sender.clone(), denied, Refusal::Denied);
+            return;
         }
-        back.push_front(self.ctx.mailbox.hop());
         let onward = known.unwrap_or_default().append_route(onward);
-        self.send_on(onward, back, Encoded(payload), sender);
-        Ok(())
+        self.send_on(onward, payload);
     }
 
-    fn send_on(
-        &mut self,
-        onward: Route,
-        back: Route,
-        payload: Encoded,
-        sender: Option<ringpost_router::Address>,
-    ) {
+    fn send_on(&mut self, onward: Route, payload: Buf) {
         let core = &self.ctx.core;
-        let mut out = Outgoing::with_body(Route::new(), payload.into_body());
-        if let Some(body) = out.body.take() {
-            core.wrap_with(Box::new(Routes::new(onward, back)), body, &mut out);
-        }
+        let mut out = Outgoing::along(Route::new());
+        let routes = Routes::new(onward, self.way.back.clone());
+        core.wrap_with(routes, Encoded(payload).into_body(), &mut out);
         match core.attempt(&self.ctx.mailbox, &mut out) {
             Attempt::Sent => {}
-            Attempt::Failed(error) => self.lost(&error, sender),
+            Attempt::Failed(error) => self.lost(&error, self.way.sender.clone()),
             Attempt::Blocked(_) | Attempt::Misgranted => self.blocked = Some(Sending::of(out)),
         }
     }
 
     /// Reports a message that could not be sent on, and tells the peer.
-    fn lost(&self, error: &Error, sender: Option<ringpost_router::Address>) {
+    fn lost(&self, error: &Error, sender: Option<Address>) {
         let (to, reason) = match error.kind() {
             ErrorKind::NotFound { address } => (address.clone(), Reason::NotFound),
             ErrorKind::NoTransport { address } => (address.clone(), Reason::NoTransport),
@@ -308,7 +350,7 @@ impl<'a> Pump<'a> {
                 refusal,
             }) => {
                 self.heartbeats = 0;
-                let known = self.connection.aliases.borrow_mut().route_of(&sender);
+                let known = self.connection.route_of(&sender);
                 // Only what was sent from here can have been refused.
                 if let Some(route) = known {
                     self.was_refused(&route, address, refusal);
@@ -319,7 +361,7 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
-    fn was_refused(&self, route: &Route, address: ringpost_router::Address, refusal: Refusal) {
+    fn was_refused(&self, route: &Route, address: Address, refusal: Refusal) {
         let core = &self.ctx.core;
         core.report(&Undelivered {
             to: address.clone(),
