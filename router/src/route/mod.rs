@@ -297,12 +297,12 @@ impl Route {
     }
 
     /// The addresses, first to last.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Address> + ExactSizeIterator {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Address> + ExactSizeIterator + Clone {
         self.hops().map(|hop| &hop.address)
     }
 
     /// The hops, first to last.
-    pub fn hops(&self) -> impl DoubleEndedIterator<Item = &Hop> + ExactSizeIterator {
+    pub fn hops(&self) -> impl DoubleEndedIterator<Item = &Hop> + ExactSizeIterator + Clone {
         self.hops.reversed().iter().rev()
     }
 

@@ -1,7 +1,7 @@
 //! Writing frames.
 
 use super::cbor::{head_bytes, put_array, put_byte, put_bytes, put_text};
-use super::{Field, Frame, LENGTH_BYTES, Limits, WireError};
+use super::{Field, Frame, Limits, WireError};
 use crate::Address;
 
 impl Frame<'_> {
@@ -64,15 +64,10 @@ impl Frame<'_> {
     fn try_encode_head(&self, limits: &Limits, out: &mut Vec<u8>) -> Result<(), WireError> {
         let tail_bytes = self.tail_bytes(limits)?;
         let items = if self.trace.is_some() { 4 } else { 3 };
-        let behind = (self.payload.len(), tail_bytes);
-        put_head(
-            out,
-            limits,
-            items,
-            self.onward.iter(),
-            self.return_route.iter(),
-            behind,
-        )
+        let (onward, back) = (self.onward.iter(), self.return_route.iter());
+        let mut routes = Vec::new();
+        put_routes(&mut routes, limits, items, onward, back)?;
+        put_head(out, limits, &routes, self.payload.len(), tail_bytes)
     }
 
     fn tail_bytes(&self, limits: &Limits) -> Result<u64, WireError> {
@@ -85,34 +80,39 @@ impl Frame<'_> {
     }
 }
 
-/// Appends what stands before a payload: the length of the frame, the beginning of an array of so many
-/// items, the routes and the length of the payload. Told are the bytes of the payload, and those behind it.
-pub(super) fn put_head<'a>(
+/// Appends the beginning of an array of so many items, and the routes, which are its first.
+pub(super) fn put_routes<'a>(
     out: &mut Vec<u8>,
     limits: &Limits,
     items: u64,
     onward: impl ExactSizeIterator<Item = &'a Address>,
     back: impl ExactSizeIterator<Item = &'a Address>,
-    (payload_bytes, tail_bytes): (usize, u64),
 ) -> Result<(), WireError> {
-    let length_at = out.len();
-    out.extend_from_slice(&[0; LENGTH_BYTES]);
-    let body_at = out.len();
     put_array(out, items);
     put_route(out, onward, Field::OnwardRoute, limits)?;
-    put_route(out, back, Field::ReturnRoute, limits)?;
-    put_bytes(out, payload_bytes as u64);
+    put_route(out, back, Field::ReturnRoute, limits)
+}
 
-    let before = out.len().saturating_sub(body_at) as u64;
-    let bytes = before
-        .saturating_add(payload_bytes as u64)
+/// Appends what stands before a payload of so many bytes that has so many behind it: the length of the
+/// frame, the encoded routes and the length of the payload.
+#[inline]
+pub(super) fn put_head(
+    out: &mut Vec<u8>,
+    limits: &Limits,
+    routes: &[u8],
+    payload_bytes: usize,
+    tail_bytes: u64,
+) -> Result<(), WireError> {
+    let payload_bytes = payload_bytes as u64;
+    let bytes = (routes.len() as u64)
+        .saturating_add(head_bytes(payload_bytes))
+        .saturating_add(payload_bytes)
         .saturating_add(tail_bytes);
     limits.check_frame(bytes)?;
     // The limit is a number of 32 bits, so nothing is cut off.
-    let length = (bytes as u32).to_be_bytes();
-    if let Some(place) = out.get_mut(length_at..body_at) {
-        place.copy_from_slice(&length);
-    }
+    out.extend_from_slice(&(bytes as u32).to_be_bytes());
+    out.extend_from_slice(routes);
+    put_bytes(out, payload_bytes);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::io::IoSlice;
 
 use ringpost_mailbox::buf::{Buf, BufMut};
 
-use super::encode::put_head;
+use super::encode::{put_head, put_routes};
 use super::{Limits, WireError};
 use crate::Address;
 
@@ -24,11 +24,11 @@ const IN_PLACE_BYTES_MIN: usize = 4096;
 /// use ringpost_router::route;
 /// use ringpost_router::wire::{Limits, Outlet};
 ///
-/// let mut outlet = Outlet::default();
+/// let mut outlet = Outlet::new(Limits::default());
 /// outlet.open();
 /// let payload = Buf::from(&b"\x02hi"[..]);
 /// let (onward, back) = (route!["echoer"], route!["app"]);
-/// outlet.push(&Limits::default(), onward.iter(), back.iter(), payload)?;
+/// outlet.push(onward.iter(), back.iter(), payload)?;
 ///
 /// let mut socket = Vec::new();
 /// let mut parts = [IoSlice::new(&[]); 8];
@@ -38,8 +38,8 @@ const IN_PLACE_BYTES_MIN: usize = 4096;
 /// assert!(outlet.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Default)]
 pub struct Outlet {
+    limits: Limits,
     parts: VecDeque<Part>,
     /// Bytes of the first part that are written already.
     written: usize,
@@ -48,7 +48,51 @@ pub struct Outlet {
     ends: VecDeque<u64>,
     put: u64,
     taken: u64,
+    known: Known,
     head: Vec<u8>,
+}
+
+/// The routes of the last frame, and how they are encoded: those of the next are the same, as a rule.
+#[derive(Default)]
+struct Known {
+    onward: Vec<Address>,
+    return_route: Vec<Address>,
+    bytes: Vec<u8>,
+}
+
+impl Known {
+    /// Makes sure that these are the routes, and encodes them if they were not.
+    #[inline]
+    fn set<'a>(
+        &mut self,
+        limits: &Limits,
+        onward: impl ExactSizeIterator<Item = &'a Address> + Clone,
+        return_route: impl ExactSizeIterator<Item = &'a Address> + Clone,
+    ) -> Result<(), WireError> {
+        let is_same = !self.bytes.is_empty()
+            && onward.clone().eq(&self.onward)
+            && return_route.clone().eq(&self.return_route);
+        if is_same {
+            return Ok(());
+        }
+        self.bytes.clear();
+        let encoded = put_routes(
+            &mut self.bytes,
+            limits,
+            3,
+            onward.clone(),
+            return_route.clone(),
+        );
+        if let Err(error) = encoded {
+            self.bytes.clear();
+            return Err(error);
+        }
+        self.onward.clear();
+        self.onward.extend(onward.cloned());
+        self.return_route.clear();
+        self.return_route.extend(return_route.cloned());
+        Ok(())
+    }
 }
 
 enum Part {
@@ -68,6 +112,22 @@ impl Part {
 }
 
 impl Outlet {
+    /// A connection that has nothing to take away.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            parts: VecDeque::new(),
+            written: 0,
+            bytes: 0,
+            ends: VecDeque::new(),
+            put: 0,
+            taken: 0,
+            known: Known::default(),
+            head: Vec::new(),
+        }
+    }
+
     /// Begins the connection: the version of the protocol.
     pub fn open(&mut self) {
         self.put_text(&[super::VERSION]);
@@ -79,15 +139,14 @@ impl Outlet {
     /// As [`Frame::encode_head`](super::Frame::encode_head); nothing is added then.
     pub fn push<'a>(
         &mut self,
-        limits: &Limits,
-        onward: impl ExactSizeIterator<Item = &'a Address>,
-        return_route: impl ExactSizeIterator<Item = &'a Address>,
+        onward: impl ExactSizeIterator<Item = &'a Address> + Clone,
+        return_route: impl ExactSizeIterator<Item = &'a Address> + Clone,
         payload: Buf,
     ) -> Result<(), WireError> {
         if payload.len() < IN_PLACE_BYTES_MIN {
-            return self.push_copy(limits, onward, return_route, &payload);
+            return self.push_copy(onward, return_route, &payload);
         }
-        self.put_head(limits, onward, return_route, payload.len())?;
+        self.put_head(onward, return_route, payload.len())?;
         self.put = self.put.saturating_add(payload.len() as u64);
         self.bytes = self.bytes.saturating_add(payload.len());
         self.parts.push_back(Part::Payload(payload));
@@ -101,12 +160,11 @@ impl Outlet {
     /// As [`push`](Self::push).
     pub fn push_copy<'a>(
         &mut self,
-        limits: &Limits,
-        onward: impl ExactSizeIterator<Item = &'a Address>,
-        return_route: impl ExactSizeIterator<Item = &'a Address>,
+        onward: impl ExactSizeIterator<Item = &'a Address> + Clone,
+        return_route: impl ExactSizeIterator<Item = &'a Address> + Clone,
         payload: &[u8],
     ) -> Result<(), WireError> {
-        self.put_head(limits, onward, return_route, payload.len())?;
+        self.put_head(onward, return_route, payload.len())?;
         self.put_text(payload);
         self.ends.push_back(self.put);
         Ok(())
@@ -163,25 +221,25 @@ impl Outlet {
             self.ends = VecDeque::new();
             self.parts = VecDeque::new();
             self.head = Vec::new();
+            self.known = Known::default();
         }
     }
 
     fn put_head<'a>(
         &mut self,
-        limits: &Limits,
-        onward: impl ExactSizeIterator<Item = &'a Address>,
-        return_route: impl ExactSizeIterator<Item = &'a Address>,
+        onward: impl ExactSizeIterator<Item = &'a Address> + Clone,
+        return_route: impl ExactSizeIterator<Item = &'a Address> + Clone,
         payload_bytes: usize,
     ) -> Result<(), WireError> {
+        self.known.set(&self.limits, onward, return_route)?;
         let mut head = core::mem::take(&mut self.head);
         head.clear();
-        let behind = (payload_bytes, 0);
-        let encoded = put_head(&mut head, limits, 3, onward, return_route, behind);
-        if encoded.is_ok() {
+        let put = put_head(&mut head, &self.limits, &self.known.bytes, payload_bytes, 0);
+        if put.is_ok() {
             self.put_text(&head);
         }
         self.head = head;
-        encoded
+        put
     }
 
     fn put_text(&mut self, bytes: &[u8]) {
@@ -223,12 +281,12 @@ mod tests {
         let limits = Limits::default();
         let lens = [0usize, 10, 5000, 100, 40_000, 3, 4096, 20_000];
         for piece in [1, 13, 4096, 1 << 20] {
-            let mut outlet = Outlet::default();
+            let mut outlet = Outlet::new(limits);
             outlet.open();
             for (at, len) in lens.iter().enumerate() {
                 let payload = Buf::from(vec![at as u8; *len]);
                 outlet
-                    .push(&limits, route!["to"].iter(), route!["from"].iter(), payload)
+                    .push(route!["to"].iter(), route!["from"].iter(), payload)
                     .unwrap();
             }
             assert_eq!(outlet.frames(), lens.len());
@@ -237,8 +295,9 @@ mod tests {
             while !outlet.is_empty() {
                 let mut parts = [IoSlice::new(&[]); 3];
                 let count = outlet.parts(&mut parts);
-                let bytes: Vec<u8> = parts[..count].iter().flat_map(|p| p.to_vec()).collect();
-                let mut bytes = &bytes[..piece.min(bytes.len())];
+                let bytes = parts[..count].iter().flat_map(|part| part.iter().copied());
+                let bytes: Vec<u8> = bytes.take(piece).collect();
+                let mut bytes = &bytes[..];
                 let written = bytes.len();
                 while !bytes.is_empty() {
                     let room = intake.room();
@@ -259,18 +318,54 @@ mod tests {
     }
 
     #[test]
+    fn routes_arrive_whatever_those_before_were() {
+        let mut outlet = Outlet::new(Limits::default());
+        outlet.open();
+        let ways = [route!["a"], route!["a", "b"], route!["b"], Route::new()];
+        let mut sent = Vec::new();
+        for (onward, back) in (0..64).map(|at| (&ways[at % 4], &ways[at / 4 % 3])) {
+            for _ in 0..2 {
+                outlet
+                    .push_copy(onward.iter(), back.iter(), b"payload")
+                    .unwrap();
+                sent.push((onward.clone(), back.clone()));
+            }
+        }
+        let mut parts = [IoSlice::new(&[]); 8];
+        let count = outlet.parts(&mut parts);
+        let bytes: Vec<u8> = parts[..count].iter().flat_map(|p| p.to_vec()).collect();
+        let mut intake = Intake::new(Limits::default());
+        intake.room()[..bytes.len()].copy_from_slice(&bytes);
+        intake.commit(bytes.len());
+        let (mut onward, mut back) = (Route::new(), Route::new());
+        let mut received = Vec::new();
+        while let Some(message) = intake.next().unwrap() {
+            onward = message.onward.unwrap_or(onward);
+            back = message.return_route.unwrap_or(back);
+            received.push((onward.clone(), back.clone()));
+        }
+        assert_eq!(received, sent);
+    }
+
+    #[test]
     fn a_frame_over_its_limit_adds_nothing() {
         let limits = Limits {
             frame_bytes_max: 100,
             ..Limits::default()
         };
-        let mut outlet = Outlet::default();
+        let mut outlet = Outlet::new(limits);
         let payload = Buf::from(vec![0; 5000]);
         assert!(
             outlet
-                .push(&limits, route!["to"].iter(), Route::new().iter(), payload)
+                .push(route!["to"].iter(), Route::new().iter(), payload)
                 .is_err()
         );
+        assert_eq!((outlet.bytes(), outlet.frames()), (0, 0));
+        let long = Route::from_hops((0..65).map(|_| crate::Hop::new("x")));
+        for _ in 0..2 {
+            let pushed = outlet.push_copy(long.iter(), [].iter(), b"");
+            assert!(pushed.is_err(), "also when it is tried again");
+        }
         assert_eq!((outlet.bytes(), outlet.frames()), (0, 0));
     }
 }

@@ -102,9 +102,7 @@ fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
     match ctx.core.attempt(&ctx.mailbox, &mut out) {
         Attempt::Sent => None,
         Attempt::Failed(error) => Some(Box::new(Rest::Fail(error))),
-        Attempt::Blocked(_) | Attempt::Misgranted => {
-            Some(Box::new(Rest::Send(Blocked { out, wait: None })))
-        }
+        Attempt::Blocked(_) | Attempt::Misgranted => Some(Box::new(Rest::Send(Blocked::new(out)))),
     }
 }
 
@@ -324,11 +322,9 @@ impl Sending {
                 match ctx.core.attempt(&ctx.mailbox, &mut out) {
                     Attempt::Sent => return Poll::Ready(Ok(())),
                     Attempt::Failed(error) => return Poll::Ready(Err(error)),
-                    Attempt::Misgranted => Box::new(Blocked { out, wait: None }),
+                    Attempt::Misgranted => Box::new(Blocked::new(out)),
                     Attempt::Blocked(lack) => {
-                        let mut blocked = Box::new(Blocked { out, wait: None });
-                        blocked.begin_wait(&ctx.core, lack, polling);
-                        blocked
+                        Box::new(Blocked::for_lack(out, &ctx.core, lack, polling))
                     }
                 }
             }
@@ -363,6 +359,28 @@ struct Wait {
 }
 
 impl Blocked {
+    /// A message that is to be tried again.
+    pub(crate) fn new(out: Outgoing) -> Self {
+        Self { out, wait: None }
+    }
+
+    /// A message that waits for this, in the task that is being polled.
+    pub(crate) fn for_lack(
+        out: Outgoing,
+        core: &Rc<Core>,
+        lack: Lack,
+        polling: &Polling<'_>,
+    ) -> Self {
+        let mut blocked = Self::new(out);
+        blocked.begin_wait(core, lack, polling);
+        blocked
+    }
+
+    /// Where the message is to go.
+    pub(crate) fn route(&self) -> &Route {
+        &self.out.route
+    }
+
     /// The message, which was not sent.
     pub(crate) fn take_payload(&mut self) -> Option<Body> {
         self.out.take_payload()

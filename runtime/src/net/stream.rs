@@ -223,6 +223,10 @@ impl TcpStream {
         polling: &mut Polling<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [part] = parts {
+            // The system has less to look at.
+            return self.poll_write_from(polling, part);
+        }
         let stream = &mut self.stream;
         let wanted = parts
             .iter()

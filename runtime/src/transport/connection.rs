@@ -36,6 +36,8 @@ pub(super) struct Connection {
     /// Where a payload is encoded before it is put among the frames.
     encoded: RefCell<Vec<u8>>,
     aliases: RefCell<Aliases>,
+    /// The exposed worker that sent last; it is exposed for good.
+    named_last: RefCell<Option<Address>>,
     /// The task that reads and writes.
     pub(super) pump: RefCell<Wake>,
     /// Whether that task knows already that there is something to write.
@@ -61,7 +63,7 @@ impl Connection {
     pub(super) fn new(core: &Rc<Core>, name: Address, terms: Arc<Terms>) -> Rc<Self> {
         let keys = core.io.network.secret();
         let aliases = Aliases::new(keys, terms.limits.return_routes_max);
-        let mut outlet = Outlet::default();
+        let mut outlet = Outlet::new(terms.limits.frame);
         outlet.open();
         let connection = Self {
             core: Rc::clone(core),
@@ -70,6 +72,7 @@ impl Connection {
             outlet: RefCell::new(outlet),
             encoded: RefCell::default(),
             aliases: RefCell::new(aliases),
+            named_last: RefCell::default(),
             pump: RefCell::new(Wake::Nobody),
             noticed: Cell::new(false),
             waiting: RefCell::new(Wake::Nobody),
@@ -92,10 +95,9 @@ impl Connection {
 
     /// Puts a note among the frames.
     pub(super) fn tell(&self, note: &Note) {
-        let limits = &self.terms.limits.frame;
         let payload = note.encode();
         let mut outlet = self.outlet.borrow_mut();
-        let put = outlet.push_copy(limits, [].iter(), [].iter(), &payload);
+        let put = outlet.push_copy([].iter(), [].iter(), &payload);
         drop(outlet);
         if let Err(error) = put {
             tracing::debug!(%error, "a note to the peer was left out");
@@ -156,25 +158,24 @@ impl Connection {
 
     fn put<'a>(
         &self,
-        onward: impl ExactSizeIterator<Item = &'a Address>,
-        back: impl ExactSizeIterator<Item = &'a Address>,
+        onward: impl ExactSizeIterator<Item = &'a Address> + Clone,
+        back: impl ExactSizeIterator<Item = &'a Address> + Clone,
         message: Any,
     ) -> Result<(), CodecError> {
-        let limits = &self.terms.limits.frame;
         let type_name = message.type_name();
         let failed = |cause: String| CodecError::Encode { type_name, cause };
         let put = if message.is::<Buf>() {
             let payload = message
                 .unpack::<Buf>()
                 .map_err(|_| failed("its bytes cannot be had".to_owned()))?;
-            self.outlet.borrow_mut().push(limits, onward, back, payload)
+            self.outlet.borrow_mut().push(onward, back, payload)
         } else {
             let mut payload = self.encoded.take();
             payload.clear();
             let encoded = encode(&message, &mut payload).map_err(failed);
             let put = encoded.map(|()| {
                 let mut outlet = self.outlet.borrow_mut();
-                outlet.push_copy(limits, onward, back, &payload)
+                outlet.push_copy(onward, back, &payload)
             });
             if payload.capacity() <= ENCODED_BYTES_KEPT {
                 self.encoded.replace(payload);
@@ -188,8 +189,14 @@ impl Connection {
     fn name_back(&self, back: &Route) -> Option<Address> {
         let first = back.first()?;
         let is_reply = first.hint().and_then(ReplyTo::from_hint).is_some();
-        if back.len() == 1 && !is_reply && self.terms.exposes(&first.address) {
-            return Some(first.address.clone());
+        if back.len() == 1 && !is_reply {
+            let is_last = self.named_last.borrow().as_ref() == Some(&first.address);
+            if is_last || self.terms.exposes(&first.address) {
+                if !is_last && self.terms.always_exposes(&first.address) {
+                    self.named_last.replace(Some(first.address.clone()));
+                }
+                return Some(first.address.clone());
+            }
         }
         Some(self.aliases.borrow_mut().name_for(back))
     }
@@ -262,7 +269,8 @@ impl Connection {
         for to in self.openers.take() {
             self.core.answer(to, Err(Error::new(kind())));
         }
-        let frames = self.outlet.take().frames();
+        let nothing = Outlet::new(self.terms.limits.frame);
+        let frames = self.outlet.replace(nothing).frames();
         // The first that is left is the node's own, where the peer never took it.
         for _ in usize::from(!self.is_open.get())..frames {
             self.core.report(&Undelivered {

@@ -8,6 +8,7 @@
 //! The peer sees nothing of the node but what is exposed to it: return routes travel as names that cannot
 //! be guessed and that hold for their connection only.
 
+mod arrivals;
 mod connection;
 mod listener;
 mod options;

@@ -22,6 +22,10 @@ pub struct TcpLimits {
     pub queued_bytes_max: usize,
     /// Frames that wait to be written. Default 4,096.
     pub queued_frames_max: usize,
+    /// Messages of the peer that wait for room at their receivers; then no more is read. Default 64.
+    pub waiting_frames_max: usize,
+    /// Bytes of messages of the peer that wait so; one message may go beyond it. Default 64 KiB.
+    pub waiting_bytes_max: usize,
     /// Return routes that the peer can reply to. The longest unused makes way. Default 65,536.
     pub return_routes_max: usize,
     /// How long the peer may take for its first byte. Default 10 seconds.
@@ -46,6 +50,8 @@ impl Default for TcpLimits {
             frame: wire::Limits::default(),
             queued_bytes_max: 1 << 20,
             queued_frames_max: 4096,
+            waiting_frames_max: 64,
+            waiting_bytes_max: 64 * 1024,
             return_routes_max: 65_536,
             handshake: Duration::from_secs(10),
             idle: None,

@@ -1,73 +1,14 @@
-//! Messages between nodes, and what hostile peers can do, on the simulation's network.
+//! Messages between nodes.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringpost::net::TcpStream;
-use ringpost::sim::{Report, Sim};
-use ringpost::transport::TcpLimits;
+use ringpost::sim::Sim;
 use ringpost::{
-    Address, Context, Error, ErrorKind, Reason, Result, Route, Routed, TCP, TcpConnectionOptions,
-    TcpListenerOptions, TcpTransport, Worker,
+    Address, Context, Error, ErrorKind, Reason, Result, Route, TCP, TcpListenerOptions,
+    TcpTransport,
 };
-use ringpost_router::wire::{Frame, Limits};
 
-const SERVER: &str = "10.0.0.1:4000";
-const MIDDLE: &str = "10.0.0.2:4000";
-
-struct Echoer;
-
-impl Worker for Echoer {
-    type Message = String;
-    type Context = Context;
-
-    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
-        ctx.send_message(msg.reply(), msg.take()).await
-    }
-}
-
-/// Serves `echoer`, and has `secret` beside it.
-async fn serve(ctx: Context, limits: TcpLimits) -> Result<()> {
-    ctx.start_worker("echoer", Echoer).await?;
-    ctx.start_worker("secret", Echoer).await?;
-    let tcp = TcpTransport::create(&ctx).await?;
-    let options = TcpListenerOptions::new().expose("echoer").limits(limits);
-    tcp.listen(SERVER, options).await?;
-    Ok(())
-}
-
-async fn server(ctx: Context) -> Result<()> {
-    serve(ctx, TcpLimits::default()).await
-}
-
-/// The transport, once the peer listens.
-async fn connected(ctx: &Context, peer: &str) -> Result<TcpTransport> {
-    let tcp = TcpTransport::create(ctx).await?;
-    for _ in 0..100 {
-        match tcp.connect(peer, TcpConnectionOptions::new()).await {
-            Ok(_) => return Ok(tcp),
-            Err(_) => ctx.sleep(Duration::from_millis(1)).await,
-        }
-    }
-    Err(Error::other("nobody listens"))
-}
-
-fn to(peer: &str, name: &str) -> Route {
-    Route::new().append_t(TCP, peer).append(name)
-}
-
-fn on_seeds<F>(client: F)
-where
-    F: AsyncFnOnce(Context) -> Result<()> + Clone + Send + 'static,
-{
-    for seed in 0..10 {
-        let sim = Sim::new(seed).cores(2).beside(server);
-        let report = sim.run(client.clone());
-        report
-            .output
-            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    }
-}
+use crate::common::{MIDDLE, SERVER, connected, on_seeds, server, to};
 
 #[test]
 fn requests_and_messages_are_answered_from_the_other_node() {
@@ -197,77 +138,6 @@ fn a_route_may_lead_through_several_nodes_and_back() {
         report
             .output
             .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    }
-}
-
-/// What one peer sends, and how the node takes it: its answer on that connection is read until the end.
-fn hostile(bytes: Vec<u8>, limits: TcpLimits) -> Report<Duration> {
-    let serve = async move |ctx: Context| serve(ctx, limits).await;
-    Sim::new(3)
-        .cores(2)
-        .beside(serve)
-        .run(async move |ctx: Context| {
-            let tcp = connected(&ctx, SERVER).await?;
-            let address: SocketAddr = SERVER.parse()?;
-            let mut stream = TcpStream::connect(&ctx, address).await?;
-            let begun = ctx.handle().stats();
-            drop(begun);
-            let writer = ctx.detached()?;
-            // The node may close while this is written.
-            let _ = stream.write_all(&bytes).await;
-            let mut answer = vec![0; 4096];
-            stream.set_read_timeout(Some(Duration::from_secs(3600)));
-            while stream.read(&mut answer).await.is_ok_and(|count| count > 0) {}
-            drop((tcp, writer));
-            // Others are served as before.
-            let reply: String = ctx
-                .request(to(SERVER, "echoer"), "still".to_string())
-                .await?;
-            assert_eq!(reply, "still");
-            Ok(Duration::ZERO)
-        })
-}
-
-#[test]
-fn g10_hostile_peers_lose_their_connection_and_nobody_else_does() {
-    let limits = TcpLimits::default();
-    let whole = |routes: usize| {
-        let mut bytes = vec![1];
-        let way = (0..routes).fold(Route::new(), |way, _| way.append("echoer"));
-        let frame = Frame::new(way, Route::new(), b"x");
-        let generous = Limits {
-            hops_max: 1000,
-            ..Limits::default()
-        };
-        frame.encode(&generous, &mut bytes).map(|()| bytes)
-    };
-    assert!(whole(65).is_err(), "the writer has limits too");
-    let mut heartbeats = vec![1];
-    for _ in 0..2000 {
-        heartbeats.extend_from_slice(&[0, 0, 0, 4, 0x83, 0x80, 0x80, 0x40]);
-    }
-    let cases: Vec<(&str, Vec<u8>)> = vec![
-        ("another version", vec![9]),
-        ("garbage", b"GET / HTTP/1.1\r\n\r\n".to_vec()),
-        ("an oversize length", vec![1, 0xff, 0xff, 0xff, 0xff]),
-        ("an empty frame", vec![1, 0, 0, 0, 0]),
-        ("a deep route", vec![1, 0, 0, 0, 5, 0x83, 0x98, 65, 0x82, 0]),
-        ("a flood of heartbeats", heartbeats),
-        ("silence", Vec::new()),
-        ("half a frame", vec![1, 0, 1, 0, 0, 0x83, 0x81]),
-    ];
-    for (what, bytes) in cases {
-        let report = hostile(bytes, limits.clone());
-        report
-            .output
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
-        // Ended by the node's deadlines and not by the reader's patience.
-        assert!(
-            report.elapsed < Duration::from_secs(60),
-            "{what}: {:?}",
-            report.elapsed
-        );
-        assert_eq!(report.stats.total(|core| core.panics), 0, "{what}");
     }
 }
 

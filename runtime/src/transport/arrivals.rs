@@ -1,0 +1,287 @@
+//! What comes over a connection, on its way to the workers of this node.
+//!
+//! A message whose receiver has no room waits here, and others pass it: those for other receivers, and
+//! replies, which never wait. What is for one receiver stays in order, as all of it waits in the same
+//! queue for the same credits. When there is room again, it is there for all that waits of one connection
+//! before the next gets some, so their replies leave in one write.
+
+use std::rc::Rc;
+use std::task::{Context as Polling, Poll};
+
+use ringpost_mailbox::buf::Buf;
+use ringpost_router::wire::{Incoming, Note, Refusal};
+use ringpost_router::{Address, Encoded, Hop, Message, Route};
+
+use crate::context::Context;
+use crate::context::send::Blocked;
+use crate::core::deliver::{Attempt, Outgoing};
+use crate::envelope::{ReplyTo, Routes};
+use crate::error::{Error, ErrorKind, Reason, Undelivered};
+use crate::task::raw::MailboxRc;
+use crate::transport::Terms;
+use crate::transport::connection::Connection;
+
+/// What a message is called of which only the bytes are known.
+const ENCODED: &str = "an encoded message";
+
+/// How many messages wait where any do, most of the time.
+const WAITING_USUAL: usize = 16;
+
+/// The receiving side of a connection, behind its frames.
+pub(super) struct Arrivals<'a> {
+    ctx: &'a Context,
+    connection: Rc<Connection>,
+    way: Way,
+    /// Messages that wait for room at their receivers, in the order in which they came.
+    waiting: Vec<Waiting>,
+    /// How many bytes their payloads have.
+    waiting_bytes: usize,
+    /// Frames without a message since the last message.
+    heartbeats: u32,
+}
+
+struct Waiting {
+    blocked: Blocked,
+    bytes: usize,
+    sender: Option<Address>,
+}
+
+/// The way of the message that came last, which is that of the next one too, as a rule.
+#[derive(Default)]
+struct Way {
+    onward: Route,
+    /// The way back, this connection in front.
+    back: Route,
+    /// Whom the peer is told of if nobody takes the message.
+    sender: Option<Address>,
+    /// Whether the onward route is an exposed worker, now and for good.
+    is_plain: bool,
+}
+
+impl Way {
+    #[inline]
+    fn follow(&mut self, incoming: &Incoming, terms: &Terms, connection: &MailboxRc) {
+        if incoming.onward.is_some() || incoming.return_route.is_some() {
+            self.change(incoming, terms, connection);
+        }
+    }
+
+    fn change(&mut self, incoming: &Incoming, terms: &Terms, connection: &MailboxRc) {
+        if let Some(onward) = &incoming.onward {
+            self.onward.clone_from(onward);
+        }
+        if let Some(back) = &incoming.return_route {
+            self.sender = back.first().map(|hop| hop.address.clone());
+            self.back.clone_from(back);
+            self.back.push_front(connection.hop());
+        }
+        let exposed = |hop: &Hop| terms.always_exposes(&hop.address);
+        self.is_plain = self.onward.only().is_some_and(exposed) && self.back.check().is_ok();
+    }
+}
+
+impl<'a> Arrivals<'a> {
+    pub(super) fn new(ctx: &'a Context, connection: Rc<Connection>) -> Self {
+        Self {
+            ctx,
+            connection,
+            way: Way::default(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            heartbeats: 0,
+        }
+    }
+
+    /// Whether no message waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether so much waits that no more is to be taken from the connection.
+    pub(super) fn is_full(&self) -> bool {
+        let limits = &self.connection.terms.limits;
+        self.waiting.len() >= limits.waiting_frames_max
+            || self.waiting_bytes >= limits.waiting_bytes_max
+    }
+
+    /// Sends on what waited and has room now.
+    pub(super) fn poll_waiting(&mut self, polling: &mut Polling<'_>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain_mut(|one| {
+            let sent = one.blocked.poll(&self.ctx.core, &self.ctx.mailbox, polling);
+            let Poll::Ready(sent) = sent else { return true };
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(one.bytes);
+            if let Err(error) = sent {
+                self.lost(&error, one.sender.take());
+            }
+            false
+        });
+        if !waiting.is_empty() {
+            self.waiting = waiting;
+        }
+    }
+
+    /// Takes what has come in one frame. Fails if the connection is to end for it.
+    pub(super) fn deliver(
+        &mut self,
+        incoming: Incoming,
+        polling: &mut Polling<'_>,
+    ) -> Result<(), String> {
+        self.way
+            .follow(&incoming, &self.connection.terms, &self.ctx.mailbox);
+        let Incoming { payload, .. } = incoming;
+        let Some(first) = self.way.onward.first() else {
+            return self.take_note(&payload);
+        };
+        self.heartbeats = 0;
+        if self.way.is_plain
+            && let Some(to) = self.ctx.core.receiver_at(first)
+        {
+            let routes = Routes::new(self.way.onward.clone(), self.way.back.clone());
+            let body = Encoded(payload).into_body();
+            let from = &self.ctx.mailbox;
+            self.ctx.core.enqueue_along(to, from, routes, body);
+            return Ok(());
+        }
+        self.deliver_further(payload, polling);
+        Ok(())
+    }
+
+    /// What cannot simply be put into the queue of its receiver.
+    fn deliver_further(&mut self, payload: Buf, polling: &mut Polling<'_>) {
+        let core = &self.ctx.core;
+        let mut onward = self.way.onward.clone();
+        let known = onward
+            .first()
+            .and_then(|first| self.connection.route_of(&first.address));
+        if let Some(route) = &known {
+            onward.pop_front();
+            if onward.is_empty()
+                && let Some(reply) = reply_place(route)
+            {
+                core.tally().replies.add(1);
+                core.answer(reply, Ok(Encoded(payload).into_body()));
+                return;
+            }
+        }
+        if let Some(denied) = self.connection.terms.denied(&onward) {
+            return self.deny(denied.clone());
+        }
+        let onward = known.unwrap_or_default().append_route(onward);
+        self.send_on(onward, payload, polling);
+    }
+
+    fn send_on(&mut self, onward: Route, payload: Buf, polling: &mut Polling<'_>) {
+        let core = &self.ctx.core;
+        let bytes = payload.len();
+        let mut out = Outgoing::along(Route::new());
+        let routes = Routes::new(onward, self.way.back.clone());
+        core.wrap_with(routes, Encoded(payload).into_body(), &mut out);
+        let blocked = match core.attempt(&self.ctx.mailbox, &mut out) {
+            Attempt::Sent => return,
+            Attempt::Failed(error) => return self.lost(&error, self.way.sender.clone()),
+            Attempt::Misgranted => {
+                core.io.put_off(core.tasks.register(polling));
+                Blocked::new(out)
+            }
+            Attempt::Blocked(lack) => Blocked::for_lack(out, core, lack, polling),
+        };
+        self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
+        if self.waiting.capacity() == 0 {
+            self.waiting.reserve(WAITING_USUAL);
+        }
+        self.waiting.push(Waiting {
+            blocked,
+            bytes,
+            sender: self.way.sender.clone(),
+        });
+    }
+
+    #[cold]
+    fn deny(&self, denied: Address) {
+        self.report(
+            denied.clone(),
+            self.connection.name.clone(),
+            Reason::Refused,
+        );
+        let sender = self.way.sender.clone();
+        self.connection.refuse(sender, denied, Refusal::Denied);
+    }
+
+    fn report(&self, to: Address, from: Address, reason: Reason) {
+        self.ctx.core.report(&Undelivered {
+            to,
+            from,
+            type_name: ENCODED,
+            reason,
+        });
+    }
+
+    /// Reports a message that could not be sent on, and tells the peer.
+    fn lost(&self, error: &Error, sender: Option<Address>) {
+        let (to, reason) = match error.kind() {
+            ErrorKind::NotFound { address } => (address.clone(), Reason::NotFound),
+            ErrorKind::NoTransport { address } => (address.clone(), Reason::NoTransport),
+            _ => (self.connection.name.clone(), Reason::Refused),
+        };
+        self.report(to.clone(), self.connection.name.clone(), reason);
+        self.connection.refuse(sender, to, Refusal::Gone);
+    }
+
+    /// A frame without a route: a note of a node of this make, or a sign of life.
+    fn take_note(&mut self, payload: &[u8]) -> Result<(), String> {
+        self.heartbeats = self.heartbeats.saturating_add(1);
+        let most = self.connection.terms.limits.heartbeats_max;
+        if self.heartbeats > most {
+            return Err(format!(
+                "the peer sent more than {most} frames without a message"
+            ));
+        }
+        match Note::decode(payload) {
+            Some(Note::Hello { .. }) => self.connection.has_notes.set(true),
+            Some(Note::Refused {
+                sender,
+                address,
+                refusal,
+            }) => {
+                self.heartbeats = 0;
+                let known = self.connection.route_of(&sender);
+                // Only what was sent from here can have been refused.
+                if let Some(route) = known {
+                    self.was_refused(&route, address, refusal);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn was_refused(&self, route: &Route, address: Address, refusal: Refusal) {
+        let from = route.last().unwrap_or(&self.connection.name).clone();
+        self.report(address.clone(), from, Reason::Refused);
+        let kind = match refusal {
+            Refusal::Denied => ErrorKind::Refused { address },
+            _ => ErrorKind::NotFound { address },
+        };
+        self.ctx.core.refuse(reply_place(route), kind);
+    }
+}
+
+impl Drop for Arrivals<'_> {
+    fn drop(&mut self) {
+        for mut one in std::mem::take(&mut self.waiting) {
+            one.blocked.cancel(&self.ctx.core);
+            let route = one.blocked.route();
+            let to = route.last().unwrap_or(&self.connection.name).clone();
+            self.report(to, self.connection.name.clone(), Reason::Disconnected);
+        }
+    }
+}
+
+/// Where somebody waits for a reply, if that is all that the route leads to.
+fn reply_place(route: &Route) -> Option<ReplyTo> {
+    ReplyTo::from_hint(route.only()?.hint()?)
+}

@@ -1,0 +1,193 @@
+//! What waits, for how long, and what passes it.
+
+use std::time::Duration;
+
+use ringpost::net::TcpStream;
+use ringpost::sim::Sim;
+use ringpost::transport::TcpLimits;
+use ringpost::{
+    Context, Error, Limits, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker, route,
+};
+use ringpost_router::wire::{Frame, VERSION};
+use ringpost_router::{CodecError, Message};
+
+use crate::common::{Echoer, SERVER, connected, server, to};
+
+/// Takes a while for each message, and tells how many it had, in order, when asked with 0.
+struct Slow {
+    each: Duration,
+    had: u64,
+}
+
+impl Worker for Slow {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        if *msg == 0 {
+            return ctx.send_message(msg.reply(), self.had).await;
+        }
+        assert_eq!(*msg, self.had + 1);
+        self.had += 1;
+        if !self.each.is_zero() {
+            ctx.sleep(self.each).await;
+        }
+        Ok(())
+    }
+}
+
+/// Serves `echoer`, and `slow`, which takes so long for each message.
+fn slow_server(
+    each: Duration,
+    limits: TcpLimits,
+) -> impl AsyncFnOnce(Context) -> Result<()> + Send + 'static {
+    async move |ctx: Context| {
+        ctx.start_worker("slow", Slow { each, had: 0 }).await?;
+        ctx.start_worker("echoer", Echoer).await?;
+        let options = TcpListenerOptions::new().expose("slow").expose("echoer");
+        let tcp = TcpTransport::create(&ctx).await?;
+        tcp.listen(SERVER, options.limits(limits)).await?;
+        Ok(())
+    }
+}
+
+/// Room for so many messages at each worker.
+fn room(credits: u32) -> Limits {
+    let mut limits = Limits::default();
+    limits.mailbox_credits = credits;
+    limits.link_credits = credits;
+    limits
+}
+
+/// Asks until `slow` has had so many messages.
+async fn until_had(ctx: &Context, count: u64) -> Result<()> {
+    for _ in 0..1000 {
+        let had: u64 = ctx.request(to(SERVER, "slow"), 0u64).await?;
+        if had == count {
+            return Ok(());
+        }
+        ctx.sleep(Duration::from_millis(10)).await;
+    }
+    Err(Error::other("not all have come"))
+}
+
+#[test]
+fn a_message_whose_receiver_has_no_room_lets_those_for_others_pass() {
+    let hour = Duration::from_secs(3600);
+    for (seed, cores) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
+        let sim = Sim::new(seed).cores(cores).limits(room(4));
+        let sim = sim.drain(Duration::ZERO);
+        let report =
+            sim.beside(slow_server(hour, TcpLimits::default()))
+                .run(async |ctx: Context| {
+                    let _tcp = connected(&ctx, SERVER).await?;
+                    for number in 1..=40u64 {
+                        ctx.send_message(to(SERVER, "slow"), number).await?;
+                    }
+                    for _ in 0..10 {
+                        let reply: String =
+                            ctx.request(to(SERVER, "echoer"), "hi".to_string()).await?;
+                        assert_eq!(reply, "hi");
+                    }
+                    Ok(())
+                });
+        report
+            .output
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert!(report.elapsed < hour, "{:?}", report.elapsed);
+    }
+}
+
+#[test]
+fn g1_messages_that_wait_for_one_receiver_stay_in_order() {
+    for (seed, cores) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
+        let sim = Sim::new(seed).cores(cores).limits(room(3));
+        let server = slow_server(Duration::ZERO, TcpLimits::default());
+        let report = sim.beside(server).run(async |ctx: Context| {
+            let _tcp = connected(&ctx, SERVER).await?;
+            for number in 1..=500u64 {
+                ctx.send_message(to(SERVER, "slow"), number).await?;
+            }
+            until_had(&ctx, 500).await
+        });
+        report
+            .output
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert_eq!(report.neighbours[0].1.total(|core| core.panics), 0);
+    }
+}
+
+#[test]
+fn what_a_peer_sent_before_it_closed_is_delivered() {
+    for seed in 0..4 {
+        let sim = Sim::new(seed).limits(room(3));
+        let server = slow_server(Duration::from_millis(1), TcpLimits::default());
+        let report = sim.beside(server).run(async |ctx: Context| {
+            let _tcp = connected(&ctx, SERVER).await?;
+            let mut stream = TcpStream::connect(&ctx, SERVER.parse()?).await?;
+            let mut bytes = vec![VERSION];
+            for number in 1..=40u64 {
+                let mut payload = Vec::new();
+                number.encode(&mut payload)?;
+                Frame::new(route!["slow"], Route::new(), &payload)
+                    .encode(&Default::default(), &mut bytes)
+                    .map_err(Error::other)?;
+            }
+            stream.write_all(&bytes).await?;
+            drop(stream);
+            until_had(&ctx, 40).await
+        });
+        report
+            .output
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
+}
+
+#[test]
+fn the_time_that_a_receiver_takes_is_not_held_against_the_peer() {
+    let mut limits = TcpLimits::default();
+    limits.idle = Some(Duration::from_secs(35));
+    limits.waiting_frames_max = 1;
+    let server = slow_server(Duration::from_secs(10), limits);
+    let report = Sim::new(1)
+        .limits(room(1))
+        .drain(Duration::ZERO)
+        .beside(server)
+        .run(async |ctx: Context| {
+            let _tcp = connected(&ctx, SERVER).await?;
+            for number in 1..=10u64 {
+                ctx.send_message(to(SERVER, "slow"), number).await?;
+            }
+            let asked = ctx.request::<u64>(to(SERVER, "slow"), 0u64);
+            assert_eq!(asked.without_deadline().await?, 10);
+            Ok(())
+        });
+    report.output.expect("the connection stands");
+}
+
+/// Cannot be encoded, and does not say so.
+struct Bad;
+
+impl Message for Bad {
+    fn encode(&self, _out: &mut Vec<u8>) -> Result<(), CodecError> {
+        panic!("it cannot be encoded");
+    }
+
+    fn decode(_bytes: &[u8]) -> Result<Self, CodecError> {
+        Ok(Self)
+    }
+}
+
+#[test]
+fn g7_a_message_that_panics_when_it_is_encoded_costs_itself_alone() {
+    let report = Sim::new(1).beside(server).run(async |ctx: Context| {
+        let _tcp = connected(&ctx, SERVER).await?;
+        let asked = ctx.request::<String>(to(SERVER, "echoer"), Bad).await;
+        let error = asked.expect_err("it has no bytes").to_string();
+        assert!(error.contains("it cannot be encoded"), "{error}");
+        let reply: String = ctx.request(to(SERVER, "echoer"), "hi".to_string()).await?;
+        assert_eq!(reply, "hi");
+        Ok(())
+    });
+    report.output.expect("the main function ends well");
+}
