@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ringpost::sim::Sim;
-use ringpost::{Context, Encoded, ErrorKind, Message, Result, Routed, Worker};
+use ringpost::{Context, Encoded, ErrorKind, Message, Reason, Result, Routed, Worker};
 
 /// A future that is ready at its n-th poll, and panics when it is dropped.
 struct Bad {
@@ -131,4 +131,34 @@ fn a_predicate_may_use_the_mailbox_that_it_looks_through() {
         ctx.stop().await
     });
     report.output.unwrap();
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a message panics");
+    }
+}
+
+ringpost::local_message!(Bomb);
+
+/// G7: a message from outside whose destructor panics, and which finds nobody, ends neither the core nor
+/// the process.
+#[test]
+fn a_message_from_outside_that_panics_when_it_is_dropped_costs_nobody_else() {
+    let report = Sim::new(7).run(async |ctx: Context| {
+        ctx.handle().send_message("nobody", Bomb).await?;
+        let me = ctx.address();
+        ctx.sleep(Duration::from_millis(1)).await;
+        ctx.send_message(me, 1u64).await
+    });
+    report.output.unwrap();
+    assert_eq!(
+        report
+            .stats
+            .total(|core| core.undelivered(Reason::NotFound)),
+        1
+    );
 }

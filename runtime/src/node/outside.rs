@@ -13,6 +13,7 @@ use crate::core::Core;
 use crate::core::deliver::{Attempt, Outgoing};
 use crate::error::{ErrorKind, Reason, Result, Undelivered, not_found};
 use crate::node::permits::Permit;
+use crate::task::panics::drop_guarded;
 
 /// A message from a thread outside, and what its core is to do with it.
 pub(crate) struct Visit {
@@ -104,6 +105,8 @@ impl Accepted {
         self.concluded = true;
         if let Err(error) = sent {
             self.core.report_returned(&self.kind, &error);
+            // It holds the message, for whose destructor this core has no worker to end.
+            drop_guarded(error);
         }
     }
 }
