@@ -449,7 +449,7 @@ impl Blocked {
     fn begin_wait(&mut self, core: &Rc<Core>, lack: Lack, polling: &Polling<'_>) {
         let credit_of = self.wait.take().and_then(|wait| {
             if self.out.grant.room()
-                && let Lack::Room { core: to } = wait.lack
+                && let Some(to) = wait.lack.core()
             {
                 core.room_back(to);
                 self.out.grant = if self.out.grant.credit() {
@@ -472,7 +472,7 @@ impl Blocked {
     pub(crate) fn cancel(&mut self, core: &Rc<Core>) {
         let Some(wait) = self.wait.take() else { return };
         if self.out.grant.room()
-            && let Lack::Room { core: to } = wait.lack
+            && let Some(to) = wait.lack.core()
         {
             core.room_back(to);
         } else {

@@ -44,7 +44,7 @@ pub(crate) enum Grant {
     Room,
     /// Both.
     CreditAndRoom,
-    /// A link may be opened.
+    /// A link may be opened, and there is room for its first message.
     Link,
 }
 

@@ -222,14 +222,19 @@ impl Pair {
         self.data.push(Record::Close { link }.into_body());
     }
 
-    /// Grants room, and links, to those who wait, first come first served.
+    /// Grants room, and links, to those who wait, first come first served. A link is granted together with
+    /// room: one that was opened and not used yet might be closed for the next who waits for a link, and
+    /// then two senders could do that to each other for ever.
     fn grant_room(&mut self, granted: &mut Vec<Rc<Waiter>>) {
-        if !self.destination_waiters.is_empty() {
+        let has_room = self.data.has_room(self.reserved + MESSAGE_SLOTS);
+        if has_room && !self.destination_waiters.is_empty() {
             if self.links.free() > self.promised {
-                let next = pop_waiting(&mut self.destination_waiters);
-                self.promised += usize::from(next.is_some());
-                granted.extend(next);
-            } else if self.data.has_room(self.reserved + MESSAGE_SLOTS) {
+                if let Some(next) = pop_waiting(&mut self.destination_waiters) {
+                    self.promised += 1;
+                    self.reserved += MESSAGE_SLOTS;
+                    granted.push(next);
+                }
+            } else {
                 match self.links.find_victim() {
                     Some(victim) => self.close_link(victim),
                     None => self.links.allow_more(),
@@ -245,11 +250,11 @@ impl Pair {
         }
     }
 
-    /// Whether a sender with this grant may open a link: by that grant, which is used up by asking, or
-    /// because nobody has waited for one.
+    /// Whether a sender with this grant may open a link: by that grant, which leaves the room that came with
+    /// it, or because nobody has waited for one.
     fn may_open(&mut self, grant: &mut Grant) -> bool {
         if *grant == Grant::Link {
-            *grant = Grant::Nothing;
+            *grant = Grant::Room;
             self.promised -= 1;
             return true;
         }
@@ -586,6 +591,7 @@ impl Core {
         let mut pairs = self.pairs.borrow_mut();
         let pair = pairs.of(core);
         pair.promised -= 1;
+        pair.reserved -= MESSAGE_SLOTS;
         self.mark_dirty(pair);
     }
 

@@ -3,5 +3,6 @@
 
 mod chaos;
 mod dice;
+mod hoarders;
 mod pipelines;
 mod relays;
