@@ -380,6 +380,24 @@ impl Reason {
     ];
 }
 
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::NotFound => "there is no worker; it was never started, or it has stopped",
+            Reason::WrongType => "the worker takes another type",
+            Reason::Undecodable => "the payload could not be decoded",
+            Reason::Stopped => "the worker was stopped first",
+            Reason::Panicked => "the worker panicked first",
+            Reason::LateReply => "the reply came after its requester had given up",
+            Reason::NodeStopped => "the node stopped first",
+            Reason::NoTransport => "there is no transport for the next hop",
+            Reason::Refused => "the peer may not send there",
+            Reason::Disconnected => "the connection has ended",
+            Reason::Unencodable => "it has no encoding, or one that is too long",
+        })
+    }
+}
+
 /// A message that was accepted and could not be handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -390,8 +408,24 @@ pub struct Undelivered {
     pub from: Address,
     /// The type of the payload.
     pub type_name: &'static str,
+    /// The type that the worker takes, where the payload is of another.
+    pub expected: Option<&'static str>,
     /// Why it was not handled.
     pub reason: Reason,
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            to,
+            from,
+            type_name,
+            expected,
+            reason,
+        } = self;
+        write!(f, "a {type_name} from {from} to {to}: {reason}")?;
+        expected.map_or(Ok(()), |expected| write!(f, ", which is {expected}"))
+    }
 }
 
 /// The kind that stands for a missing worker at the first hop of `route`.

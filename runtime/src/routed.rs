@@ -89,6 +89,7 @@ impl<M: Message> Routed<M> {
             to: self.head.to().address.clone(),
             from: self.head.first_sender().clone(),
             type_name: std::any::type_name::<M>(),
+            expected: None,
             reason,
         }
     }

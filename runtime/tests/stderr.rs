@@ -118,3 +118,35 @@ fn where_somebody_traces_nothing_is_printed() {
     });
     assert!(lines.is_none_or(|lines| lines.is_empty()));
 }
+
+/// A name that is misspelled, and a message of a type that the worker does not take.
+#[test]
+fn messages_that_are_not_delivered_are_printed_where_nobody_traces() {
+    let name = "messages_that_are_not_delivered_are_printed_where_nobody_traces";
+    let test = || {
+        let node = Node::builder().cores(2).start().unwrap();
+        let handle = node.handle();
+        handle.start_worker_blocking("failing", || Failing).unwrap();
+        handle.send_message_blocking("falling", 0u64).unwrap();
+        let wrong = handle.request_blocking::<u64>("failing", "no number".to_owned());
+        assert!(wrong.is_err());
+        while handle.stats().undelivered_total() < 2 {
+            pollster::block_on(handle.run_on(0, async |ctx: Context| ctx.yield_now().await))
+                .unwrap();
+        }
+        node.stop().unwrap();
+    };
+    let Some(lines) = alone(name, test) else {
+        return;
+    };
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let all = lines.join(" ");
+    assert!(
+        all.contains("a u64 from") && all.contains("falling: there is no worker"),
+        "{all}"
+    );
+    assert!(
+        all.contains("the worker takes another type, which is u64"),
+        "{all}"
+    );
+}

@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::core::unanswered::begin_step;
 use crate::driver::stderr::failure;
 use crate::envelope::{Envelope, Head, Origin};
-use crate::error::{Error, ErrorKind, Reason, Undelivered};
+use crate::error::{ErrorKind, Reason, Undelivered};
 use crate::mailbox::{State, Stop, pop_waiting};
 use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::{Call, Ending, MailboxRc, Step};
@@ -176,29 +176,28 @@ impl Core {
     #[cold]
     pub(crate) fn reject(self: &Rc<Self>, head: Head, mismatch: Unpack) {
         let address = head.to().address.clone();
-        let (reason, kind, type_name) = match &mismatch {
+        let (reason, kind, type_name, expected) = match &mismatch {
             Unpack::WrongType {
                 expected, found, ..
-            } => (
-                Reason::WrongType,
-                ErrorKind::WrongType {
-                    address: address.clone(),
+            } => {
+                let address = address.clone();
+                let kind = ErrorKind::WrongType {
+                    address,
                     expected,
                     found,
-                },
-                *found,
-            ),
-            Unpack::Codec(cause) => (
-                Reason::Undecodable,
-                ErrorKind::Codec(cause.clone()),
-                "an encoded payload",
-            ),
+                };
+                (Reason::WrongType, kind, *found, Some(*expected))
+            }
+            Unpack::Codec(cause) => {
+                let kind = ErrorKind::Codec(cause.clone());
+                (Reason::Undecodable, kind, "an encoded payload", None)
+            }
         };
-        tracing::warn!(worker = %address, error = %Error::new(kind.clone()), "a payload the worker cannot take");
         self.report(&Undelivered {
             to: address,
             from: head.first_sender().clone(),
             type_name,
+            expected,
             reason,
         });
         let routes = head.towards.routes();

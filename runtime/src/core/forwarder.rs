@@ -169,6 +169,7 @@ impl<'a> Relay<'a> {
     fn new(ctx: &'a Context, msg: Routed<Any>, onward: Hop) -> Self {
         let lost = Undelivered {
             type_name: msg.type_name(),
+            expected: None,
             ..msg.lost(Reason::NotFound)
         };
         Self {

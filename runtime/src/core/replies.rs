@@ -233,6 +233,7 @@ impl Core {
                 to: address,
                 from: self.outside.address.clone(),
                 type_name: body.type_name(),
+                expected: None,
                 reason: Reason::LateReply,
             });
         }

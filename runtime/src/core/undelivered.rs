@@ -5,6 +5,7 @@ use std::rc::Rc;
 use ringpost_router::wire::Refusal;
 
 use crate::core::Core;
+use crate::driver::stderr::loss;
 use crate::envelope::Envelope;
 use crate::error::{ErrorKind, Reason, Undelivered};
 use crate::task::panics::{drop_guarded, guarded};
@@ -20,13 +21,17 @@ impl Core {
             to = %undelivered.to,
             from = %undelivered.from,
             message = undelivered.type_name,
+            expected = undelivered.expected,
             reason = ?undelivered.reason,
             "a message was not delivered"
         );
-        if let Some(hook) = &self.node.on_undelivered {
-            guarded("the hook for undelivered messages panicked", || {
-                hook(undelivered);
-            });
+        match &self.node.on_undelivered {
+            Some(hook) => {
+                guarded("the hook for undelivered messages panicked", || {
+                    hook(undelivered);
+                });
+            }
+            None => loss(undelivered),
         }
     }
 
@@ -39,6 +44,7 @@ impl Core {
             to: to.address.clone(),
             from: head.first_sender().clone(),
             type_name: body.type_name(),
+            expected: None,
             reason,
         };
         let address = undelivered.to.clone();
@@ -73,6 +79,7 @@ impl Core {
             to,
             from,
             type_name,
+            expected: None,
             reason,
         });
     }

@@ -1,8 +1,9 @@
 //! Failures on standard error, for programs that do not trace.
 //!
 //! A handler that returns an error, or panics, would be invisible in a program without a `tracing`
-//! subscriber. So as long as none was ever set in the process, a failure is a line on standard error; once
-//! there is one, failures are its affair alone. All of them come by [`failure`].
+//! subscriber, and so would a message to a name that is misspelled. So as long as none was ever set in the
+//! process, a failure is a line on standard error; once there is one, failures are its affair alone. All of
+//! them come by [`failure`], or by [`loss`] where a node has no hook for undelivered messages.
 //!
 //! At most [`LINES_MAX`] lines are printed in a second, by all nodes of the process together. The last of
 //! them says that more may follow unseen, and the first of a later second how many there were. A line is cut
@@ -22,6 +23,8 @@ use std::time::Instant;
 use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 use ringpost_router::Address;
 
+use crate::error::{Reason, Undelivered};
+
 /// Lines in a second.
 const LINES_MAX: u32 = 10;
 /// Characters of a line, without what is said about others.
@@ -35,6 +38,16 @@ pub(crate) fn failure(what: &'static str, worker: Option<&Address>, cause: Optio
     tracing::error!(worker = worker_shown, cause = cause_shown, "{what}");
     if !tracing::dispatcher::has_been_set() {
         print(what, worker, cause);
+    }
+}
+
+/// Reports a message that was not delivered, of which a `tracing` event has told already. What is left when
+/// a node stops, and replies that come late, are in the course of things.
+#[cold]
+pub(crate) fn loss(undelivered: &Undelivered) {
+    let is_usual = matches!(undelivered.reason, Reason::NodeStopped | Reason::LateReply);
+    if !is_usual && !tracing::dispatcher::has_been_set() {
+        print("a message was not delivered", None, Some(undelivered));
     }
 }
 

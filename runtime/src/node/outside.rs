@@ -126,6 +126,7 @@ impl Drop for Accepted {
             to,
             from,
             type_name,
+            expected: None,
             reason,
         });
     }

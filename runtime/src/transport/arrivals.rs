@@ -216,6 +216,7 @@ impl<'a> Arrivals<'a> {
             to,
             from,
             type_name: ENCODED,
+            expected: None,
             reason,
         });
     }

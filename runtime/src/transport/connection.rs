@@ -223,6 +223,7 @@ impl Connection {
             to: address.clone(),
             from,
             type_name,
+            expected: None,
             reason,
         });
         let kind = kind.unwrap_or(ErrorKind::NotFound { address });
@@ -277,6 +278,7 @@ impl Connection {
                 to: address.clone(),
                 from: address.clone(),
                 type_name: "an encoded message",
+                expected: None,
                 reason: Reason::Disconnected,
             });
         }
