@@ -164,6 +164,11 @@ impl Detour {
         }
     }
 
+    /// The routes of a packed payload.
+    pub(crate) fn routes(body: &Body) -> Option<&Routes> {
+        body.peek::<Self>().map(|Self(routes)| &**routes)
+    }
+
     /// The payload, seen through its packing.
     fn payload(body: &Body) -> &Body {
         body.peek::<Self>()
@@ -430,6 +435,15 @@ impl Envelope {
             Towards::new(to, routes),
         );
         (head, body)
+    }
+
+    /// Who the message is for, if it has its routes with it.
+    pub(crate) fn next(&self) -> Address {
+        let next = Detour::routes(&self.body).and_then(|routes| routes.onward.first());
+        next.map_or_else(
+            || self.sender.from.address.clone(),
+            |hop| hop.address.clone(),
+        )
     }
 
     /// The payload's type, seen through a detour.

@@ -96,6 +96,8 @@ pub(crate) struct More {
     pub(crate) owed: u32,
     /// Whoever waits in `receive`.
     pub(crate) receivers: VecDeque<Rc<Waiter>>,
+    /// Answers to requests that the worker has passed on, which are to come back by it.
+    pub(crate) due: u32,
     /// Requests that the suspended handler has let go of and that may not be answered.
     pub(crate) unanswered: Vec<ReplyTo>,
     /// Who else is told that the worker has ended.

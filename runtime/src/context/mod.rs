@@ -248,7 +248,13 @@ impl Context {
     /// As [`send_message`](Self::send_message); [`ErrorKind::EmptyRoute`] if the route ends here, and
     /// [`ErrorKind::RouteTooLong`] also if the way back has grown too long.
     pub fn forward<M: Message>(&self, message: Routed<M>) -> Forward<'_> {
-        Forward::along(self, message.into_next_hop())
+        let (routes, message, obligation) = message.into_next_hop();
+        let asks = routes.asks(self.core.here.node());
+        let forward = Forward::along(self, (routes, message, obligation));
+        match asks {
+            true => forward.expecting_answer(),
+            false => forward,
+        }
     }
 
     /// Sends a message another way: `route` takes this worker's place in its way on, and the way back

@@ -160,6 +160,8 @@ pub struct Forward<'a> {
     sending: Sending,
     /// If the message is a request, until it has been sent.
     obligation: Option<Obligation>,
+    /// Whether the sender is noted to expect an answer of it, until it has been sent.
+    expects: bool,
 }
 
 impl<'a> Forward<'a> {
@@ -169,7 +171,15 @@ impl<'a> Forward<'a> {
             ctx,
             sending,
             obligation: None,
+            expects: false,
         }
+    }
+
+    /// Notes that the answer is to come by the sender. From now on: it may be there before this is polled again.
+    pub(crate) fn expecting_answer(mut self) -> Self {
+        self.ctx.mailbox.expect_answer();
+        self.expects = true;
+        self
     }
 
     /// Sends a message that was received along these routes.
@@ -188,6 +198,7 @@ impl<'a> Forward<'a> {
 
     /// The message has been sent, or could not be.
     fn conclude(&mut self, result: &Result<()>) {
+        self.expects &= result.is_err();
         match (self.obligation.take(), result) {
             (Some(obligation), Ok(())) => obligation.pass_on(),
             (Some(obligation), Err(error)) => {
@@ -214,6 +225,9 @@ impl Future for Forward<'_> {
 impl Drop for Forward<'_> {
     fn drop(&mut self) {
         self.sending.cancel(&self.ctx.core);
+        if self.expects {
+            self.ctx.mailbox.take_expected();
+        }
     }
 }
 

@@ -257,6 +257,9 @@ impl Core {
             }
             self.wrap(from, out);
         }
+        if out.detour && self.send_back(from, out) {
+            return Attempt::Sent;
+        }
         let Some(hop) = out.route.first() else {
             return out.fail(ErrorKind::EmptyRoute);
         };

@@ -26,6 +26,7 @@ pub(crate) mod placed;
 pub(crate) mod record;
 pub(crate) mod replicated;
 pub(crate) mod replies;
+pub(crate) mod returning;
 pub(crate) mod unanswered;
 pub(crate) mod undelivered;
 

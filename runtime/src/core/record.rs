@@ -11,6 +11,7 @@ use ringpost_mailbox::pool::Chain;
 use ringpost_router::{Address, CodecError, Handle, Message};
 
 use crate::core::Core;
+use crate::core::returning::Returning;
 use crate::error::Error;
 
 /// A slot of the data ring that is not a payload.
@@ -77,6 +78,8 @@ pub(crate) enum Control {
     Answer { to: Handle },
     /// Buffers that go home.
     Chain(Chain),
+    /// An answer that goes back the way the request came.
+    Return(Box<Returning>),
     /// This request will not be answered.
     Fail { to: Handle, error: Error },
 }
