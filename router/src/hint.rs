@@ -7,7 +7,7 @@ use core::fmt;
 ///
 /// A handle that outlives its value is stale: it resolves to nothing, also after the place has been
 /// used again. `Handle::default()` never resolves.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Handle {
     /// The place.
     pub index: u32,

@@ -342,8 +342,7 @@ impl Core {
             let table = self.table.borrow();
             let exempt = self.exempt.borrow();
             let ends = |mailbox: &&MailboxRc| {
-                mailbox.state.get() != State::Detached
-                    && !exempt.iter().any(|other| MailboxRc::ptr_eq(other, mailbox))
+                mailbox.state.get() != State::Detached && !exempt.contains(&mailbox.handle.get())
             };
             table
                 .iter()

@@ -44,12 +44,20 @@ pub struct Outlet {
     /// Bytes of the first part that are written already.
     written: usize,
     bytes: usize,
-    /// Where each frame ends, counted in bytes from the connection's beginning.
-    ends: VecDeque<u64>,
+    frames: VecDeque<Ahead>,
+    messages: usize,
     put: u64,
     taken: u64,
     known: Known,
     head: Vec<u8>,
+}
+
+/// A frame that is not written.
+struct Ahead {
+    /// Where it ends, counted in bytes from the connection's beginning.
+    end: u64,
+    /// Whether it goes to somebody.
+    is_message: bool,
 }
 
 /// The routes of the last frame, and how they are encoded: those of the next are the same, as a rule.
@@ -120,7 +128,8 @@ impl Outlet {
             parts: VecDeque::new(),
             written: 0,
             bytes: 0,
-            ends: VecDeque::new(),
+            frames: VecDeque::new(),
+            messages: 0,
             put: 0,
             taken: 0,
             known: Known::default(),
@@ -146,11 +155,12 @@ impl Outlet {
         if payload.len() < IN_PLACE_BYTES_MIN {
             return self.push_copy(onward, return_route, &payload);
         }
+        let is_message = onward.len() > 0;
         self.put_head(onward, return_route, payload.len())?;
         self.put = self.put.saturating_add(payload.len() as u64);
         self.bytes = self.bytes.saturating_add(payload.len());
         self.parts.push_back(Part::Payload(payload));
-        self.ends.push_back(self.put);
+        self.note_frame(is_message);
         Ok(())
     }
 
@@ -164,9 +174,10 @@ impl Outlet {
         return_route: impl ExactSizeIterator<Item = &'a Address> + Clone,
         payload: &[u8],
     ) -> Result<(), WireError> {
+        let is_message = onward.len() > 0;
         self.put_head(onward, return_route, payload.len())?;
         self.put_text(payload);
-        self.ends.push_back(self.put);
+        self.note_frame(is_message);
         Ok(())
     }
 
@@ -179,7 +190,13 @@ impl Outlet {
     /// Frames that are not written, or not all of which is.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.ends.len()
+        self.frames.len()
+    }
+
+    /// How many of the [frames](Self::frames) are messages: they have an onward route.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.messages
     }
 
     /// Whether everything is written.
@@ -213,16 +230,23 @@ impl Outlet {
             self.written = rest;
             self.parts.pop_front();
         }
-        while self.ends.front().is_some_and(|end| *end <= self.taken) {
-            self.ends.pop_front();
+        while let Some(frame) = self.frames.pop_front_if(|frame| frame.end <= self.taken) {
+            let messages = usize::from(frame.is_message);
+            self.messages = self.messages.saturating_sub(messages);
         }
-        if self.bytes == 0 && self.ends.capacity() > 64 {
+        if self.bytes == 0 && self.frames.capacity() > 64 {
             // An idle connection is small.
-            self.ends = VecDeque::new();
+            self.frames = VecDeque::new();
             self.parts = VecDeque::new();
             self.head = Vec::new();
             self.known = Known::default();
         }
+    }
+
+    fn note_frame(&mut self, is_message: bool) {
+        let end = self.put;
+        self.frames.push_back(Ahead { end, is_message });
+        self.messages = self.messages.saturating_add(usize::from(is_message));
     }
 
     fn put_head<'a>(

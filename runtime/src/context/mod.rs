@@ -317,12 +317,7 @@ impl Context {
     async fn stop_with(&self, stop: Stop) -> Result<()> {
         if self.kind == Kind::Worker {
             let mut exempt = self.core.exempt.borrow_mut();
-            if !exempt
-                .iter()
-                .any(|other| MailboxRc::ptr_eq(other, &self.mailbox))
-            {
-                exempt.push(self.mailbox.clone());
-            }
+            exempt.insert(self.mailbox.handle.get());
         }
         let node = &self.core.node;
         node.begin_stop(stop);

@@ -388,7 +388,7 @@ impl Core {
 
     /// Whether messages to addresses of this type can leave the node.
     fn has_transport(&self, address: &Address) -> bool {
-        address.transport() == crate::TCP && self.tcp.borrow().is_some()
+        address.transport() == crate::TCP && self.tcp.is_on()
     }
 
     /// Starts the connection that an address stands for, if it stands for one.

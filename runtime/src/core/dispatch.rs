@@ -43,9 +43,7 @@ impl Core {
         };
         match to.state.get() {
             State::Closed => {
-                let reason = if to.panicked.get() {
-                    Reason::Panicked
-                } else if self.node.is_stopping() {
+                let reason = if self.node.is_stopping() {
                     Reason::NodeStopped
                 } else {
                     Reason::Stopped

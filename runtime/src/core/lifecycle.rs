@@ -348,7 +348,6 @@ impl Core {
         }
         mailbox.room.set(0);
         mailbox.special.set(true);
-        mailbox.panicked.set(reason == Reason::Panicked);
         self.unregister(mailbox);
         let was_worker = self.ending(mailbox, || mailbox.end(&self.frames));
         let reason = if self.node.is_stopping() && reason == Reason::Stopped {
@@ -360,9 +359,7 @@ impl Core {
         if was_worker {
             self.workers.set(self.workers.get() - 1);
             self.tally().ended.add(1);
-            self.exempt
-                .borrow_mut()
-                .retain(|other| !MailboxRc::ptr_eq(other, mailbox));
+            self.exempt.borrow_mut().remove(&mailbox.handle.get());
         }
     }
 

@@ -31,7 +31,7 @@ pub(crate) mod unanswered;
 pub(crate) mod undelivered;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,7 @@ use crate::task::raw::{Frames, MailboxRc, Queue};
 use crate::task::{Tasks, Wake};
 use crate::time::Time;
 use crate::timers::{TimerId, Timers};
-use crate::transport::Terms;
+use crate::transport::Registry;
 
 use self::entrance::Entrance;
 use self::inbound::Owed;
@@ -90,8 +90,8 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     /// The sockets of this core.
     pub(crate) io: Io,
-    /// What holds for connections that are opened because something is sent to them, if any are.
-    pub(crate) tcp: RefCell<Option<Arc<Terms>>>,
+    /// The connections to other nodes.
+    pub(crate) tcp: Registry,
     pub(crate) now: Cell<Time>,
     /// Where messages come in from outside the node.
     pub(crate) entrance: Entrance,
@@ -101,8 +101,8 @@ pub(crate) struct Core {
     pub(crate) draining: RefCell<Vec<(MailboxRc, Duration)>>,
     /// Workers that are not closed; the node stops when there are none.
     pub(crate) workers: Cell<usize>,
-    /// Workers whose own handler awaits the node's stop: they end last.
-    pub(crate) exempt: RefCell<Vec<MailboxRc>>,
+    /// Workers whose own handler awaits the node's stop, and connections: they end last.
+    pub(crate) exempt: RefCell<BTreeSet<Handle>>,
     entropy: Cell<u64>,
 }
 
@@ -138,7 +138,7 @@ impl Core {
             frames: Frames::new(),
             pool: Pool::in_group(node.id, id, PoolLimits::default()),
             io: Io::new(network),
-            tcp: RefCell::default(),
+            tcp: Registry::default(),
             now: Cell::new(now),
             entrance: Entrance::default(),
             outside: MailboxRc::new(outside),

@@ -3,6 +3,7 @@
 use ringpost_mailbox::sync::{CachePadded, Counter};
 
 use crate::error::Reason;
+use crate::transport::{TransportStats, TransportTally};
 
 /// The counters that one core keeps of itself.
 #[derive(Debug, Default)]
@@ -23,6 +24,7 @@ pub(crate) struct Tally {
     pub(crate) found_after_timeout: Counter,
     pub(crate) pins_refused: Counter,
     pub(crate) undelivered: [Counter; Reason::COUNT],
+    pub(crate) transport: TransportTally,
 }
 
 impl Tally {
@@ -80,6 +82,7 @@ impl Counters {
             found_after_timeout: tally.found_after_timeout.value(),
             pins_refused: tally.pins_refused.value(),
             undelivered: std::array::from_fn(|reason| tally.undelivered[reason].value()),
+            transport: tally.transport.snapshot(),
             pairs: self.pairs.iter().map(PairTally::snapshot).collect(),
         }
     }
@@ -163,6 +166,8 @@ pub struct CoreStats {
     /// Times that the system refused to pin the loop.
     pub pins_refused: u64,
     undelivered: [u64; Reason::COUNT],
+    /// Connections to other nodes.
+    pub transport: TransportStats,
     /// For each core: the way there and back.
     pub pairs: Vec<PairStats>,
 }

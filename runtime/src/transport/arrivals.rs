@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
 use crate::transport::connection::Connection;
+use crate::transport::end::End;
 
 /// What a message is called of which only the bytes are known.
 const ENCODED: &str = "an encoded message";
@@ -129,7 +130,7 @@ impl<'a> Arrivals<'a> {
         &mut self,
         incoming: Incoming,
         polling: &mut Polling<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<(), End> {
         self.way
             .follow(&incoming, &self.connection.terms, &self.ctx.mailbox);
         let Incoming { payload, .. } = incoming;
@@ -233,13 +234,13 @@ impl<'a> Arrivals<'a> {
     }
 
     /// A frame without a route: a note of a node of this make, or a sign of life.
-    fn take_note(&mut self, payload: &[u8]) -> Result<(), String> {
+    fn take_note(&mut self, payload: &[u8]) -> Result<(), End> {
         self.heartbeats = self.heartbeats.saturating_add(1);
         let most = self.connection.terms.limits.heartbeats_max;
         if self.heartbeats > most {
-            return Err(format!(
-                "the peer sent more than {most} frames without a message"
-            ));
+            return Err(End::Fault(format!(
+                "the peer sent more than {most} frames without a message (heartbeats_max)"
+            )));
         }
         match Note::decode(payload) {
             Some(Note::Hello { .. }) => self.connection.has_notes.set(true),

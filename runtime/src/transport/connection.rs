@@ -1,7 +1,6 @@
-//! A connection as the node sees it: a worker whose messages leave on the wire.
+//! What a connection is between the worker that takes its messages and the task that writes them.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,18 +10,16 @@ use ringpost_mailbox::buf::Buf;
 use ringpost_router::wire::{Note, Outlet, Refusal};
 use ringpost_router::{Address, Aliases, Any, CodecError, Hop, Message, Route};
 
-use crate::context::Context;
 use crate::core::Core;
-use crate::core::deliver::Outgoing;
 use crate::envelope::{ReplyTo, Routes};
-use crate::error::{Error, ErrorKind, Reason, Result, Undelivered};
-use crate::net::TcpStream;
+use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::routed::Routed;
 use crate::task::Wake;
 use crate::task::panics::into_text;
 use crate::task::raw::MailboxRc;
-use crate::transport::{Terms, pump};
-use crate::worker::Worker;
+use crate::transport::Terms;
+use crate::transport::carrier::Bounce;
+use crate::transport::end::End;
 
 /// Room to encode in that is kept from one message to the next.
 const ENCODED_BYTES_KEPT: usize = 64 * 1024;
@@ -53,18 +50,11 @@ pub(super) struct Connection {
     is_open: Cell<bool>,
 }
 
-/// The worker.
-pub(crate) struct Carrier {
-    connection: Rc<Connection>,
-    accepted: Option<(TcpStream, Rc<()>)>,
-}
-
 impl Connection {
     pub(super) fn new(core: &Rc<Core>, name: Address, terms: Arc<Terms>) -> Rc<Self> {
         let keys = core.io.network.secret();
         let aliases = Aliases::new(keys, terms.limits.return_routes_max);
-        let mut outlet = Outlet::new(terms.limits.frame);
-        outlet.open();
+        let outlet = Outlet::new(terms.limits.frame);
         let connection = Self {
             core: Rc::clone(core),
             name,
@@ -81,16 +71,49 @@ impl Connection {
             openers: RefCell::default(),
             is_open: Cell::new(false),
         };
-        connection.tell(&Note::Hello { frames: 0 });
+        connection.begin();
         Rc::new(connection)
     }
 
-    /// The connection stands: whoever asked is told.
+    /// What each side says first.
+    pub(super) fn begin(&self) {
+        self.outlet.borrow_mut().open();
+        self.tell(&Note::Hello { frames: 0 });
+    }
+
+    /// Whoever asked is told when the connection stands, or that it will not.
+    pub(super) fn tell_when_open(&self, to: ReplyTo) {
+        match self.is_open.get() {
+            true => self.core.answer(to, Ok(().into_body())),
+            false => self.openers.borrow_mut().push(to),
+        }
+    }
+
+    /// The connection stands: whoever waited for that goes on.
     pub(super) fn opened(&self) {
         self.is_open.set(true);
+        self.core.tally().transport.opened.add(1);
         for to in self.openers.take() {
             self.core.answer(to, Ok(().into_body()));
         }
+        self.wake_waiting();
+    }
+
+    /// Whoever waits looks again.
+    pub(super) fn wake_waiting(&self) {
+        let waiting = self.waiting.replace(Wake::Nobody);
+        self.core.wake(&waiting);
+    }
+
+    /// Whether messages are put among the frames now. Where the connection will be opened again, they wait
+    /// for that rather than be lost with what was lost.
+    pub(super) fn takes_messages(&self) -> bool {
+        self.is_open.get() || self.terms.reconnect.is_none()
+    }
+
+    /// Whether no message is left to be written.
+    pub(super) fn is_written(&self) -> bool {
+        self.outlet.borrow().messages() == 0
     }
 
     /// Puts a note among the frames.
@@ -113,7 +136,7 @@ impl Connection {
     }
 
     /// Puts a message among the frames to be written.
-    fn send(&self, message: Routed<Any>) {
+    pub(super) fn send(&self, message: Routed<Any>) {
         if !message.has_routes() {
             return self.send_further(message);
         }
@@ -251,7 +274,11 @@ impl Connection {
         outlet.bytes() < limits.queued_bytes_max && outlet.frames() < limits.queued_frames_max
     }
 
-    fn poll_until(&self, done: impl Fn(&Self) -> bool, polling: &Polling<'_>) -> Poll<()> {
+    pub(super) fn poll_until(
+        &self,
+        done: impl Fn(&Self) -> bool,
+        polling: &Polling<'_>,
+    ) -> Poll<()> {
         if done(self) {
             return Poll::Ready(());
         }
@@ -259,24 +286,19 @@ impl Connection {
         Poll::Pending
     }
 
-    /// The connection has ended: whoever waited for it is told.
-    pub(super) fn ended(&self, mailbox: &MailboxRc, reason: &str) {
-        self.ending.set(true);
-        let address = self.name.clone();
-        let kind = || ErrorKind::Disconnected {
-            address: address.clone(),
-            reason: reason.to_owned(),
-        };
-        for to in self.openers.take() {
-            self.core.answer(to, Err(Error::new(kind())));
+    /// The connection does not stand any more: what was under way is reported, and whoever waits for a
+    /// reply is told.
+    pub(super) fn interrupted(&self, end: &End) {
+        if self.is_open.replace(false) {
+            self.core.tally().transport.note_end(end);
         }
-        let nothing = Outlet::new(self.terms.limits.frame);
-        let frames = self.outlet.replace(nothing).frames();
-        // The first that is left is the node's own, where the peer never took it.
-        for _ in usize::from(!self.is_open.get())..frames {
+        self.has_notes.set(false);
+        let next = Outlet::new(self.terms.limits.frame);
+        let messages = self.outlet.replace(next).messages();
+        for _ in 0..messages {
             self.core.report(&Undelivered {
-                to: address.clone(),
-                from: address.clone(),
+                to: self.name.clone(),
+                from: self.name.clone(),
                 type_name: "an encoded message",
                 expected: None,
                 reason: Reason::Disconnected,
@@ -284,9 +306,28 @@ impl Connection {
         }
         for route in self.aliases.borrow_mut().take_waiting() {
             let hint = route.first().and_then(Hop::hint);
-            self.core.refuse(hint.and_then(ReplyTo::from_hint), kind());
+            let requester = hint.and_then(ReplyTo::from_hint);
+            self.core.refuse(requester, self.disconnected(end));
         }
+    }
+
+    /// The connection has ended for good: whoever waited for it is told.
+    pub(super) fn ended(&self, mailbox: &MailboxRc, end: &End) {
+        self.ending.set(true);
+        self.interrupted(end);
+        for to in self.openers.take() {
+            self.core
+                .answer(to, Err(Error::new(self.disconnected(end))));
+        }
+        self.core.tcp.forget(self);
         self.core.close(mailbox, Reason::Disconnected);
+    }
+
+    fn disconnected(&self, end: &End) -> ErrorKind {
+        ErrorKind::Disconnected {
+            address: self.name.clone(),
+            reason: end.to_string(),
+        }
     }
 }
 
@@ -296,119 +337,4 @@ fn encode(message: &Any, payload: &mut Vec<u8>) -> Result<(), String> {
     encoded
         .map_err(into_text)?
         .map_err(|error| error.to_string())
-}
-
-impl Worker for Carrier {
-    type Message = Any;
-    type Context = Context;
-
-    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
-        // The workers that still send while the node ends come first.
-        ctx.core.exempt.borrow_mut().push(ctx.mailbox.clone());
-        let mine = Context::of_worker(Rc::clone(&ctx.core), ctx.mailbox.clone());
-        let pump = pump::run(mine, Rc::clone(&self.connection), self.accepted.take());
-        ctx.spawn(pump);
-        Ok(())
-    }
-
-    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
-        let connection = &self.connection;
-        connection.send(msg);
-        poll_fn(|polling| connection.poll_until(Connection::has_room, polling)).await;
-        Ok(())
-    }
-
-    async fn shutdown(&mut self, _ctx: &mut Context) -> Result<()> {
-        let written = |connection: &Connection| connection.outlet.borrow().is_empty();
-        let connection = &self.connection;
-        poll_fn(|polling| connection.poll_until(written, polling)).await;
-        Ok(())
-    }
-}
-
-impl Drop for Carrier {
-    fn drop(&mut self) {
-        self.connection.ending.set(true);
-        let pump = self.connection.pump.replace(Wake::Nobody);
-        self.connection.core.wake(&pump);
-    }
-}
-
-/// Tells a connection that a message which it brought was not taken, for its peer.
-struct Bounce {
-    sender: Address,
-    address: Address,
-    refusal: Refusal,
-}
-
-ringpost_router::local_message!(Bounce);
-
-/// Tells the peer from which a message came that nobody took it. What came from a peer has hops of which
-/// this node knows nothing at the end of its return route, and the connection before them. Where that has
-/// no room now, the peer is left to its deadline.
-#[cold]
-pub(crate) fn bounce(
-    core: &Rc<Core>,
-    routes: Option<&Routes>,
-    address: &Address,
-    refusal: Refusal,
-) {
-    let Some(back) = routes.map(|routes| &routes.back) else {
-        return;
-    };
-    let mut hops = back.hops().rev();
-    let mut sender = None;
-    let connection = loop {
-        match hops.next() {
-            Some(hop) if hop.is_unseen() => sender = Some(hop),
-            other => break other,
-        }
-    };
-    if let (Some(connection), Some(sender)) = (connection, sender) {
-        let bounce = Bounce {
-            sender: sender.address.clone(),
-            address: address.clone(),
-            refusal,
-        };
-        let mut out = Outgoing::new(Route::from(connection.clone()), bounce);
-        // Whoever cannot take it has ended, or has much to do.
-        let _ = core.attempt(&core.outside, &mut out);
-    }
-}
-
-/// Starts the worker of a connection on this core.
-pub(super) fn start(
-    core: &Rc<Core>,
-    address: Address,
-    connection: Rc<Connection>,
-    accepted: Option<(TcpStream, Rc<()>)>,
-) -> Result<(), ErrorKind> {
-    let carrier = move || Carrier {
-        connection,
-        accepted,
-    };
-    core.start_carrier(address, carrier)
-}
-
-/// Starts to connect to a TCP address whose home is this core. `None` if nothing can be started now.
-#[cold]
-pub(crate) fn dial(core: &Rc<Core>, address: &Address) -> Option<MailboxRc> {
-    let terms = core.tcp.borrow().clone()?;
-    let connection = Connection::new(core, address.clone(), terms);
-    start(core, address.clone(), connection, None).ok()?;
-    core.named(address)
-}
-
-/// Connects with these options, unless there is a connection, and answers when it stands.
-pub(super) fn open(core: &Rc<Core>, address: Address, terms: Arc<Terms>, to: ReplyTo) {
-    if core.named(&address).is_some() {
-        return core.answer(to, Ok(().into_body()));
-    }
-    let connection = Connection::new(core, address.clone(), terms);
-    connection.openers.borrow_mut().push(to);
-    if let Err(kind) = start(core, address, Rc::clone(&connection), None) {
-        for to in connection.openers.take() {
-            core.answer(to, Err(Error::new(kind.clone())));
-        }
-    }
 }

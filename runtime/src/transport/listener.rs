@@ -1,9 +1,12 @@
 //! Accepting connections of other nodes.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use ringpost_router::{Address, Message};
@@ -14,15 +17,19 @@ use crate::envelope::ReplyTo;
 use crate::error::{Error, Result};
 use crate::net::{self, ListenOptions, TcpStream};
 use crate::transport::Terms;
-use crate::transport::connection::{Connection, start};
+use crate::transport::carrier::start;
+use crate::transport::connection::Connection;
+use crate::transport::registry::Accepting;
 
 /// How long to wait when the system has no more descriptors for connections.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What accepts connections at one address. It goes on until the node ends.
+/// What accepts connections at one address. It goes on until it is [stopped](Self::stop) or the node ends,
+/// also when this is dropped.
 #[derive(Clone)]
 pub struct TcpListener {
     address: SocketAddr,
+    id: u64,
 }
 
 impl TcpListener {
@@ -30,6 +37,20 @@ impl TcpListener {
     #[must_use]
     pub fn address(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Accepts no more connections, on any core, and frees the address. The connections that there are stay.
+    /// Stopping it again changes nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Stopping`](crate::ErrorKind::Stopping).
+    pub async fn stop(&self, ctx: &Context) -> Result<()> {
+        let id = self.id;
+        for core in 0..ctx.core.cores() {
+            let stop = move |core: &Rc<Core>, to| core.tcp.stop_listener(core, id, to);
+            ctx.call(core, stop).await?;
+        }
+        Ok(())
     }
 
     /// The address with the port that the system has chosen.
@@ -54,25 +75,34 @@ pub(super) async fn listen(
     let alone = ListenOptions::default();
     let probe = net::TcpListener::bind(ctx, asked, &alone)?;
     let address = probe.local_addr()?;
+    let listener = TcpListener {
+        address,
+        id: ctx.core.random(),
+    };
+    let id = listener.id;
     let cores = ctx.core.cores();
     let here = ctx.core.id;
     if cores == 1 || !cfg!(unix) {
-        begin(&ctx.core, probe, terms)?;
-        return Ok(TcpListener { address });
+        begin(&ctx.core, probe, terms, id)?;
+        return Ok(listener);
     }
     drop(probe);
     let mut others: Vec<u16> = (0..cores).collect();
     others.retain(|core| *core != here);
-    begin(&ctx.core, bind(&ctx.core, address)?, Arc::clone(&terms))?;
+    begin(&ctx.core, bind(&ctx.core, address)?, Arc::clone(&terms), id)?;
     for core in others {
         let terms = Arc::clone(&terms);
         let work = move |core: &Rc<Core>, to: ReplyTo| {
-            let begun = bind(core, address).and_then(|listener| begin(core, listener, terms));
+            let begun = bind(core, address).and_then(|listener| begin(core, listener, terms, id));
             core.answer(to, begun.map(|()| ().into_body()));
         };
-        ctx.call(core, work).await?;
+        if let Err(error) = ctx.call(core, work).await {
+            // An address is listened at on every core or on none.
+            let _ = listener.stop(ctx).await;
+            return Err(error);
+        }
     }
-    Ok(TcpListener { address })
+    Ok(listener)
 }
 
 fn bind(core: &Rc<Core>, address: SocketAddr) -> Result<net::TcpListener> {
@@ -81,23 +111,36 @@ fn bind(core: &Rc<Core>, address: SocketAddr) -> Result<net::TcpListener> {
     Ok(net::TcpListener::bind(&ctx, address, &shared)?)
 }
 
-fn begin(core: &Rc<Core>, listener: net::TcpListener, terms: Arc<Terms>) -> Result<()> {
+fn begin(core: &Rc<Core>, listener: net::TcpListener, terms: Arc<Terms>, id: u64) -> Result<()> {
     let ctx = Context::detached_at(core, core.random_address())?;
-    core.tasks.spawn(Box::pin(accept_all(ctx, listener, terms)));
+    let accepting = core.tcp.note_listener(id);
+    let task = async move {
+        accept_all(&ctx, listener, terms, accepting).await;
+        ctx.core.tcp.listener_ended(&ctx.core, id);
+    };
+    core.tasks.spawn(Box::pin(task));
     Ok(())
 }
 
-async fn accept_all(ctx: Context, mut listener: net::TcpListener, terms: Arc<Terms>) {
+/// Accepts until told otherwise. The socket is closed when this returns.
+async fn accept_all(
+    ctx: &Context,
+    mut listener: net::TcpListener,
+    terms: Arc<Terms>,
+    accepting: Rc<Accepting>,
+) {
     let open = Rc::new(());
-    loop {
-        match listener.accept().await {
+    while let Some(accepted) = next(ctx, &mut listener, &accepting).await {
+        match accepted {
             Ok((stream, peer)) if Rc::strong_count(&open) > terms.limits.connections_max => {
+                ctx.core.tally().transport.refused.add(1);
                 tracing::warn!(%peer, "a connection was refused: there are as many as are allowed");
                 drop(stream);
             }
             Ok((stream, peer)) => {
                 let guard = Rc::clone(&open);
                 if let Err(error) = admit(&ctx.core, stream, &terms, guard) {
+                    ctx.core.tally().transport.refused.add(1);
                     tracing::warn!(%peer, %error, "a connection was refused");
                 }
             }
@@ -107,6 +150,22 @@ async fn accept_all(ctx: Context, mut listener: net::TcpListener, terms: Arc<Ter
             }
         }
     }
+}
+
+/// The next connection; `None` if the listener is to end.
+async fn next(
+    ctx: &Context,
+    listener: &mut net::TcpListener,
+    accepting: &Accepting,
+) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    poll_fn(|polling| {
+        if accepting.is_over.get() {
+            return Poll::Ready(None);
+        }
+        accepting.task.replace(ctx.core.tasks.register(polling));
+        listener.poll_accept(polling).map(Some)
+    })
+    .await
 }
 
 fn admit(core: &Rc<Core>, stream: TcpStream, terms: &Arc<Terms>, guard: Rc<()>) -> Result<()> {

@@ -9,19 +9,30 @@
 //! be guessed and that hold for their connection only.
 
 mod arrivals;
+mod backoff;
+mod carrier;
+mod connect;
 mod connection;
+mod end;
 mod listener;
 mod options;
 mod pump;
+mod registry;
+mod tally;
 
+pub use backoff::Backoff;
 pub use listener::TcpListener;
 pub use options::{TcpConnectionOptions, TcpLimits, TcpListenerOptions};
 
-pub(crate) use connection::{bounce, dial};
-pub(crate) use options::Terms;
+pub use tally::TransportStats;
+
+pub(crate) use carrier::{bounce, dial};
+pub(crate) use registry::Registry;
+pub(crate) use tally::TransportTally;
+
+use options::Terms;
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -79,7 +90,7 @@ impl TcpTransport {
         let ctx = ctx.detached()?;
         for core in 0..ctx.core.cores() {
             let install = |core: &Rc<Core>, to| {
-                core.tcp.borrow_mut().get_or_insert_default();
+                core.tcp.turn_on();
                 core.answer(to, Ok(().into_body()));
             };
             ctx.call(core, install).await?;
@@ -101,11 +112,15 @@ impl TcpTransport {
         listener::listen(&self.ctx, address, Arc::new(options.terms)).await
     }
 
-    /// Connects to a node, and returns the address to begin routes with. Where there is a connection to
-    /// that address already, it is shared, and keeps its options.
+    /// Connects to a node, waits until the connection stands, and returns the address to begin routes with.
+    /// Where there is a connection to that address already, or one is being opened, it is shared, and keeps
+    /// its options. With [`TcpConnectionOptions::reconnect`] attempts are made until one succeeds.
     ///
     /// # Errors
     /// [`ErrorKind::Disconnected`]: nobody listens there, or it cannot be reached.
+    ///
+    /// # Cancellation
+    /// The connection is opened all the same.
     pub async fn connect(
         &self,
         peer: impl AsRef<str>,
@@ -115,9 +130,19 @@ impl TcpTransport {
         let home = self.ctx.core.placement.home(&address);
         let name = address.clone();
         let terms = Arc::new(options.terms);
-        let open = move |core: &Rc<Core>, to| connection::open(core, name, terms, to);
+        let open = move |core: &Rc<Core>, to| carrier::open(core, &name, terms, to);
         self.ctx.call(home, open).await?;
         Ok(address)
+    }
+
+    /// Ends a connection: that to a TCP address, or one that a listener accepted, which is the first address of
+    /// the return routes of its messages. What was sent to it before is written, for at most
+    /// [`DRAIN_TIMEOUT`](crate::DRAIN_TIMEOUT) or what the node was built with. A message to a TCP address opens a connection again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]: there is no such connection.
+    pub async fn disconnect(&self, address: impl Into<Address>) -> Result<()> {
+        self.ctx.stop_worker(address).await
     }
 }
 
@@ -139,9 +164,4 @@ async fn first_of(ctx: &Context, name: &str) -> Result<SocketAddr> {
     let found = resolve(ctx, &normal(name)).await?;
     let none = || Error::new(ErrorKind::Io(format!("{name} has no address")));
     found.into_iter().next().ok_or_else(none)
-}
-
-/// The error of a connection, in words.
-fn named(error: &io::Error) -> String {
-    error.to_string()
 }

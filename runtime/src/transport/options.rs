@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use ringpost_router::{Address, Route, wire};
 
+use crate::transport::Backoff;
+
 type Predicate = Arc<dyn Fn(&Address) -> bool + Send + Sync>;
 
 /// What each connection may take, and how long its peer may be silent.
@@ -71,6 +73,7 @@ pub(crate) struct Terms {
     prefixes: Vec<String>,
     predicates: Vec<Predicate>,
     relays: BTreeSet<Address>,
+    pub(crate) reconnect: Option<Backoff>,
     pub(crate) limits: TcpLimits,
 }
 
@@ -188,4 +191,22 @@ options! {
     /// let options = TcpConnectionOptions::new().expose_prefix("callback-");
     /// ```
     TcpConnectionOptions
+}
+
+impl TcpConnectionOptions {
+    /// Opens the connection again when it breaks, or cannot be opened, until it is
+    /// [ended](crate::TcpTransport::disconnect). Messages that are sent meanwhile wait, as far as there is room, and
+    /// then their senders do. What was under way when it broke is reported undelivered, and requests that
+    /// waited for replies end with [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected).
+    ///
+    /// ```
+    /// use ringpost::TcpConnectionOptions;
+    /// use ringpost::transport::Backoff;
+    /// let options = TcpConnectionOptions::new().reconnect(Backoff::default());
+    /// ```
+    #[must_use]
+    pub fn reconnect(mut self, backoff: Backoff) -> Self {
+        self.terms.reconnect = Some(backoff);
+        self
+    }
 }

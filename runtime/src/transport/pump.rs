@@ -1,8 +1,7 @@
-//! The task that reads and writes one connection.
+//! Reading and writing one connection.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io::IoSlice;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
@@ -12,76 +11,19 @@ use ringpost_router::wire::Intake;
 
 use crate::context::Context;
 use crate::context::sleep::Sleep;
-use crate::net::{Keepalive, TcpStream, resolve};
-use crate::task::Wake;
+use crate::net::TcpStream;
 use crate::time::Time;
+use crate::transport::TcpLimits;
 use crate::transport::arrivals::Arrivals;
 use crate::transport::connection::Connection;
-use crate::transport::{TcpLimits, named, normal};
+use crate::transport::end::End;
 
 /// Parts of one vectored write.
 const PARTS: usize = 64;
 /// Reads before the other tasks of the core get their turn.
 const READS_PER_POLL: usize = 4;
-/// How long to wait for one address of a peer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const KEEPALIVE: Keepalive = Keepalive {
-    idle: Duration::from_secs(60),
-    interval: Duration::from_secs(15),
-};
-
-/// Connects if need be, and carries messages until the connection ends.
-pub(super) async fn run(
-    ctx: Context,
-    connection: Rc<Connection>,
-    accepted: Option<(TcpStream, Rc<()>)>,
-) {
-    let (stream, guard) = match accepted {
-        Some((stream, guard)) => (Ok(stream), Some(guard)),
-        None => (connect(&ctx, &connection).await, None),
-    };
-    let reason = match stream {
-        Ok(stream) => {
-            set_options(&stream);
-            connection.opened();
-            let mut pump = Pump::new(&ctx, Rc::clone(&connection), stream);
-            poll_fn(|polling| pump.poll(polling)).await
-        }
-        Err(reason) => reason,
-    };
-    tracing::debug!(connection = %connection.name, reason, "a connection ended");
-    drop(guard);
-    connection.ended(&ctx.mailbox, &reason);
-}
-
-/// Speed and an early end of dead connections are wished for, not needed.
-fn set_options(stream: &TcpStream) {
-    let set = stream
-        .set_nodelay(true)
-        .and_then(|()| stream.set_keepalive(Some(KEEPALIVE)));
-    if let Err(error) = set {
-        tracing::debug!(%error, "an option of a connection could not be set");
-    }
-}
-
-async fn connect(ctx: &Context, connection: &Connection) -> Result<TcpStream, String> {
-    let Some(name) = connection.name.as_str() else {
-        return Err("its name is no text".to_owned());
-    };
-    let found: Vec<SocketAddr> = resolve(ctx, &normal(name))
-        .await
-        .map_err(|error| named(&error))?;
-    let mut last = "it has no address".to_owned();
-    for address in found {
-        match TcpStream::connect_within(ctx, address, CONNECT_TIMEOUT).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = named(&error),
-        }
-    }
-    Err(last)
-}
-
-struct Pump<'a> {
+/// What reads and writes one connection.
+pub(super) struct Pump<'a> {
     ctx: &'a Context,
     connection: Rc<Connection>,
     stream: TcpStream,
@@ -94,14 +36,14 @@ struct Pump<'a> {
     /// Whether all was written that there was to write.
     is_written: bool,
     /// Why nothing more can be written; what the peer sent before is still read.
-    broken: Option<String>,
+    broken: Option<End>,
     /// Since when and why nothing more is read; what came before is still delivered.
-    ended: Option<(Time, String)>,
+    ended: Option<(Time, End)>,
     timer: Option<(Time, Sleep)>,
 }
 
 impl<'a> Pump<'a> {
-    fn new(ctx: &'a Context, connection: Rc<Connection>, stream: TcpStream) -> Self {
+    pub(super) fn new(ctx: &'a Context, connection: Rc<Connection>, stream: TcpStream) -> Self {
         let now = ctx.core.now.get();
         let intake = Intake::new(connection.terms.limits.frame);
         let arrivals = Arrivals::new(ctx, Rc::clone(&connection));
@@ -123,14 +65,14 @@ impl<'a> Pump<'a> {
     }
 
     /// Does what can be done now. Ready with the reason when the connection has ended.
-    fn poll(&mut self, polling: &mut Polling<'_>) -> Poll<String> {
+    pub(super) fn poll(&mut self, polling: &mut Polling<'_>) -> Poll<End> {
         match self.step(polling) {
             Ok(()) => Poll::Pending,
             Err(reason) => Poll::Ready(reason),
         }
     }
 
-    fn step(&mut self, polling: &mut Polling<'_>) -> Result<(), String> {
+    fn step(&mut self, polling: &mut Polling<'_>) -> Result<(), End> {
         let connection = Rc::clone(&self.connection);
         *connection.pump.borrow_mut() = self.ctx.core.tasks.register(polling);
         // Replies to what is read now leave in the next turn; what is queued leaves before.
@@ -138,8 +80,8 @@ impl<'a> Pump<'a> {
         if self.broken.is_none() {
             self.broken = self.write(polling).err();
         }
-        if connection.ending.get() && connection.outlet.borrow().is_empty() {
-            return Err("this node has ended it".to_owned());
+        if connection.ending.get() {
+            return Err(End::Own);
         }
         let is_more = self.read(polling).map_err(|reason| {
             // Who cannot be written to is often gone, and what is read then says less.
@@ -159,7 +101,7 @@ impl<'a> Pump<'a> {
         self.check_deadlines(polling)
     }
 
-    fn write(&mut self, polling: &mut Polling<'_>) -> Result<(), String> {
+    fn write(&mut self, polling: &mut Polling<'_>) -> Result<(), End> {
         let connection = &self.connection;
         if std::mem::take(&mut self.is_written) {
             self.last_write = self.ctx.core.now.get();
@@ -171,21 +113,27 @@ impl<'a> Pump<'a> {
             let parts = parts.get(..count).unwrap_or_default();
             match self.stream.poll_write_parts(polling, parts) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(count)) => outlet.advance(count),
-                Poll::Ready(Err(error)) => return Err(named(&error)),
+                Poll::Ready(Ok(count)) => {
+                    let before = outlet.frames();
+                    outlet.advance(count);
+                    let frames = before.saturating_sub(outlet.frames());
+                    let tally = &self.ctx.core.tally().transport;
+                    tally.frames_written.add(frames as u64);
+                    tally.bytes_written.add(count as u64);
+                }
+                Poll::Ready(Err(error)) => return Err(error.into()),
             }
             self.last_write = self.ctx.core.now.get();
         }
         self.is_written = connection.outlet.borrow().is_empty();
         if connection.has_room() || self.is_written {
-            let waiting = connection.waiting.replace(Wake::Nobody);
-            self.ctx.core.wake(&waiting);
+            connection.wake_waiting();
         }
         Ok(())
     }
 
     /// Reads and delivers. Whether there is more to do right away.
-    fn read(&mut self, polling: &mut Polling<'_>) -> Result<bool, String> {
+    fn read(&mut self, polling: &mut Polling<'_>) -> Result<bool, End> {
         self.arrivals.poll_waiting(polling);
         if let Some((_, reason)) = &self.ended {
             return match self.arrivals.is_empty() {
@@ -208,11 +156,15 @@ impl<'a> Pump<'a> {
                         0 => "the peer has closed it",
                         _ => "the peer has closed it within a frame",
                     };
-                    self.stop_reading(reason.to_owned())?;
+                    self.stop_reading(End::Lost(reason.to_owned()))?;
                     return Ok(false);
                 }
-                Poll::Ready(Ok(count)) => self.intake.commit(count),
-                Poll::Ready(Err(error)) => return Err(named(&error)),
+                Poll::Ready(Ok(count)) => {
+                    self.intake.commit(count);
+                    let tally = &self.ctx.core.tally().transport;
+                    tally.bytes_read.add(count as u64);
+                }
+                Poll::Ready(Err(error)) => return Err(error.into()),
             }
             self.last_read = self.ctx.core.now.get();
         }
@@ -220,16 +172,16 @@ impl<'a> Pump<'a> {
     }
 
     /// Nothing more will come, or be read. What has come and waits for room still gets its time.
-    fn stop_reading(&mut self, reason: String) -> Result<(), String> {
+    fn stop_reading(&mut self, end: End) -> Result<(), End> {
         if self.arrivals.is_empty() {
-            return Err(reason);
+            return Err(end);
         }
-        self.ended = Some((self.ctx.core.now.get(), reason));
+        self.ended = Some((self.ctx.core.now.get(), end));
         Ok(())
     }
 
     /// Delivers what has arrived. False if too much waits for room at its receivers.
-    fn deliver_all(&mut self, polling: &mut Polling<'_>) -> Result<bool, String> {
+    fn deliver_all(&mut self, polling: &mut Polling<'_>) -> Result<bool, End> {
         loop {
             if self.arrivals.is_full() {
                 // The peer is not to blame for the time that passes.
@@ -239,10 +191,11 @@ impl<'a> Pump<'a> {
             match self.intake.next() {
                 Ok(Some(incoming)) => {
                     self.frame_begun = None;
+                    self.ctx.core.tally().transport.frames_read.add(1);
                     self.arrivals.deliver(incoming, polling)?;
                 }
                 Ok(None) => return Ok(true),
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -281,12 +234,12 @@ impl<'a> Pump<'a> {
         all.into_iter().flatten().min_by_key(|(time, _)| *time)
     }
 
-    fn check_deadlines(&mut self, polling: &mut Polling<'_>) -> Result<(), String> {
+    fn check_deadlines(&mut self, polling: &mut Polling<'_>) -> Result<(), End> {
         let core = Rc::clone(&self.ctx.core);
         while let Some((due, want)) = self.due() {
             let now = core.now.get();
             if now >= due {
-                return Err(want.reason(&self.connection.terms.limits));
+                return Err(End::Fault(want.reason(&self.connection.terms.limits)));
             }
             // A timer that fires early finds out that there is more time.
             if self.timer.as_ref().is_none_or(|(time, _)| *time > due) {

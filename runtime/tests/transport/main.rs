@@ -1,6 +1,7 @@
 //! Messages between nodes, and what hostile peers can do, on the simulation's network.
 
 mod common;
+mod ends;
 mod flow;
 mod hostile;
 mod messages;

@@ -351,9 +351,15 @@ impl Drop for SimListener {
 impl SimStream {
     pub(crate) fn adopt(&mut self, port: &SimPort, key: usize) {
         let mut inner = self.net.0.borrow_mut();
-        let pipe = self.at.and_then(|at| inner.pipes.get_mut(at));
-        if let Some(pipe) = pipe {
-            pipe.sides[self.side].place = Some((port.core, key));
+        let Some(pipe) = self.at.and_then(|at| inner.pipes.get_mut(at)) else {
+            return;
+        };
+        let side = &mut pipe.sides[self.side];
+        side.place = Some((port.core, key));
+        let (place, has_ended) = (side.place, side.ended);
+        if has_ended {
+            // That was said when there was nobody here to hear it.
+            inner.tell(place, ENDED);
         }
     }
 

@@ -1,0 +1,154 @@
+//! A connection as other workers see it: a worker of the name that routes begin with.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ringpost_router::wire::Refusal;
+use ringpost_router::{Address, Any, Route};
+
+use crate::context::Context;
+use crate::core::Core;
+use crate::core::deliver::Outgoing;
+use crate::envelope::{ReplyTo, Routes};
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::TcpStream;
+use crate::routed::Routed;
+use crate::task::Wake;
+use crate::task::raw::MailboxRc;
+use crate::transport::Terms;
+use crate::transport::connect;
+use crate::transport::connection::Connection;
+use crate::worker::Worker;
+
+/// The worker.
+pub(crate) struct Carrier {
+    connection: Rc<Connection>,
+    accepted: Option<(TcpStream, Rc<()>)>,
+}
+
+impl Worker for Carrier {
+    type Message = Any;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        // The workers that still send while the node ends come first.
+        let handle = ctx.mailbox.handle.get();
+        ctx.core.exempt.borrow_mut().insert(handle);
+        let mine = Context::of_worker(Rc::clone(&ctx.core), ctx.mailbox.clone());
+        let task = connect::run(mine, Rc::clone(&self.connection), self.accepted.take());
+        ctx.spawn(task);
+        Ok(())
+    }
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        let connection = &self.connection;
+        if !connection.takes_messages() {
+            poll_fn(|polling| connection.poll_until(Connection::takes_messages, polling)).await;
+        }
+        connection.send(msg);
+        poll_fn(|polling| connection.poll_until(Connection::has_room, polling)).await;
+        Ok(())
+    }
+
+    async fn shutdown(&mut self, _ctx: &mut Context) -> Result<()> {
+        let connection = &self.connection;
+        poll_fn(|polling| connection.poll_until(Connection::is_written, polling)).await;
+        Ok(())
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        self.connection.ending.set(true);
+        let pump = self.connection.pump.replace(Wake::Nobody);
+        self.connection.core.wake(&pump);
+    }
+}
+
+/// Tells a connection that a message which it brought was not taken, for its peer.
+pub(super) struct Bounce {
+    pub(super) sender: Address,
+    pub(super) address: Address,
+    pub(super) refusal: Refusal,
+}
+
+ringpost_router::local_message!(Bounce);
+
+/// Tells the peer from which a message came that nobody took it. What came from a peer has hops of which
+/// this node knows nothing at the end of its return route, and the connection before them. Where that has
+/// no room now, the peer is left to its deadline.
+#[cold]
+pub(crate) fn bounce(
+    core: &Rc<Core>,
+    routes: Option<&Routes>,
+    address: &Address,
+    refusal: Refusal,
+) {
+    let Some(back) = routes.map(|routes| &routes.back) else {
+        return;
+    };
+    let mut hops = back.hops().rev();
+    let mut sender = None;
+    let connection = loop {
+        match hops.next() {
+            Some(hop) if hop.is_unseen() => sender = Some(hop),
+            other => break other,
+        }
+    };
+    if let (Some(connection), Some(sender)) = (connection, sender) {
+        let bounce = Bounce {
+            sender: sender.address.clone(),
+            address: address.clone(),
+            refusal,
+        };
+        let mut out = Outgoing::new(Route::from(connection.clone()), bounce);
+        // Whoever cannot take it has ended, or has much to do.
+        let _ = core.attempt(&core.outside, &mut out);
+    }
+}
+
+/// Starts the worker of a connection on this core.
+pub(super) fn start(
+    core: &Rc<Core>,
+    address: Address,
+    connection: Rc<Connection>,
+    accepted: Option<(TcpStream, Rc<()>)>,
+) -> Result<(), ErrorKind> {
+    let carrier = move || Carrier {
+        connection,
+        accepted,
+    };
+    core.start_carrier(address, carrier)
+}
+
+/// Starts to connect to a TCP address whose home is this core. `None` if nothing can be started now.
+#[cold]
+pub(crate) fn dial(core: &Rc<Core>, address: &Address) -> Option<MailboxRc> {
+    let terms = core.tcp.terms()?;
+    begin(core, address, terms).ok()?;
+    core.named(address)
+}
+
+fn begin(
+    core: &Rc<Core>,
+    address: &Address,
+    terms: Arc<Terms>,
+) -> Result<Rc<Connection>, ErrorKind> {
+    let connection = Connection::new(core, address.clone(), terms);
+    start(core, address.clone(), Rc::clone(&connection), None)?;
+    core.tcp.note_dialed(&connection);
+    Ok(connection)
+}
+
+/// Connects with these options, unless there is a connection, and answers when it stands.
+pub(super) fn open(core: &Rc<Core>, address: &Address, terms: Arc<Terms>, to: ReplyTo) {
+    let there = core
+        .tcp
+        .dialed(address)
+        .map_or_else(|| begin(core, address, terms), Ok);
+    match there {
+        Ok(connection) => connection.tell_when_open(to),
+        Err(kind) => core.answer(to, Err(Error::new(kind))),
+    }
+}

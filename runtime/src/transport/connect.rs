@@ -1,0 +1,118 @@
+//! The task of a connection: it connects if need be, again and again if that is asked for, and carries
+//! messages as long as the connection stands.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::net::{Keepalive, TcpStream, resolve};
+use crate::transport::backoff::Attempts;
+use crate::transport::connection::Connection;
+use crate::transport::end::End;
+use crate::transport::normal;
+use crate::transport::pump::Pump;
+
+/// How long to wait for one address of a peer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEPALIVE: Keepalive = Keepalive {
+    idle: Duration::from_secs(60),
+    interval: Duration::from_secs(15),
+};
+
+/// Carries messages until the connection ends for good. The guard counts it among those of its listener.
+pub(super) async fn run(
+    ctx: Context,
+    connection: Rc<Connection>,
+    accepted: Option<(TcpStream, Rc<()>)>,
+) {
+    let end = match accepted {
+        Some((stream, _guard)) => carry(&ctx, &connection, stream).await,
+        None => dial(&ctx, &connection).await,
+    };
+    connection.ended(&ctx.mailbox, &end);
+}
+
+async fn dial(ctx: &Context, connection: &Rc<Connection>) -> End {
+    let mut attempts = connection.terms.reconnect.map(Attempts::new);
+    loop {
+        let end = match connect(ctx, connection).await {
+            Ok(stream) => {
+                if let Some(attempts) = &mut attempts {
+                    attempts.succeeded();
+                }
+                carry(ctx, connection, stream).await
+            }
+            Err(end) => {
+                ctx.core.tally().transport.connects_failed.add(1);
+                end
+            }
+        };
+        let Some(attempts) = attempts.as_mut().filter(|_| !connection.ending.get()) else {
+            return end;
+        };
+        connection.interrupted(&end);
+        connection.begin();
+        let wait = attempts.next(ctx.core.random());
+        tracing::debug!(connection = %connection.name, %end, ?wait, "to be connected again");
+        if let Err(end) = unless_ending(ctx, connection, ctx.sleep(wait)).await {
+            return end;
+        }
+    }
+}
+
+async fn carry(ctx: &Context, connection: &Rc<Connection>, stream: TcpStream) -> End {
+    set_options(&stream);
+    connection.opened();
+    let mut pump = Pump::new(ctx, Rc::clone(connection), stream);
+    let end = poll_fn(|polling| pump.poll(polling)).await;
+    tracing::debug!(connection = %connection.name, %end, "a connection ended");
+    end
+}
+
+/// Speed and an early end of dead connections are wished for, not needed.
+fn set_options(stream: &TcpStream) {
+    let set = stream
+        .set_nodelay(true)
+        .and_then(|()| stream.set_keepalive(Some(KEEPALIVE)));
+    if let Err(error) = set {
+        tracing::debug!(%error, "an option of a connection could not be set");
+    }
+}
+
+async fn connect(ctx: &Context, connection: &Connection) -> Result<TcpStream, End> {
+    let Some(name) = connection.name.as_str() else {
+        return Err(End::Lost("its name is no text".to_owned()));
+    };
+    let name = normal(name);
+    let found = unless_ending(ctx, connection, resolve(ctx, &name)).await?;
+    let found: Vec<SocketAddr> = found?;
+    let mut last = End::Lost("it has no address".to_owned());
+    for address in found {
+        let connecting = TcpStream::connect_within(ctx, address, CONNECT_TIMEOUT);
+        match unless_ending(ctx, connection, connecting).await? {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = End::from(error),
+        }
+    }
+    Err(last)
+}
+
+/// What comes of the future, unless this node ends the connection before.
+async fn unless_ending<F: Future>(
+    ctx: &Context,
+    connection: &Connection,
+    future: F,
+) -> Result<F::Output, End> {
+    let mut future = Box::pin(future);
+    poll_fn(|polling| {
+        if connection.ending.get() {
+            return Poll::Ready(Err(End::Own));
+        }
+        connection.pump.replace(ctx.core.tasks.register(polling));
+        future.as_mut().poll(polling).map(Ok)
+    })
+    .await
+}
