@@ -274,6 +274,13 @@ impl Connection {
         outlet.bytes() < limits.queued_bytes_max && outlet.frames() < limits.queued_frames_max
     }
 
+    /// Whether half as much is queued as may be: what has come from the peer already may need the rest.
+    pub(super) fn is_half_full(&self) -> bool {
+        let (limits, outlet) = (&self.terms.limits, self.outlet.borrow());
+        outlet.bytes() >= limits.queued_bytes_max / 2
+            || outlet.frames() > limits.queued_frames_max / 2
+    }
+
     pub(super) fn poll_until(
         &self,
         done: impl Fn(&Self) -> bool,

@@ -180,10 +180,10 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
-    /// Delivers what has arrived. False if too much waits for room at its receivers.
+    /// Delivers what has arrived. False if no more can be taken now.
     fn deliver_all(&mut self, polling: &mut Polling<'_>) -> Result<bool, End> {
         loop {
-            if self.arrivals.is_full() {
+            if self.is_held_up() {
                 // The peer is not to blame for the time that passes.
                 self.last_read = self.ctx.core.now.get();
                 return Ok(false);
@@ -209,13 +209,20 @@ impl<'a> Pump<'a> {
         }
     }
 
+    /// Whether nothing is read now: receivers have no room, or the peer does not take its replies. A node of this
+    /// make is read all the same, lest two of them that send each other much wait for each other.
+    fn is_held_up(&self) -> bool {
+        let connection = &self.connection;
+        self.arrivals.is_full() || !connection.has_notes.get() && connection.is_half_full()
+    }
+
     /// When the connection ends if nothing moves, and for want of what.
     fn due(&self) -> Option<(Time, Want)> {
         let limits = &self.connection.terms.limits;
         if let Some((ended, _)) = self.ended {
             return Some((ended.saturating_add(limits.stall), Want::Room));
         }
-        let is_full = self.arrivals.is_full();
+        let is_held_up = self.is_held_up();
         let begin = || self.opened.saturating_add(limits.handshake);
         let frame = |begun: Time| {
             let rate = f64::from(limits.frame_bytes_per_second_min.max(1));
@@ -227,8 +234,8 @@ impl<'a> Pump<'a> {
         let is_written = self.connection.outlet.borrow().is_empty();
         let all = [
             (!self.intake.is_open()).then(|| (begin(), Want::Beginning)),
-            (self.frame_begun.filter(|_| !is_full)).map(|begun| (frame(begun), Want::Frame)),
-            (limits.idle.filter(|_| !is_full)).map(|idle| (more(idle), Want::More)),
+            (self.frame_begun.filter(|_| !is_held_up)).map(|begun| (frame(begun), Want::Frame)),
+            (limits.idle.filter(|_| !is_held_up)).map(|idle| (more(idle), Want::More)),
             (!is_written).then(|| (taken(), Want::Reader)),
         ];
         all.into_iter().flatten().min_by_key(|(time, _)| *time)

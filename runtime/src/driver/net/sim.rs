@@ -388,9 +388,15 @@ impl SimStream {
         let count = inner.draw(most);
         let pipe = &mut inner.pipes[at];
         let own = &mut pipe.sides[self.side];
-        for (to, byte) in into.iter_mut().zip(own.arrived.drain(..count)) {
-            *to = byte;
+        let mut into = &mut into[..count];
+        let (front, back) = own.arrived.as_slices();
+        for part in [front, back] {
+            let some = part.len().min(into.len());
+            let (here, rest) = into.split_at_mut(some);
+            here.copy_from_slice(&part[..some]);
+            into = rest;
         }
+        own.arrived.drain(..count);
         // A short read looks like the last one; the rest is news.
         let rest = !own.arrived.is_empty();
         let writer = std::mem::take(&mut own.stopped_writer);
@@ -425,8 +431,12 @@ impl SimStream {
         }
         let count = inner.draw(whole.min(room));
         let there = &mut inner.pipes[at].sides[1 - self.side];
-        let bytes = parts.iter().flat_map(|part| part.iter().copied());
-        there.arrived.extend(bytes.take(count));
+        let mut left = count;
+        for part in parts {
+            let some = part.len().min(left);
+            there.arrived.extend(&part[..some]);
+            left -= some;
+        }
         let other = there.place;
         if count == room {
             there.stopped_writer = true;
