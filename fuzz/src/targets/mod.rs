@@ -1,8 +1,10 @@
 //! The targets, by name.
 
+mod connection;
 mod decoder;
 mod frame;
 mod message;
+mod pieces;
 mod route;
 
 /// A function of some bytes that panics when something is wrong.
@@ -23,6 +25,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "decoder",
         run: decoder::run,
+    },
+    Target {
+        name: "connection",
+        run: connection::run,
     },
     Target {
         name: "route",
