@@ -357,7 +357,8 @@ impl Head {
         requester
     }
 
-    fn requester(&self) -> Option<ReplyTo> {
+    /// The place where a requester waits for the answer, if anybody does.
+    pub(crate) fn requester(&self) -> Option<ReplyTo> {
         if let Some(routes) = self.towards.routes() {
             return routes.requester(self.to().core);
         }

@@ -128,9 +128,13 @@ fn messages_that_are_not_delivered_are_printed_where_nobody_traces() {
         let handle = node.handle();
         handle.start_worker_blocking("failing", || Failing).unwrap();
         handle.send_message_blocking("falling", 0u64).unwrap();
-        let wrong = handle.request_blocking::<u64>("failing", "no number".to_owned());
-        assert!(wrong.is_err());
-        while handle.stats().undelivered_total() < 2 {
+        let wrong = "no number".to_owned();
+        handle.send_message_blocking("failing", wrong).unwrap();
+        // Of these their requesters are told.
+        assert!(handle.request_blocking::<u64>("falling", 0u64).is_err());
+        let wrong = "no number".to_owned();
+        assert!(handle.request_blocking::<u64>("failing", wrong).is_err());
+        while handle.stats().undelivered_total() < 3 {
             pollster::block_on(handle.run_on(0, async |ctx: Context| ctx.yield_now().await))
                 .unwrap();
         }

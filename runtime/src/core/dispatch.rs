@@ -193,13 +193,14 @@ impl Core {
                 (Reason::Undecodable, kind, "an encoded payload", None)
             }
         };
-        self.report(&Undelivered {
+        let undelivered = Undelivered {
             to: address,
             from: head.first_sender().clone(),
             type_name,
             expected,
             reason,
-        });
+        };
+        self.report_told(&undelivered, head.requester().is_some());
         let routes = head.towards.routes();
         bounce(self, routes, &head.to().address, Refusal::Unreadable);
         self.refuse(head.take_requester(), kind);

@@ -13,9 +13,15 @@ use crate::task::raw::MailboxRc;
 use crate::transport::bounce;
 
 impl Core {
-    /// Counts and traces the loss, and calls the node's hook.
+    /// Counts and traces the loss, and calls the node's hook; where there is neither, says it.
     #[cold]
     pub(crate) fn report(&self, undelivered: &Undelivered) {
+        self.report_told(undelivered, false);
+    }
+
+    /// As [`report`](Self::report), of a message whose requester may have been told.
+    #[cold]
+    pub(crate) fn report_told(&self, undelivered: &Undelivered, told: bool) {
         self.tally().undelivered(undelivered.reason);
         tracing::warn!(
             to = %undelivered.to,
@@ -31,6 +37,7 @@ impl Core {
                     hook(undelivered);
                 });
             }
+            None if told => {}
             None => loss(undelivered),
         }
     }
@@ -48,7 +55,8 @@ impl Core {
             reason,
         };
         let address = undelivered.to.clone();
-        self.report(&undelivered);
+        let requester = head.requester();
+        self.report_told(&undelivered, requester.is_some());
         let kind = match reason {
             Reason::NotFound => ErrorKind::NotFound { address },
             Reason::NodeStopped => ErrorKind::Stopping,
