@@ -30,6 +30,9 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
+    /// Where in it the pointer lies.
+    pub(crate) const POINTER_AT: usize = std::mem::offset_of!(Self, from);
+
     #[inline]
     pub(crate) fn new(from: MailboxRc, reply: Handle) -> Self {
         let reply = Cell::new(reply);
@@ -222,6 +225,9 @@ pub(crate) struct Towards {
 }
 
 impl Towards {
+    /// Where in it the pointer lies.
+    pub(crate) const POINTER_AT: usize = std::mem::offset_of!(Self, to);
+
     #[inline]
     pub(crate) fn new(to: MailboxRc, routes: Option<Boxed<Routes>>) -> Self {
         Self { to, routes }

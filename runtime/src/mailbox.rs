@@ -80,6 +80,8 @@ pub(crate) struct Mailbox {
     stashed: Cell<u32>,
     /// Whether `initialize` has returned well.
     pub(crate) started: Cell<bool>,
+    /// Whether it was a panic that ended the worker.
+    pub(crate) panicked: Cell<bool>,
     /// Who is told of the start, or when the worker has started, of the end.
     asker: Cell<ReplyTo>,
     more: RefCell<Option<Box<More>>>,
@@ -132,6 +134,7 @@ impl Mailbox {
             replicated: Cell::new(false),
             stashed: Cell::new(0),
             started: Cell::new(false),
+            panicked: Cell::new(false),
             asker: Cell::new(ReplyTo::NOBODY),
             more: RefCell::new(None),
         }

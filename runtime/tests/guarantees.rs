@@ -146,6 +146,7 @@ impl Worker for Fragile {
 /// G3: each accepted message is handled, or reported with its reason; totals balance at the end.
 #[test]
 fn g3_every_accepted_message_is_handled_or_reported() {
+    let mut after_panics = 0;
     for seed in 0..40 {
         let reported: Log<Reason> = Log::default();
         let hook = Arc::clone(&reported);
@@ -190,7 +191,9 @@ fn g3_every_accepted_message_is_handled_or_reported() {
             1,
             "seed {seed}"
         );
+        after_panics += report.stats.undelivered(Reason::Panicked);
     }
+    assert!(after_panics > 0, "some waited for a worker that panicked");
 }
 
 /// G4: a full mailbox makes `send_message` wait and `try_send_message` refuse; there is no back door.

@@ -43,7 +43,9 @@ impl Core {
         };
         match to.state.get() {
             State::Closed => {
-                let reason = if self.node.is_stopping() {
+                let reason = if to.panicked.get() {
+                    Reason::Panicked
+                } else if self.node.is_stopping() {
                     Reason::NodeStopped
                 } else {
                     Reason::Stopped

@@ -348,6 +348,7 @@ impl Core {
         }
         mailbox.room.set(0);
         mailbox.special.set(true);
+        mailbox.panicked.set(reason == Reason::Panicked);
         self.unregister(mailbox);
         let was_worker = self.ending(mailbox, || mailbox.end(&self.frames));
         let reason = if self.node.is_stopping() && reason == Reason::Stopped {

@@ -9,13 +9,14 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Context as Polling;
 
+use ringpost_mailbox::cell::Boxed;
 use ringpost_router::{Address, Any, Handle, Named};
 
 use super::call::{self, Frame};
 use super::{Call, Frames, Step};
 use crate::context::Context;
 use crate::core::Core;
-use crate::envelope::{Sender, Towards};
+use crate::envelope::{Routes, Sender, Towards};
 use crate::mailbox::Mailbox;
 use crate::task::panics::guarded;
 use crate::worker::Worker;
@@ -41,13 +42,22 @@ pub(super) struct Header {
     pub(super) phase: Cell<Phase>,
     /// The future of the live call.
     pub(super) frame: Cell<Option<Frame>>,
-    /// What the head of each plain message to this mailbox ends with, to be copied as a whole. Its pointer
-    /// to this block is not counted, as each copy's is.
-    towards: MaybeUninit<Towards>,
-    /// What the head of each plain message from this mailbox begins with, likewise.
-    sender: MaybeUninit<Sender>,
+    /// What the head of each plain message to this mailbox ends with, and of each from it begins with, to be
+    /// copied as a whole: [`Towards`] and [`Sender`] are the same 16 bytes there, a pointer to this block,
+    /// which is not counted as each copy's is, and zero for no routes, or no place of a reply.
+    ends: MaybeUninit<Towards>,
     mailbox: Mailbox,
 }
+
+const _: () = {
+    assert!(size_of::<Towards>() == 16 && size_of::<Sender>() == 16);
+    assert!(align_of::<Towards>() == align_of::<Sender>());
+    assert!(Towards::POINTER_AT == 0 && Sender::POINTER_AT == 0);
+    assert!(size_of::<Handle>() == 8 && Handle::NONE.index == 0 && Handle::NONE.generation == 0);
+    // SAFETY: of a handle that is `repr(transparent)` over `NonNull`, `None` is a null pointer.
+    let no_routes: usize = unsafe { std::mem::transmute(None::<Boxed<Routes>>) };
+    assert!(no_routes == 0);
+};
 
 /// A mailbox with the worker of type `W` that it is for.
 #[repr(C)]
@@ -102,15 +112,16 @@ impl MailboxRc {
     pub(super) fn into_towards(self) -> Towards {
         let this = ManuallyDrop::new(self);
         // SAFETY: `Vacant::new` wrote it. The copy's pointer is counted, as this one was.
-        unsafe { this.header().towards.as_ptr().read() }
+        unsafe { this.header().ends.as_ptr().read() }
     }
 
     /// What the head of a plain message from this mailbox begins with.
     #[inline]
     pub(crate) fn sender(&self) -> Sender {
         let counted = ManuallyDrop::new(self.clone());
-        // SAFETY: `Vacant::new` wrote it. The copy's pointer was counted just now.
-        unsafe { counted.header().sender.as_ptr().read() }
+        // SAFETY: `Vacant::new` wrote a `Towards`, whose bytes are those of a `Sender` too, as is asserted
+        // below. The copy's pointer was counted just now.
+        unsafe { counted.header().ends.as_ptr().cast::<Sender>().read() }
     }
 
     /// The block.
@@ -231,8 +242,7 @@ impl<W: Worker<Context = Context>> Vacant<W> {
             },
             phase: Cell::new(Phase::Vacant),
             frame: Cell::new(None),
-            towards: MaybeUninit::uninit(),
-            sender: MaybeUninit::uninit(),
+            ends: MaybeUninit::uninit(),
             mailbox,
         };
         let state = UnsafeCell::new(MaybeUninit::uninit());
@@ -242,11 +252,7 @@ impl<W: Worker<Context = Context>> Vacant<W> {
             header,
             local: PhantomData,
         };
-        block.header.towards.write(Towards::new(pointer(), None));
-        block
-            .header
-            .sender
-            .write(Sender::new(pointer(), Handle::NONE));
+        block.header.ends.write(Towards::new(pointer(), None));
         Self {
             mailbox: pointer(),
             worker: PhantomData,
