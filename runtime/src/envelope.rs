@@ -383,14 +383,21 @@ impl Head {
 
     fn obligation(&self) -> Option<Obligation> {
         let requester = self.requester()?;
-        let shared = match self.towards.routes() {
-            Some(routes) => routes.shared.get(),
-            None => self.sender.reply.get().index & SHARED != 0,
+        let (shared, elsewhere) = match self.towards.routes() {
+            Some(routes) => {
+                let node = self.to().core.node();
+                let shared = routes.shared.get();
+                // An answer that goes by others could be overtaken by the news that there is none.
+                let by_others = shared && routes.back.len() > 1;
+                (shared, by_others || !routes.asks(node))
+            }
+            None => (self.sender.reply.get().index & SHARED != 0, false),
         };
         Some(Obligation {
             requester,
             holder: self.to().clone(),
             shared,
+            elsewhere,
         })
     }
 }

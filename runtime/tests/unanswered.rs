@@ -187,3 +187,92 @@ fn who_asks_is_told_when_the_handler_is_cut_short() {
     );
     assert!(report.elapsed < Duration::from_secs(5));
 }
+
+/// Keeps the way back of what it passes on, takes the answer that comes by, and answers itself.
+#[derive(Default)]
+struct Gateway {
+    back: Option<Route>,
+}
+
+impl Worker for Gateway {
+    type Message = Any;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        let Some(back) = self.back.take() else {
+            self.back = Some(msg.return_route());
+            return ctx.forward(msg).await;
+        };
+        drop(msg.take());
+        ctx.sleep(PAUSE).await;
+        ctx.send_message(back, 1u8).await
+    }
+}
+
+/// Passes everything on, both ways.
+struct Hop;
+
+impl Worker for Hop {
+    type Message = Any;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        ctx.forward(msg).await
+    }
+}
+
+/// An answer that goes by others is not overtaken by the news that there is none.
+#[test]
+fn an_answer_that_comes_by_other_workers_is_what_counts() {
+    for seed in 0..40 {
+        let report = Sim::new(seed).cores(2).run(async |ctx: Context| {
+            ctx.start_worker("gateway", Gateway::default()).await?;
+            ctx.start_worker("hop", Hop).await?;
+            let server = Server {
+                conduct: AnswersAndFails,
+                kept: None,
+            };
+            ctx.start_worker("server", server).await?;
+            assert_eq!(ctx.request::<u8>(route!["hop", "server"], 9u64).await?, 1);
+            let way = route!["gateway", "server"];
+            assert_eq!(ctx.request::<u8>(way, 9u64).await?, 1);
+            ctx.stop().await
+        });
+        report
+            .output
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
+}
+
+/// Takes a request while it starts, and fails then.
+struct Unready;
+
+impl Worker for Unready {
+    type Message = u64;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        let msg = ctx.receive::<u64>().await?;
+        Err(Error::other(format!("was to answer {}", msg.reply())))
+    }
+}
+
+#[test]
+fn who_asks_is_told_when_the_start_fails() {
+    let report = Sim::new(5).run(async |ctx: Context| {
+        let own = ctx.detached()?;
+        ctx.spawn(async move {
+            assert!(own.start_worker("unready", Unready).await.is_err());
+        });
+        ctx.yield_now().await;
+        let answer = ctx.request::<u8>("unready", 9u64).await;
+        ctx.stop().await?;
+        Ok(answer.map_err(|error| error.kind().clone()))
+    });
+    let answer = report.output.expect("the program ends");
+    assert!(
+        matches!(answer, Err(ErrorKind::Dropped { .. })),
+        "{answer:?}"
+    );
+    assert!(report.elapsed < Duration::from_secs(5));
+}

@@ -169,6 +169,7 @@ impl Core {
             }
             Step::Ended(ending) => ending,
         };
+        self.disappoint_all(mailbox);
         match *ending {
             Ending::Failed(error) => {
                 let what = "initialize failed; the worker is ended";
@@ -327,11 +328,13 @@ impl Core {
             Step::Done => {}
             Step::Ended(ending) => match *ending {
                 Ending::Failed(error) => {
+                    self.disappoint_all(mailbox);
                     let what = "shutdown returned an error";
                     failure(what, Some(&mailbox.address), Some(&error));
                     drop_guarded(error);
                 }
                 Ending::Panicked(message) => {
+                    self.disappoint_all(mailbox);
                     self.tally().panics.add(1);
                     failure("shutdown panicked", Some(&mailbox.address), Some(&message));
                 }

@@ -10,6 +10,9 @@
 //!   is told. An answer that was sent before is there before that and counts; one that comes
 //!   after it is reported as late.
 //!
+//! Where the answer would come by way of other workers, or is itself what one of those lets go of, nothing is
+//! said: another answer may be under way, and what is said comes straight.
+//!
 //! What a handler lets go of is noted until it has been polled: most handlers end then, and well. One note
 //! costs next to nothing, as each answered request leaves one. If the handler goes on later, its mailbox
 //! keeps them.
@@ -84,6 +87,8 @@ pub(crate) struct Obligation {
     pub(crate) holder: MailboxRc,
     /// Whether somebody may have its routes.
     pub(crate) shared: bool,
+    /// Whether the answer may be on its way by other workers, or is this message.
+    pub(crate) elsewhere: bool,
 }
 
 impl Obligation {
@@ -103,7 +108,7 @@ impl Obligation {
 
 impl Drop for Obligation {
     fn drop(&mut self) {
-        if self.requester != ReplyTo::NOBODY {
+        if self.requester != ReplyTo::NOBODY && !self.elsewhere {
             let_go(&self.holder, self.requester, self.shared);
         }
     }
