@@ -352,8 +352,7 @@ impl Context {
         handle: Handle,
         polling: &mut Polling<'_>,
     ) -> Poll<Result<Body>> {
-        let wake = || self.core.tasks.register(polling);
-        match self.core.replies.poll(&self.core, handle, wake) {
+        match self.core.replies.poll(&self.core, handle, polling) {
             Some(answer) => Poll::Ready(answer),
             None => Poll::Pending,
         }

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::task::Context as Polling;
 use std::time::Duration;
 
 use ringpost_router::{Address, Body, Handle, Route, Slab};
@@ -23,8 +24,14 @@ pub(crate) type Answer = Result<Body, Error>;
 struct Place {
     answer: Option<Answer>,
     wake: Wake,
+    /// Whether it has [`Terms`] with a timer.
+    is_timed: bool,
+}
+
+/// How long an answer is waited for.
+struct Terms {
     /// When to give up, and how long that was from the start.
-    deadline: Option<(Time, Duration)>,
+    deadline: (Time, Duration),
     timer: Option<TimerKey>,
     /// Whose answer is waited for, for the text of the error.
     of: Option<Address>,
@@ -34,8 +41,10 @@ struct Place {
 pub(crate) struct Replies {
     places: RefCell<Slab<Place>>,
     /// Places made in this turn whose timers are not armed yet: a request that is answered within the
-    /// turn never touches the timer wheel.
-    young: RefCell<Vec<Handle>>,
+    /// turn touches neither the timer wheel nor the terms.
+    young: RefCell<Vec<(Handle, Terms)>>,
+    /// The terms of the others that wait, at the index of each place.
+    terms: RefCell<Vec<Option<Terms>>>,
     /// Places given up whose answers, which will come, are nobody's messages.
     abandoned: RefCell<HashSet<Handle>>,
 }
@@ -45,23 +54,26 @@ impl Replies {
         Self {
             places: RefCell::new(Slab::new()),
             young: RefCell::default(),
+            terms: RefCell::default(),
             abandoned: RefCell::default(),
         }
     }
 
     /// Reserves a place.
     pub(crate) fn reserve(&self, of: Option<&Route>, deadline: Option<(Time, Duration)>) -> Handle {
-        let of = of.and_then(Route::last).cloned();
         let place = Place {
             answer: None,
             wake: Wake::Nobody,
-            deadline,
-            timer: None,
-            of,
+            is_timed: false,
         };
         let handle = self.places.borrow_mut().insert(place);
-        if deadline.is_some() {
-            self.young.borrow_mut().push(handle);
+        if let Some(deadline) = deadline {
+            let terms = Terms {
+                deadline,
+                timer: None,
+                of: of.and_then(Route::last).cloned(),
+            };
+            self.young.borrow_mut().push((handle, terms));
         }
         handle
     }
@@ -71,21 +83,29 @@ impl Replies {
         &self,
         core: &Core,
         handle: Handle,
-        wake: impl FnOnce() -> Wake,
+        polling: &mut Polling<'_>,
     ) -> Option<Answer> {
         let mut places = self.places.borrow_mut();
         let Some(place) = places.at_mut(handle) else {
             return Some(Err(Error::new(ErrorKind::Stopping)));
         };
         let Some(answer) = place.answer.take() else {
+            if matches!(place.wake, Wake::Nobody | Wake::Task(_))
+                && let Some(wake) = core.tasks.own(polling)
+            {
+                place.wake = wake;
+                return None;
+            }
             drop(places);
-            self.wait(handle, wake());
+            self.wait(handle, core.tasks.register(polling));
             return None;
         };
-        let timer = place.timer.take();
+        let is_timed = place.is_timed;
         places.discard(handle);
         drop(places);
-        disarm(core, timer);
+        if is_timed {
+            self.disarm(core, handle);
+        }
         Some(answer)
     }
 
@@ -103,8 +123,20 @@ impl Replies {
     /// Gives a place up. A late answer is reported undelivered.
     pub(crate) fn cancel(&self, core: &Core, handle: Handle) {
         let place = self.places.borrow_mut().remove(handle);
-        if let Some(place) = place {
-            disarm(core, place.timer);
+        if place.is_some_and(|place| place.is_timed) {
+            self.disarm(core, handle);
+        }
+    }
+
+    /// Drops the terms of a place that is free again.
+    fn disarm(&self, core: &Core, handle: Handle) {
+        let terms = match self.terms.borrow_mut().get_mut(handle.index as usize) {
+            Some(terms) => terms.take(),
+            None => None,
+        };
+        if let Some(key) = terms.and_then(|terms| terms.timer) {
+            let target = core.timers.borrow_mut().disarm(key);
+            drop(target);
         }
     }
 
@@ -129,12 +161,18 @@ impl Replies {
         }
         let mut places = self.places.borrow_mut();
         let mut timers = core.timers.borrow_mut();
-        for handle in self.young.borrow_mut().drain(..) {
+        let mut all = self.terms.borrow_mut();
+        for (handle, mut terms) in self.young.borrow_mut().drain(..) {
             if let Some(place) = places.at_mut(handle)
                 && place.answer.is_none()
-                && let Some((deadline, _)) = place.deadline
             {
-                place.timer = Some(timers.arm(deadline, Timed::Reply(handle)));
+                place.is_timed = true;
+                terms.timer = Some(timers.arm(terms.deadline.0, Timed::Reply(handle)));
+                let index = handle.index as usize;
+                if index >= all.len() {
+                    all.resize_with(index + 1, || None);
+                }
+                all[index] = Some(terms);
             }
         }
     }
@@ -145,12 +183,18 @@ impl Replies {
         let Some(place) = places.at_mut(handle) else {
             return;
         };
-        place.timer = None;
-        if place.answer.is_some() {
+        place.is_timed = false;
+        let index = handle.index as usize;
+        let terms = self
+            .terms
+            .borrow_mut()
+            .get_mut(index)
+            .and_then(Option::take);
+        let (None, Some(terms)) = (&place.answer, terms) else {
             return;
-        }
-        let after = place.deadline.map_or(Duration::ZERO, |(_, after)| after);
-        let waiting_for = match &place.of {
+        };
+        let after = terms.deadline.1;
+        let waiting_for = match &terms.of {
             Some(of) => format!("a reply of {of}"),
             None => "a reply".to_owned(),
         };
@@ -196,13 +240,6 @@ impl Replies {
         }
         drop(places);
         wakes.iter().for_each(|wake| core.wake(wake));
-    }
-}
-
-fn disarm(core: &Core, timer: Option<TimerKey>) {
-    if let Some(key) = timer {
-        let target = core.timers.borrow_mut().disarm(key);
-        drop(target);
     }
 }
 

@@ -171,16 +171,18 @@ impl Tasks {
 
     /// How to wake the task that is being polled with `polling`.
     pub(crate) fn register(&self, polling: &Polling<'_>) -> Wake {
+        self.own(polling)
+            .unwrap_or_else(|| Wake::Foreign(polling.waker().clone()))
+    }
+
+    /// How to wake the task that is being polled, if `polling` is with its own waker. Runs no user code.
+    #[inline]
+    pub(crate) fn own(&self, polling: &Polling<'_>) -> Option<Wake> {
         let current = self.current.get();
-        let own = match self.slots.borrow().get(current as usize) {
-            Some(slot) => slot.waker.will_wake(polling.waker()),
-            None => false,
-        };
-        if own {
-            Wake::Task(current)
-        } else {
-            Wake::Foreign(polling.waker().clone())
-        }
+        let slots = self.slots.borrow();
+        let slot = slots.get(current as usize)?;
+        let is_own = slot.waker.will_wake(polling.waker());
+        is_own.then_some(Wake::Task(current))
     }
 
     /// Takes the next ready task, marking it as no longer queued before it is polled.
