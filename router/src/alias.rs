@@ -12,6 +12,8 @@ use crate::{Address, HandleKind, Hop, Route};
 /// The characters of a name, by six bits.
 const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const NAME_BYTES: usize = 22;
+/// In the last character, of which two bits are used: the name is good for one reply.
+const ONCE: u8 = 4;
 /// How many places are looked at for one that was not used lately.
 const LOOKS_MAX: usize = 8;
 
@@ -71,7 +73,7 @@ impl Aliases {
             return entry.name.clone();
         }
         let at = self.place();
-        let name = self.make_name(at);
+        let name = self.make_name(at, once);
         if !once && let Some(hop) = only {
             self.by_address.insert(hop.address.clone(), at);
         }
@@ -85,6 +87,23 @@ impl Aliases {
             *place = Some(entry);
         }
         name
+    }
+
+    /// Whether a name stands for a place that waits for one reply, as far as can be told without the table.
+    /// Who is given such a name uses it once.
+    ///
+    /// ```
+    /// use ringpost_router::{Address, Aliases, route};
+    /// let mut aliases = Aliases::new([1, 2, 3, 4], 100);
+    /// assert!(!Aliases::is_once(&aliases.name_for(&route!["worker"])));
+    /// ```
+    #[must_use]
+    pub fn is_once(name: &Address) -> bool {
+        let mark = match name.as_bytes() {
+            bytes if bytes.len() == NAME_BYTES => bytes.last().copied().and_then(six_of),
+            _ => None,
+        };
+        name.is_local() && mark.is_some_and(|six| six & !3 == ONCE)
     }
 
     /// The route that a name stands for, if it was given out here and is not forgotten.
@@ -155,7 +174,7 @@ impl Aliases {
         at
     }
 
-    fn make_name(&mut self, at: usize) -> Address {
+    fn make_name(&mut self, at: usize, once: bool) -> Address {
         self.made = self.made.wrapping_add(1);
         let number = self.made.to_le_bytes();
         let [a, b, c, d] = self.keys;
@@ -170,6 +189,10 @@ impl Aliases {
             *place = CHARACTERS.get(six).copied().unwrap_or_default();
             rest >>= 6;
         }
+        if once && let Some(last) = name.last_mut() {
+            let six = usize::from(six_of(*last).unwrap_or_default() | ONCE);
+            *last = CHARACTERS.get(six).copied().unwrap_or_default();
+        }
         Address::local(name)
     }
 }
@@ -179,19 +202,23 @@ fn is_reply(hop: &Hop) -> bool {
         .is_some_and(|hint| hint.kind == HandleKind::Reply)
 }
 
+/// The six bits that a character stands for.
+fn six_of(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'A'..=b'Z' => byte.wrapping_sub(b'A'),
+        b'a'..=b'z' => byte.wrapping_sub(b'a').wrapping_add(26),
+        b'0'..=b'9' => byte.wrapping_sub(b'0').wrapping_add(52),
+        b'-' => 62,
+        b'_' => 63,
+        _ => return None,
+    })
+}
+
 /// The place that a name speaks of: its upper 32 bits, which its last characters hold.
 fn place_of(name: &Address) -> Option<usize> {
     let bytes: &[u8; NAME_BYTES] = name.as_bytes().try_into().ok()?;
     let word = bytes.iter().rev().try_fold(0u128, |word, byte| {
-        let six = match byte {
-            b'A'..=b'Z' => byte.wrapping_sub(b'A'),
-            b'a'..=b'z' => byte.wrapping_sub(b'a').wrapping_add(26),
-            b'0'..=b'9' => byte.wrapping_sub(b'0').wrapping_add(52),
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
-        Some(word << 6 | u128::from(six))
+        Some(word << 6 | u128::from(six_of(*byte)?))
     })?;
     usize::try_from(word >> 96).ok()
 }
@@ -223,6 +250,15 @@ mod tests {
         assert_eq!(aliases.route_of(&worker), Some(route!["worker"]));
 
         let (one, two) = (aliases.name_for(&reply(1)), aliases.name_for(&reply(2)));
+        assert!(Aliases::is_once(&one) && Aliases::is_once(&two) && !Aliases::is_once(&worker));
+        for other in [
+            "worker",
+            "",
+            "AAAAAAAAAAAAAAAAAAAAA!",
+            "AAAAAAAAAAAAAAAAAAAAAI",
+        ] {
+            assert!(!Aliases::is_once(&Address::local(other)), "{other}");
+        }
         assert!(one != two && one != worker);
         let found = aliases.route_of(&two).expect("it was given out");
         let hint = found.first().and_then(Hop::hint).expect("with its hint");

@@ -328,11 +328,6 @@ impl Head {
         (routes, obligation)
     }
 
-    /// Whether the message has its routes with it.
-    pub(crate) fn has_routes(&self) -> bool {
-        self.towards.routes.is_some()
-    }
-
     /// The routes that the message has with it: whoever takes them sees to it that a requester is told.
     pub(crate) fn take_routes(mut self) -> Option<Boxed<Routes>> {
         self.sender.reply.set(Handle::NONE);

@@ -103,9 +103,9 @@ impl<M: Message> Routed<M> {
         (routes, self.message, obligation)
     }
 
-    /// Whether the message has its routes with it.
-    pub(crate) fn has_routes(&self) -> bool {
-        self.head.has_routes()
+    /// The routes that the message has with it.
+    pub(crate) fn routes(&self) -> Option<&Routes> {
+        self.head.towards.routes()
     }
 
     /// The message, and the routes that it has with it: whoever takes them sees to it that a requester is

@@ -390,6 +390,12 @@ impl Blocked {
         blocked
     }
 
+    /// Whether nothing has happened since the task that waits was polled last.
+    pub(crate) fn is_queued(&self) -> bool {
+        let state = self.wait.as_ref().map(|wait| wait.waiter.state.get());
+        state == Some(Waiting::Queued)
+    }
+
     /// Where the message is to go.
     pub(crate) fn route(&self) -> &Route {
         &self.out.route

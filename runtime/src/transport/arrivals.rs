@@ -10,7 +10,7 @@ use std::task::{Context as Polling, Poll};
 
 use ringpost_mailbox::buf::Buf;
 use ringpost_router::wire::{Incoming, Note, Refusal};
-use ringpost_router::{Address, Encoded, Hop, Message, Route};
+use ringpost_router::{Address, Aliases, Encoded, Hop, Message, Route};
 
 use crate::context::Context;
 use crate::context::send::Blocked;
@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
 use crate::transport::connection::Connection;
+use crate::transport::credits::Grants;
 use crate::transport::end::End;
 
 /// What a message is called of which only the bytes are known.
@@ -39,11 +40,14 @@ pub(super) struct Arrivals<'a> {
     waiting_bytes: usize,
     /// Frames without a message since the last message.
     heartbeats: u32,
+    /// What a peer of this make may send.
+    grants: Grants,
 }
 
 struct Waiting {
     blocked: Blocked,
     bytes: usize,
+    is_counted: bool,
     sender: Option<Address>,
 }
 
@@ -57,6 +61,8 @@ struct Way {
     sender: Option<Address>,
     /// Whether the onward route is an exposed worker, now and for good.
     is_plain: bool,
+    /// Whether its messages take credits.
+    is_counted: bool,
 }
 
 impl Way {
@@ -77,12 +83,15 @@ impl Way {
             self.back.push_front(connection.hop());
         }
         let exposed = |hop: &Hop| terms.always_exposes(&hop.address);
+        let first = self.onward.first();
+        self.is_counted = first.is_some_and(|hop| !Aliases::is_once(&hop.address));
         self.is_plain = self.onward.only().is_some_and(exposed) && self.back.check().is_ok();
     }
 }
 
 impl<'a> Arrivals<'a> {
     pub(super) fn new(ctx: &'a Context, connection: Rc<Connection>) -> Self {
+        let grants = Grants::new(connection.terms.limits.peer_credits);
         Self {
             ctx,
             connection,
@@ -90,6 +99,7 @@ impl<'a> Arrivals<'a> {
             waiting: Vec::new(),
             waiting_bytes: 0,
             heartbeats: 0,
+            grants,
         }
     }
 
@@ -101,8 +111,26 @@ impl<'a> Arrivals<'a> {
     /// Whether so much waits that no more is to be taken from the connection.
     pub(super) fn is_full(&self) -> bool {
         let limits = &self.connection.terms.limits;
-        self.waiting.len() >= limits.waiting_frames_max
-            || self.waiting_bytes >= limits.waiting_bytes_max
+        let too_many = match self.has_credits() {
+            true => self.grants.is_overdrawn(),
+            false => self.waiting.len() >= limits.waiting_frames_max,
+        };
+        too_many || self.waiting_bytes >= limits.waiting_bytes_max
+    }
+
+    /// Whether the peer keeps to the credits that it is given.
+    fn has_credits(&self) -> bool {
+        self.connection.has_notes.get() && self.connection.terms.limits.peer_credits > 0
+    }
+
+    /// Gives the peer credits for what has found room, unless it does not take what is sent to it.
+    pub(super) fn return_credits(&mut self) {
+        if self.has_credits()
+            && !self.connection.is_half_full()
+            && let Some(frames) = self.grants.take_settled()
+        {
+            self.connection.tell(&Note::Credit { frames });
+        }
     }
 
     /// Sends on what waited and has room now.
@@ -112,9 +140,15 @@ impl<'a> Arrivals<'a> {
         }
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain_mut(|one| {
+            if one.blocked.is_queued() {
+                return true;
+            }
             let sent = one.blocked.poll(&self.ctx.core, &self.ctx.mailbox, polling);
             let Poll::Ready(sent) = sent else { return true };
             self.waiting_bytes = self.waiting_bytes.saturating_sub(one.bytes);
+            if one.is_counted {
+                self.grants.note_settled();
+            }
             if let Err(error) = sent {
                 self.lost(&error, one.sender.take());
             }
@@ -134,25 +168,37 @@ impl<'a> Arrivals<'a> {
         self.way
             .follow(&incoming, &self.connection.terms, &self.ctx.mailbox);
         let Incoming { payload, .. } = incoming;
-        let Some(first) = self.way.onward.first() else {
+        if self.way.onward.is_empty() {
             return self.take_note(&payload);
-        };
+        }
         self.heartbeats = 0;
+        let is_counted = self.way.is_counted;
+        if is_counted {
+            self.grants.note_taken();
+        }
+        if self.place(payload, polling) && is_counted {
+            self.grants.note_settled();
+        }
+        Ok(())
+    }
+
+    /// Brings a message to its receiver, if that can take it now. False if it waits.
+    fn place(&mut self, payload: Buf, polling: &mut Polling<'_>) -> bool {
         if self.way.is_plain
+            && let Some(first) = self.way.onward.first()
             && let Some(to) = self.ctx.core.receiver_at(first)
         {
             let routes = Routes::new(self.way.onward.clone(), self.way.back.clone());
             let body = Encoded(payload).into_body();
             let from = &self.ctx.mailbox;
             self.ctx.core.enqueue_along(to, from, routes, body);
-            return Ok(());
+            return true;
         }
-        self.deliver_further(payload, polling);
-        Ok(())
+        self.place_further(payload, polling)
     }
 
     /// What cannot simply be put into the queue of its receiver.
-    fn deliver_further(&mut self, payload: Buf, polling: &mut Polling<'_>) {
+    fn place_further(&mut self, payload: Buf, polling: &mut Polling<'_>) -> bool {
         let core = &self.ctx.core;
         let mut onward = self.way.onward.clone();
         let known = onward
@@ -165,25 +211,29 @@ impl<'a> Arrivals<'a> {
             {
                 core.tally().replies.add(1);
                 core.answer(reply, Ok(Encoded(payload).into_body()));
-                return;
+                return true;
             }
         }
         if let Some(denied) = self.connection.terms.denied(&onward) {
-            return self.deny(denied.clone());
+            self.deny(denied.clone());
+            return true;
         }
         let onward = known.unwrap_or_default().append_route(onward);
-        self.send_on(onward, payload, polling);
+        self.send_on(onward, payload, polling)
     }
 
-    fn send_on(&mut self, onward: Route, payload: Buf, polling: &mut Polling<'_>) {
+    fn send_on(&mut self, onward: Route, payload: Buf, polling: &mut Polling<'_>) -> bool {
         let core = &self.ctx.core;
         let bytes = payload.len();
         let mut out = Outgoing::along(Route::new());
         let routes = Routes::new(onward, self.way.back.clone());
         core.wrap_with(routes, Encoded(payload).into_body(), &mut out);
         let blocked = match core.attempt(&self.ctx.mailbox, &mut out) {
-            Attempt::Sent => return,
-            Attempt::Failed(error) => return self.lost(&error, self.way.sender.clone()),
+            Attempt::Sent => return true,
+            Attempt::Failed(error) => {
+                self.lost(&error, self.way.sender.clone());
+                return true;
+            }
             Attempt::Misgranted => {
                 core.io.put_off(core.tasks.register(polling));
                 Blocked::new(out)
@@ -197,8 +247,10 @@ impl<'a> Arrivals<'a> {
         self.waiting.push(Waiting {
             blocked,
             bytes,
+            is_counted: self.way.is_counted,
             sender: self.way.sender.clone(),
         });
+        false
     }
 
     #[cold]
@@ -243,7 +295,15 @@ impl<'a> Arrivals<'a> {
             )));
         }
         match Note::decode(payload) {
-            Some(Note::Hello { .. }) => self.connection.has_notes.set(true),
+            Some(Note::Hello { frames }) => {
+                self.connection.has_notes.set(true);
+                self.connection.allowance.borrow_mut().greeted(frames);
+                self.connection.wake_waiting();
+            }
+            Some(Note::Credit { frames }) if self.took_back(frames) => {
+                self.heartbeats = 0;
+                self.connection.wake_waiting();
+            }
             Some(Note::Refused {
                 sender,
                 address,
@@ -259,6 +319,11 @@ impl<'a> Arrivals<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Credits for this side. Whether so many were out.
+    fn took_back(&self, frames: u32) -> bool {
+        self.connection.allowance.borrow_mut().returned(frames)
     }
 
     fn was_refused(&self, route: &Route, address: Address, refusal: Refusal) {

@@ -43,10 +43,17 @@ impl Worker for Carrier {
 
     async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
         let connection = &self.connection;
+        let mut held = Held {
+            connection,
+            message: Some(msg),
+        };
         if !connection.takes_messages() {
             poll_fn(|polling| connection.poll_until(Connection::takes_messages, polling)).await;
         }
-        connection.send(msg);
+        if held.lacks_credit() {
+            poll_fn(|polling| connection.poll_until(Connection::has_credit, polling)).await;
+        }
+        held.send();
         poll_fn(|polling| connection.poll_until(Connection::has_room, polling)).await;
         Ok(())
     }
@@ -55,6 +62,32 @@ impl Worker for Carrier {
         let connection = &self.connection;
         poll_fn(|polling| connection.poll_until(Connection::is_written, polling)).await;
         Ok(())
+    }
+}
+
+/// A message that waits to be sent. If the connection ends before, it is reported.
+struct Held<'a> {
+    connection: &'a Connection,
+    message: Option<Routed<Any>>,
+}
+
+impl Held<'_> {
+    fn lacks_credit(&self) -> bool {
+        !self.connection.has_credit() && self.message.as_ref().is_some_and(Connection::needs_credit)
+    }
+
+    fn send(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.connection.send(message);
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.connection.drop_message(message);
+        }
     }
 }
 

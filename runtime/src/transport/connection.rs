@@ -19,6 +19,7 @@ use crate::task::panics::into_text;
 use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
 use crate::transport::carrier::Bounce;
+use crate::transport::credits::Allowance;
 use crate::transport::end::End;
 
 /// Room to encode in that is kept from one message to the next.
@@ -45,6 +46,8 @@ pub(super) struct Connection {
     pub(super) ending: Cell<bool>,
     /// Whether the peer understands notes.
     pub(super) has_notes: Cell<bool>,
+    /// What may be sent to it.
+    pub(super) allowance: RefCell<Allowance>,
     /// Who is told that the connection stands.
     openers: RefCell<Vec<ReplyTo>>,
     is_open: Cell<bool>,
@@ -68,6 +71,7 @@ impl Connection {
             waiting: RefCell::new(Wake::Nobody),
             ending: Cell::new(false),
             has_notes: Cell::new(false),
+            allowance: RefCell::default(),
             openers: RefCell::default(),
             is_open: Cell::new(false),
         };
@@ -78,7 +82,9 @@ impl Connection {
     /// What each side says first.
     pub(super) fn begin(&self) {
         self.outlet.borrow_mut().open();
-        self.tell(&Note::Hello { frames: 0 });
+        self.allowance.take();
+        let frames = self.terms.limits.peer_credits;
+        self.tell(&Note::Hello { frames });
     }
 
     /// Whoever asked is told when the connection stands, or that it will not.
@@ -111,6 +117,19 @@ impl Connection {
         self.is_open.get() || self.terms.reconnect.is_none()
     }
 
+    /// Whether the peer has to be given room for a message before it is sent.
+    pub(super) fn needs_credit(message: &Routed<Any>) -> bool {
+        let next = message
+            .routes()
+            .and_then(|routes| routes.onward.iter().nth(1));
+        next.is_some_and(|next| !Aliases::is_once(next))
+    }
+
+    /// Whether the peer has given room for one more message.
+    pub(super) fn has_credit(&self) -> bool {
+        self.allowance.borrow().may_send()
+    }
+
     /// Whether no message is left to be written.
     pub(super) fn is_written(&self) -> bool {
         self.outlet.borrow().messages() == 0
@@ -137,7 +156,7 @@ impl Connection {
 
     /// Puts a message among the frames to be written.
     pub(super) fn send(&self, message: Routed<Any>) {
-        if !message.has_routes() {
+        if message.routes().is_none() {
             return self.send_further(message);
         }
         // A request is the peer's from here on; who asked is told below if it does not get there.
@@ -149,8 +168,18 @@ impl Connection {
         }
         let back = self.name_back(&routes.back);
         let onward = routes.onward.iter().skip(1);
+        let is_counted = routes
+            .onward
+            .iter()
+            .nth(1)
+            .is_some_and(|next| !Aliases::is_once(next));
         match self.put(onward, back.as_slice().iter(), message) {
-            Ok(()) => self.notice(),
+            Ok(()) => {
+                if is_counted {
+                    self.allowance.borrow_mut().note_sent();
+                }
+                self.notice();
+            }
             Err(cause) => {
                 let kind = ErrorKind::Codec(cause);
                 self.lose(&routes, type_name, Reason::Unencodable, Some(kind));
@@ -177,6 +206,21 @@ impl Connection {
             } = bounce;
             self.refuse(Some(sender), address, refusal);
         }
+    }
+
+    /// Reports a message that waited when the connection ended.
+    #[cold]
+    pub(super) fn drop_message(&self, message: Routed<Any>) {
+        let (routes, message, obligation) = message.into_rerouted(Route::new());
+        if let Some(obligation) = obligation {
+            obligation.pass_on();
+        }
+        let kind = ErrorKind::Disconnected {
+            address: self.name.clone(),
+            reason: "it has ended".to_owned(),
+        };
+        let reason = Reason::Disconnected;
+        self.lose(&routes, message.type_name(), reason, Some(kind));
     }
 
     fn put<'a>(

@@ -13,6 +13,7 @@ mod backoff;
 mod carrier;
 mod connect;
 mod connection;
+mod credits;
 mod end;
 mod listener;
 mod options;

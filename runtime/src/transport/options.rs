@@ -24,9 +24,12 @@ pub struct TcpLimits {
     pub queued_bytes_max: usize,
     /// Frames that wait to be written. Default 4,096.
     pub queued_frames_max: usize,
-    /// Messages of the peer that wait for room at their receivers; then no more is read. Default 64.
+    /// Messages that a node of this make may have under way here: sent, and not yet in a mailbox. 0 does not
+    /// limit them, and lets them wait as those of other peers do. Default 512.
+    pub peer_credits: u32,
+    /// Messages of another peer that wait for room at their receivers; then no more is read. Default 64.
     pub waiting_frames_max: usize,
-    /// Bytes of messages of the peer that wait so; one message may go beyond it. Default 64 KiB.
+    /// Bytes of messages of any peer that wait so, beyond which no more is read. Default 1 MiB.
     pub waiting_bytes_max: usize,
     /// Return routes that the peer can reply to. The longest unused makes way. Default 65,536.
     pub return_routes_max: usize,
@@ -52,8 +55,9 @@ impl Default for TcpLimits {
             frame: wire::Limits::default(),
             queued_bytes_max: 1 << 20,
             queued_frames_max: 4096,
+            peer_credits: 512,
             waiting_frames_max: 64,
-            waiting_bytes_max: 64 * 1024,
+            waiting_bytes_max: 1 << 20,
             return_routes_max: 65_536,
             handshake: Duration::from_secs(10),
             idle: None,

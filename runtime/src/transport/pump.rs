@@ -87,6 +87,7 @@ impl<'a> Pump<'a> {
             // Who cannot be written to is often gone, and what is read then says less.
             self.broken.take().unwrap_or(reason)
         })?;
+        self.arrivals.return_credits();
         if is_more {
             let own = self.ctx.core.tasks.register(polling);
             self.ctx.core.io.put_off(own);
@@ -135,6 +136,10 @@ impl<'a> Pump<'a> {
     /// Reads and delivers. Whether there is more to do right away.
     fn read(&mut self, polling: &mut Polling<'_>) -> Result<bool, End> {
         self.arrivals.poll_waiting(polling);
+        if !self.arrivals.is_empty() {
+            // The peer is not to blame for the time that passes.
+            self.last_read = self.ctx.core.now.get();
+        }
         if let Some((_, reason)) = &self.ended {
             return match self.arrivals.is_empty() {
                 true => Err(reason.clone()),
@@ -184,7 +189,6 @@ impl<'a> Pump<'a> {
     fn deliver_all(&mut self, polling: &mut Polling<'_>) -> Result<bool, End> {
         loop {
             if self.is_held_up() {
-                // The peer is not to blame for the time that passes.
                 self.last_read = self.ctx.core.now.get();
                 return Ok(false);
             }

@@ -1,12 +1,15 @@
 //! What waits, for how long, and what passes it.
 
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use ringpost::net::TcpStream;
 use ringpost::sim::Sim;
 use ringpost::transport::TcpLimits;
 use ringpost::{
-    Context, Error, Limits, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker, route,
+    Address, Context, Error, Limits, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport,
+    Worker, route,
 };
 use ringpost_router::wire::{Frame, VERSION};
 use ringpost_router::{CodecError, Message};
@@ -145,9 +148,16 @@ fn what_a_peer_sent_before_it_closed_is_delivered() {
 
 #[test]
 fn the_time_that_a_receiver_takes_is_not_held_against_the_peer() {
-    let mut limits = TcpLimits::default();
-    limits.idle = Some(Duration::from_secs(35));
-    limits.waiting_frames_max = 1;
+    for peer_credits in [0, 512] {
+        let mut limits = TcpLimits::default();
+        limits.idle = Some(Duration::from_secs(35));
+        limits.waiting_frames_max = 1;
+        limits.peer_credits = peer_credits;
+        not_held_against(limits);
+    }
+}
+
+fn not_held_against(limits: TcpLimits) {
     let server = slow_server(Duration::from_secs(10), limits);
     let report = Sim::new(1)
         .limits(room(1))
@@ -163,6 +173,99 @@ fn the_time_that_a_receiver_takes_is_not_held_against_the_peer() {
             Ok(())
         });
     report.output.expect("the connection stands");
+}
+
+/// How many messages a node sends to one that handles none before it has to wait, with so many credits.
+fn accepted(seed: u64, peer_credits: u32) -> u64 {
+    let mut limits = TcpLimits::default();
+    limits.peer_credits = peer_credits;
+    let hour = Duration::from_secs(3600);
+    let server = slow_server(hour, limits);
+    let sim = Sim::new(seed).limits(room(8)).drain(Duration::ZERO);
+    let report = sim.beside(server).run(async |ctx: Context| {
+        let _tcp = connected(&ctx, SERVER).await?;
+        // Something has to be received, or nobody knows yet what the other side can take.
+        let _: String = ctx.request(to(SERVER, "echoer"), "hi".to_string()).await?;
+        for number in 1..=10_000u64 {
+            let sent = ctx.send_message(to(SERVER, "slow"), number);
+            if within(&ctx, Duration::from_secs(1), sent).await.is_none() {
+                return Ok(number - 1);
+            }
+        }
+        Ok(10_000)
+    });
+    let accepted = report.output.expect("the main function ends well");
+    let undelivered = report.stats.undelivered_total();
+    assert!(undelivered < accepted, "{undelivered} of {accepted}");
+    accepted
+}
+
+/// What comes of a future, if it does so in time.
+async fn within<F: Future>(ctx: &Context, time: Duration, future: F) -> Option<F::Output> {
+    let (mut future, mut sleep) = (Box::pin(future), Box::pin(ctx.sleep(time)));
+    poll_fn(|polling| match future.as_mut().poll(polling) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => sleep.as_mut().poll(polling).map(|()| None),
+    })
+    .await
+}
+
+#[test]
+fn g4_a_slow_worker_suspends_those_who_send_to_it_from_another_node() {
+    for seed in 0..4 {
+        // One is handled, 8 are in its mailbox, 16 wait there, one here, and 8 in a mailbox here.
+        let with = accepted(seed, 16);
+        assert!((16..=1 + 8 + 16 + 1 + 8).contains(&with), "{with}");
+        let without = accepted(seed, 0);
+        assert!(without > 1000, "{without}");
+    }
+}
+
+#[test]
+fn credits_come_back_as_messages_find_room() {
+    for (seed, cores) in [(1, 1), (2, 2)] {
+        let mut limits = TcpLimits::default();
+        limits.peer_credits = 3;
+        let server = slow_server(Duration::ZERO, limits);
+        let sim = Sim::new(seed).cores(cores).limits(room(3));
+        let report = sim.beside(server).run(async |ctx: Context| {
+            let _tcp = connected(&ctx, SERVER).await?;
+            // More than there may be signs of life without a message.
+            for number in 1..=5_000u64 {
+                ctx.send_message(to(SERVER, "slow"), number).await?;
+            }
+            until_had(&ctx, 5_000).await?;
+            let opened = ctx.handle().stats().total(|core| core.transport.opened);
+            assert_eq!(opened, 1);
+            Ok(())
+        });
+        report
+            .output
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
+}
+
+#[test]
+fn g3_a_message_that_waits_for_a_credit_when_its_connection_ends_is_reported() {
+    let mut limits = TcpLimits::default();
+    limits.peer_credits = 4;
+    let hour = Duration::from_secs(3600);
+    let server = slow_server(hour, limits);
+    let sim = Sim::new(1).limits(room(8)).drain(Duration::ZERO);
+    let report = sim.beside(server).run(async |ctx: Context| {
+        let tcp = connected(&ctx, SERVER).await?;
+        let _: String = ctx.request(to(SERVER, "echoer"), "hi".to_string()).await?;
+        for number in 1..=20u64 {
+            ctx.send_message(to(SERVER, "slow"), number).await?;
+        }
+        ctx.sleep(Duration::from_secs(1)).await;
+        tcp.disconnect(Address::new(TCP, SERVER)).await?;
+        let here = ctx.handle().stats().undelivered_total();
+        // One is handled, 8 are in its mailbox and 4 wait there.
+        assert_eq!(here, 20 - 1 - 8 - 4);
+        Ok(())
+    });
+    report.output.expect("the main function ends well");
 }
 
 /// Cannot be encoded, and does not say so.

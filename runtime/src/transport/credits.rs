@@ -1,0 +1,151 @@
+//! Credits from node to node.
+//!
+//! Each side says in its greeting how many messages the other may have under way: sent, and not yet in a
+//! mailbox there. They come back, some at a time, as messages find room. So a worker that is slow suspends
+//! who sends to it from another node, while everything else on the connection goes on: it is always read.
+//! Replies to requests need no credit, as the place of each was reserved by its request.
+//!
+//! Nodes of other makes do not answer the greeting, and are not held to anything: they are read as long as there is
+//! room, and TCP does the rest.
+
+/// What this side may send.
+#[derive(Debug, Default)]
+pub(super) struct Allowance {
+    /// How many more; less than none for what was sent before the greeting came. `None` for any number.
+    left: Option<i64>,
+    /// Sent, and not come back.
+    under_way: i64,
+}
+
+impl Allowance {
+    pub(super) fn may_send(&self) -> bool {
+        self.left.is_none_or(|left| left > 0)
+    }
+
+    pub(super) fn note_sent(&mut self) {
+        self.under_way = self.under_way.saturating_add(1);
+        self.left = self.left.map(|left| left.saturating_sub(1));
+    }
+
+    /// The peer's greeting has come.
+    pub(super) fn greeted(&mut self, frames: u32) {
+        if frames > 0 {
+            self.left = Some(i64::from(frames).saturating_sub(self.under_way));
+        }
+    }
+
+    /// Credits have come back. Whether so many were out.
+    pub(super) fn returned(&mut self, frames: u32) -> bool {
+        let frames = i64::from(frames);
+        let was_out = frames > 0 && frames <= self.under_way;
+        if was_out {
+            self.under_way = self.under_way.saturating_sub(frames);
+            self.left = self.left.map(|left| left.saturating_add(frames));
+        }
+        was_out
+    }
+}
+
+/// What the peer may send.
+#[derive(Debug)]
+pub(super) struct Grants {
+    window: u32,
+    /// Come, and not given back.
+    taken: u32,
+    /// Of these, how many have found room.
+    settled: u32,
+}
+
+impl Grants {
+    pub(super) fn new(window: u32) -> Self {
+        Self {
+            window,
+            taken: 0,
+            settled: 0,
+        }
+    }
+
+    /// A message has come.
+    pub(super) fn note_taken(&mut self) {
+        self.taken = self.taken.saturating_add(1);
+    }
+
+    /// A message has found room, or will not.
+    pub(super) fn note_settled(&mut self) {
+        self.settled = self.settled.saturating_add(1);
+    }
+
+    /// Whether the peer has sent far more than it was allowed, or cannot have known yet.
+    pub(super) fn is_overdrawn(&self) -> bool {
+        self.taken >= self.window.saturating_mul(2)
+    }
+
+    /// How many to give back now: some at a time.
+    pub(super) fn take_settled(&mut self) -> Option<u32> {
+        let settled = self.settled;
+        if settled == 0 || settled < self.window / 4 {
+            return None;
+        }
+        self.settled = 0;
+        self.taken = self.taken.saturating_sub(settled);
+        Some(settled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_under_way_than_the_greeting_says() {
+        for window in [1, 3, 4, 512] {
+            let (mut allowance, mut grants) = (Allowance::default(), Grants::new(window));
+            for _ in 0..2 {
+                assert!(
+                    allowance.may_send(),
+                    "before the greeting there is no limit"
+                );
+                allowance.note_sent();
+                grants.note_taken();
+            }
+            allowance.greeted(window);
+            let mut sent = 2;
+            for settled in 1..=1000u32 {
+                while allowance.may_send() {
+                    allowance.note_sent();
+                    grants.note_taken();
+                    sent += 1;
+                }
+                assert!(sent - (settled - 1) <= window.max(2), "{window}");
+                assert!(sent >= settled, "nobody waits for ever");
+                grants.note_settled();
+                if let Some(frames) = grants.take_settled() {
+                    assert!(allowance.returned(frames));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn credits_that_were_not_out_are_not_taken() {
+        let mut allowance = Allowance::default();
+        allowance.greeted(2);
+        allowance.note_sent();
+        assert!(!allowance.returned(2) && !allowance.returned(0) && allowance.returned(1));
+        allowance.note_sent();
+        allowance.note_sent();
+        assert!(!allowance.may_send());
+    }
+
+    #[test]
+    fn a_peer_that_ignores_its_credits_is_noticed() {
+        let mut grants = Grants::new(4);
+        (0..7).for_each(|_| grants.note_taken());
+        assert!(!grants.is_overdrawn());
+        grants.note_taken();
+        assert!(grants.is_overdrawn());
+        (0..2).for_each(|_| grants.note_settled());
+        assert_eq!(grants.take_settled(), Some(2));
+        assert!(!grants.is_overdrawn());
+    }
+}
