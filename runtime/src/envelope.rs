@@ -84,7 +84,7 @@ impl Origin {
 }
 
 /// A place in some core's table of pending replies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ReplyTo {
     pub(crate) core: u16,
     pub(crate) handle: Handle,
@@ -295,6 +295,15 @@ impl Head {
         }
     }
 
+    /// As [`return_route`](Self::return_route), for one who only looks.
+    pub(crate) fn show_return_route(&self) -> Route {
+        match (&self.towards.routes, self.place().handle) {
+            (Some(routes), _) => routes.back.clone(),
+            (None, Handle::NONE) => Route::from(self.from().hop()),
+            (None, place) => Route::from(self.from().reply_hop(place)),
+        }
+    }
+
     /// Who sent the message first, whoever passed it on.
     pub(crate) fn first_sender(&self) -> &Address {
         let first = self.towards.routes().and_then(|routes| routes.back.last());
@@ -303,10 +312,7 @@ impl Head {
 
     pub(crate) fn onward_route(&self) -> Route {
         match &self.towards.routes {
-            Some(routes) => {
-                routes.shared.set(true);
-                routes.onward.clone()
-            }
+            Some(routes) => routes.onward.clone(),
             None => Route::from(self.to().hop()),
         }
     }
@@ -384,7 +390,7 @@ impl Head {
                 let shared = routes.shared.get();
                 // An answer that goes by others could be overtaken by the news that there is none.
                 let by_others = shared && routes.back.len() > 1;
-                (shared, by_others || !routes.asks(node))
+                (shared, by_others || routes.asks(node).is_none())
             }
             None => (self.sender.reply.get().index & SHARED != 0, false),
         };

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use ringpost_router::{Address, Handle, HandleKind, Hint, Hop, NodeCore};
 
+use crate::core::returning::Due;
 use crate::envelope::{Envelope, ReplyTo};
 use crate::error::Error;
 use crate::task::Wake;
@@ -103,7 +104,7 @@ pub(crate) struct More {
     /// Whoever waits in `receive`.
     pub(crate) receivers: VecDeque<Rc<Waiter>>,
     /// Answers to requests that the worker has passed on, which are to come back by it.
-    pub(crate) due: u32,
+    pub(crate) due: Option<Box<Due>>,
     /// Requests that the suspended handler has let go of and that may not be answered.
     pub(crate) unanswered: Vec<ReplyTo>,
     /// Who else is told that the worker has ended.

@@ -156,7 +156,7 @@ impl<M: fmt::Debug> fmt::Debug for Routed<M> {
         f.debug_struct("Routed")
             .field("message", &self.message)
             .field("to", &self.head.to().address)
-            .field("return_route", &self.head.return_route())
+            .field("return_route", &self.head.show_return_route())
             .finish()
     }
 }

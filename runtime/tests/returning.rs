@@ -128,3 +128,24 @@ fn further_answers_are_bounded_and_reported() {
         assert_eq!(late + stopped, 4 * 20, "seed {seed}");
     }
 }
+
+/// Who is answered more than once takes nothing from others who ask at the same time.
+#[test]
+fn further_answers_cost_nobody_else_an_answer() {
+    for seed in 0..40 {
+        let cores = 1 + (seed % 3) as u16;
+        let sim = Sim::new(seed).cores(cores).limits(tight());
+        let report = sim.run(async |ctx: Context| {
+            ctx.start_worker("near", Hop).await?;
+            ctx.start_worker("far", Hop).await?;
+            ctx.start_worker("echo", Echo(2)).await?;
+            let answered = ask(&ctx, 100).await?;
+            ctx.stop().await?;
+            Ok(answered)
+        });
+        let answered = report
+            .output
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert_eq!(answered, 100, "seed {seed}");
+    }
+}

@@ -9,6 +9,7 @@ use ringpost::{Any, Context, Error, ErrorKind, Result, Route, Routed, Worker, ro
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Conduct {
     Ignores,
+    LooksOnly,
     TakesOnly,
     FailsAtOnce,
     FailsWithTheRoute,
@@ -26,8 +27,8 @@ enum Conduct {
 
 use Conduct::{
     AnswersAndFails, AnswersLater, AnswersNextTime, DropsItLater, FailsAtOnce, FailsLater,
-    FailsWithTheRoute, ForwardsToIgnorer, ForwardsToNobody, Ignores, Panics, PanicsWithTheRoute,
-    TakesOnly,
+    FailsWithTheRoute, ForwardsToIgnorer, ForwardsToNobody, Ignores, LooksOnly, Panics,
+    PanicsWithTheRoute, TakesOnly,
 };
 
 struct Server {
@@ -48,6 +49,9 @@ impl Worker for Server {
         }
         match self.conduct {
             Ignores => return Ok(()),
+            LooksOnly => {
+                let _ = format!("{msg:?} on its way {}", msg.onward_route());
+            }
             TakesOnly => drop(msg.take()),
             FailsAtOnce => return Err(Error::other("fails")),
             FailsWithTheRoute => {
@@ -120,6 +124,7 @@ fn ask(conduct: Conduct, core: usize) -> (Result<u8>, Duration) {
 fn who_asks_is_told_at_once_that_nobody_will_answer() {
     for conduct in [
         Ignores,
+        LooksOnly,
         TakesOnly,
         FailsAtOnce,
         FailsWithTheRoute,

@@ -252,8 +252,8 @@ impl Context {
         let asks = routes.asks(self.core.here.node());
         let forward = Forward::along(self, (routes, message, obligation));
         match asks {
-            true => forward.expecting_answer(),
-            false => forward,
+            Some(place) => forward.expecting_answer(place),
+            None => forward,
         }
     }
 

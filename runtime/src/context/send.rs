@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
 use crate::core::unanswered::Obligation;
-use crate::envelope::{Origin, Routes};
+use crate::envelope::{Origin, ReplyTo, Routes};
 use crate::error::{Error, Result};
 use crate::mailbox::{Waiter, Waiting};
 use crate::task::Wake;
@@ -160,8 +160,8 @@ pub struct Forward<'a> {
     sending: Sending,
     /// If the message is a request, until it has been sent.
     obligation: Option<Obligation>,
-    /// Whether the sender is noted to expect an answer of it, until it has been sent.
-    expects: bool,
+    /// Where the answer is waited for that the sender is noted to expect, until the message has been sent.
+    expects: Option<ReplyTo>,
 }
 
 impl<'a> Forward<'a> {
@@ -171,14 +171,14 @@ impl<'a> Forward<'a> {
             ctx,
             sending,
             obligation: None,
-            expects: false,
+            expects: None,
         }
     }
 
     /// Notes that the answer is to come by the sender. From now on: it may be there before this is polled again.
-    pub(crate) fn expecting_answer(mut self) -> Self {
-        self.ctx.mailbox.expect_answer();
-        self.expects = true;
+    pub(crate) fn expecting_answer(mut self, place: ReplyTo) -> Self {
+        self.ctx.mailbox.expect_answer(place);
+        self.expects = Some(place);
         self
     }
 
@@ -198,7 +198,9 @@ impl<'a> Forward<'a> {
 
     /// The message has been sent, or could not be.
     fn conclude(&mut self, result: &Result<()>) {
-        self.expects &= result.is_err();
+        if result.is_ok() {
+            self.expects = None;
+        }
         match (self.obligation.take(), result) {
             (Some(obligation), Ok(())) => obligation.pass_on(),
             (Some(obligation), Err(error)) => {
@@ -225,8 +227,8 @@ impl Future for Forward<'_> {
 impl Drop for Forward<'_> {
     fn drop(&mut self) {
         self.sending.cancel(&self.ctx.core);
-        if self.expects {
-            self.ctx.mailbox.take_expected();
+        if let Some(place) = self.expects {
+            self.ctx.mailbox.take_expected(place);
         }
     }
 }

@@ -308,6 +308,7 @@ impl Core {
     }
 
     fn poll_spawned(self: &Rc<Self>, key: u32, waker: &std::task::Waker, mut future: Spawned) {
+        begin_step();
         let poll = self.tasks.with_task(key, waker, |polling| {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 future.as_mut().poll(polling).is_ready()

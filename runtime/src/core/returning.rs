@@ -5,25 +5,29 @@
 //! back there is the place that the request has reserved; on a way back through other workers, each of those
 //! notes the requests it has passed on, and takes one answer for each without a credit. So what its mailbox
 //! holds beyond its credits is bounded by the requests it has accepted, which had theirs. Further messages
-//! along the same way back are like any others, and so is an answer for which none is due.
+//! along the same way back are taken if there is room, and else reported: nobody waits for them.
 //!
 //! Between cores such answers have the lane of control messages, which always have room; all of them, so that
 //! they stay in order.
 //!
-//! A request that is never answered leaves its note behind. That lets one message more in, once.
+//! A request that is never answered leaves its note behind, until it is forgotten.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
-use ringpost_router::{Body, Handle, HandleKind, Hop, NodeCore};
+use ringpost_router::{Body, Handle, HandleKind, NodeCore, Route};
 
 use crate::core::Core;
 use crate::core::deliver::{Grant, Outgoing};
 use crate::core::record::{Control, Introduction};
-use crate::envelope::{Detour, Envelope, Origin, Routes, Sender};
+use crate::envelope::{Detour, Envelope, Origin, ReplyTo, Routes, Sender};
 use crate::error::{Reason, Undelivered};
 use crate::mailbox::Mailbox;
 use crate::task::panics::drop_guarded;
 use crate::task::raw::MailboxRc;
+
+/// Requests that one worker remembers having passed on, before it begins to forget.
+const DUE_MAX: usize = 1 << 18;
 
 /// An answer on its way from one core to another.
 pub(crate) struct Returning {
@@ -34,33 +38,80 @@ pub(crate) struct Returning {
     body: Body,
 }
 
-impl MailboxRc {
-    /// This worker passes a request on: an answer will come by here.
-    pub(crate) fn expect_answer(&self) {
-        self.with_more(|more| more.due = more.due.saturating_add(1));
+/// The places to which answers are to come back by way of one worker. The oldest are forgotten when there are
+/// very many: their answers need room.
+#[derive(Default)]
+pub(crate) struct Due {
+    young: Noted,
+    old: Noted,
+}
+
+/// How often a request to be answered there was passed on.
+type Noted = HashMap<ReplyTo, u32>;
+
+impl Due {
+    fn note(&mut self, place: ReplyTo) {
+        *self.young.entry(place).or_default() += 1;
+        if self.young.len() >= DUE_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
     }
 
-    /// Takes note of an answer that has come by here, or will not. Whether one was expected.
-    pub(crate) fn take_expected(&self) -> bool {
-        let take = |due: &mut u32| {
-            let is_due = *due > 0;
-            *due -= u32::from(is_due);
-            is_due
-        };
-        self.if_more(|more| take(&mut more.due)).unwrap_or(false)
+    fn take(&mut self, place: ReplyTo) -> bool {
+        let [young, old] = [&mut self.young, &mut self.old];
+        [young, old].into_iter().any(|noted| {
+            let times = noted.remove(&place).unwrap_or(0);
+            if times > 1 {
+                noted.insert(place, times - 1);
+            }
+            times > 0
+        })
+    }
+}
+
+impl MailboxRc {
+    /// This worker passes a request on: its answer will come by here.
+    pub(crate) fn expect_answer(&self, place: ReplyTo) {
+        self.with_more(|more| more.due.get_or_insert_default().note(place));
+    }
+
+    /// The answer has come by here, or will not. Whether it was expected.
+    pub(crate) fn take_expected(&self, place: ReplyTo) -> bool {
+        let take = |due: &mut Box<Due>| due.take(place);
+        let taken = self.if_more(|more| more.due.as_mut().map(take));
+        taken.flatten().unwrap_or(false)
     }
 }
 
 impl Routes {
-    /// Whether this is a request: the way back ends where an answer is waited for.
-    pub(crate) fn asks(&self, node: u32) -> bool {
-        ends_at_a_place(self.back.hops().next_back(), node)
+    /// Where the answer to this is waited for, if it is a request.
+    pub(crate) fn asks(&self, node: u32) -> Option<ReplyTo> {
+        place_at_the_end(&self.back, node)
     }
 }
 
-fn ends_at_a_place(last: Option<&Hop>, node: u32) -> bool {
-    let hint = last.and_then(|hop| hop.hint_of(node));
-    hint.is_some_and(|hint| hint.kind == HandleKind::Reply)
+fn place_at_the_end(way: &Route, node: u32) -> Option<ReplyTo> {
+    ReplyTo::from_hint(way.hops().next_back()?.hint_of(node)?)
+}
+
+/// Where this answer is waited for, if it is one on its way back.
+fn answered_by(body: &Body, node: u32) -> Option<ReplyTo> {
+    place_at_the_end(&Detour::routes(body)?.onward, node)
+}
+
+impl Envelope {
+    /// An answer on its way back, which needs no credit.
+    fn returning(from: MailboxRc, body: Body) -> Self {
+        let origin = Origin {
+            detour: true,
+            ..Origin::FREE
+        };
+        Self {
+            sender: Sender::new(from, Handle::NONE),
+            origin,
+            body,
+        }
+    }
 }
 
 impl Core {
@@ -68,67 +119,61 @@ impl Core {
     #[cold]
     pub(crate) fn send_back(self: &Rc<Self>, from: &MailboxRc, out: &mut Outgoing) -> bool {
         let node = self.here.node();
-        let routes = out.body.as_ref().and_then(Detour::routes);
-        let answers = routes.is_some_and(|it| ends_at_a_place(it.onward.hops().next_back(), node));
+        let place = out.body.as_ref().and_then(|body| answered_by(body, node));
         let hint = out.route.first().and_then(|hop| hop.hint_of(node));
-        let Some(hint) = hint.filter(|hint| answers && hint.kind == HandleKind::Worker) else {
+        let Some(hint) = hint.filter(|hint| hint.kind == HandleKind::Worker) else {
             return false;
         };
-        if out.grant != Grant::Nothing {
+        if place.is_none() || out.grant != Grant::Nothing {
             return false;
         }
-        if hint.core == self.here {
-            return match self.at(hint.handle) {
-                Some(to) => self.take_back_here(&to, from, out),
-                None => false,
-            };
+        let to = hint.handle;
+        let here = match hint.core == self.here {
+            true => self.at(to),
+            false => None,
+        };
+        if hint.core == self.here && here.is_none() {
+            return false;
         }
         let Some(body) = out.body.take() else {
             return false;
         };
-        let from = Introduction {
-            handle: from.handle.get(),
-            address: from.address.clone(),
-        };
-        let to = hint.handle;
-        let returning = Box::new(Returning { to, from, body });
-        self.tally().sent_remote.add(1);
-        self.send_control(hint.core.index(), Control::Return(returning));
-        true
-    }
-
-    fn take_back_here(&self, to: &MailboxRc, from: &MailboxRc, out: &mut Outgoing) -> bool {
-        if !to.take_expected() {
-            return false;
-        }
-        if let Some(body) = out.body.take() {
-            let origin = Origin {
-                detour: true,
-                ..Origin::FREE
-            };
-            self.enqueue(to.clone(), from, Handle::NONE, origin, body);
+        match here {
+            Some(to) => {
+                self.tally().sent_local.add(1);
+                self.take_back(to, from.clone(), body);
+            }
+            None => {
+                let from = Introduction {
+                    handle: from.handle.get(),
+                    address: from.address.clone(),
+                };
+                let returning = Box::new(Returning { to, from, body });
+                self.tally().sent_remote.add(1);
+                self.send_control(hint.core.index(), Control::Return(returning));
+            }
         }
         true
     }
 
     /// An answer has come from another core.
-    pub(crate) fn take_back(self: &Rc<Self>, core: u16, returning: Returning) {
+    pub(crate) fn take_returning(self: &Rc<Self>, core: u16, returning: Returning) {
         let Returning { to, from, body } = returning;
         let there = NodeCore::new(self.here.node(), core);
         let from = MailboxRc::new(Mailbox::stub(from.address, there, from.handle));
-        let mut envelope = Envelope {
-            sender: Sender::new(from, Handle::NONE),
-            origin: Origin {
-                detour: true,
-                ..Origin::FREE
-            },
-            body,
-        };
-        let Some(to) = self.at(to) else {
-            let to = MailboxRc::new(Mailbox::stub(envelope.next(), self.here, Handle::NONE));
-            return self.undeliver(&to, envelope, Reason::NotFound);
-        };
-        if !to.take_expected() {
+        if let Some(to) = self.at(to) {
+            return self.take_back(to, from, body);
+        }
+        let envelope = Envelope::returning(from, body);
+        let to = MailboxRc::new(Mailbox::stub(envelope.next(), self.here, Handle::NONE));
+        self.undeliver(&to, envelope, Reason::NotFound);
+    }
+
+    /// An answer has come to the next worker on its way back.
+    fn take_back(&self, to: MailboxRc, from: MailboxRc, body: Body) {
+        let place = answered_by(&body, self.here.node());
+        let mut envelope = Envelope::returning(from, body);
+        if !place.is_some_and(|place| to.take_expected(place)) {
             // More than the one answer that was asked for.
             let Some(room) = to.room.get().checked_sub(1) else {
                 return self.report_surplus(&to, envelope);
@@ -150,5 +195,39 @@ impl Core {
             reason: Reason::LateReply,
         });
         drop_guarded(envelope);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(index: u32) -> ReplyTo {
+        let generation = 1;
+        ReplyTo {
+            core: 0,
+            handle: Handle { index, generation },
+        }
+    }
+
+    #[test]
+    fn an_answer_is_expected_as_often_as_its_request_was_passed_on() {
+        let mut due = Due::default();
+        due.note(place(1));
+        due.note(place(1));
+        assert!(!due.take(place(2)));
+        assert!(due.take(place(1)) && due.take(place(1)));
+        assert!(!due.take(place(1)));
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_when_there_are_very_many() {
+        let mut due = Due::default();
+        let many = 3 * u32::try_from(DUE_MAX).unwrap();
+        for index in 0..many {
+            due.note(place(index));
+        }
+        assert!(due.young.len() + due.old.len() <= 2 * DUE_MAX);
+        assert!(due.take(place(many - 1)) && !due.take(place(0)));
     }
 }

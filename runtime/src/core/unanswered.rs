@@ -15,7 +15,7 @@
 //!
 //! What a handler lets go of is noted until it has been polled: most handlers end then, and well. One note
 //! costs next to nothing, as each answered request leaves one. If the handler goes on later, its mailbox
-//! keeps them.
+//! keeps them, the last [`NOTED_MAX`].
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -49,10 +49,12 @@ pub(crate) struct Unanswered {
 
 impl Unanswered {
     fn note(&self, first: ReplyTo, requester: ReplyTo) {
+        let mut others = self.others.borrow_mut();
         if self.first.replace(Some(first)) != Some(first) {
-            self.others.take();
+            others.clear();
         }
-        self.others.borrow_mut().push(requester);
+        others.push(requester);
+        forget_the_oldest(&mut others);
     }
 
     fn take(&self, first: ReplyTo) -> Vec<ReplyTo> {
@@ -64,7 +66,18 @@ impl Unanswered {
     }
 }
 
-/// A step of a worker begins.
+/// Requests at the most that are noted for one handler. One that does not end, and serves requests in a loop,
+/// leaves more and more of them behind, most of them answered.
+const NOTED_MAX: usize = 1024;
+
+/// Leaves the later half if there are too many.
+fn forget_the_oldest(noted: &mut Vec<ReplyTo>) {
+    if noted.len() > NOTED_MAX {
+        noted.drain(..NOTED_MAX / 2);
+    }
+}
+
+/// A step of a worker begins, or of a future without one.
 #[inline]
 pub(crate) fn begin_step() {
     NOTED.set(Noted::Nothing);
@@ -140,7 +153,10 @@ impl Core {
     pub(crate) fn keep_unanswered(&self, mailbox: &MailboxRc) {
         if let Noted::Request(first) = NOTED.replace(Noted::Nothing) {
             let noted = self.unanswered.take(first);
-            mailbox.with_more(|more| more.unanswered.extend(noted));
+            mailbox.with_more(|more| {
+                more.unanswered.extend(noted);
+                forget_the_oldest(&mut more.unanswered);
+            });
         }
     }
 
@@ -166,5 +182,33 @@ impl Core {
         NOTED.set(before);
         self.disappoint_kept(mailbox);
         ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringpost_router::Handle;
+
+    use super::*;
+
+    fn place(index: u32) -> ReplyTo {
+        let generation = 1;
+        ReplyTo {
+            core: 0,
+            handle: Handle { index, generation },
+        }
+    }
+
+    #[test]
+    fn one_step_notes_the_last_of_very_many() {
+        let unanswered = Unanswered::default();
+        for index in 1..100_000 {
+            unanswered.note(place(0), place(index));
+        }
+        let noted = unanswered.take(place(0));
+        assert!(noted.len() <= 1 + NOTED_MAX);
+        assert_eq!(noted.first(), Some(&place(0)));
+        assert_eq!(noted.last(), Some(&place(99_999)));
+        assert_eq!(unanswered.take(place(1)), [place(1)], "another step");
     }
 }
