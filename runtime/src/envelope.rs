@@ -452,6 +452,14 @@ impl Envelope {
         (head, body)
     }
 
+    /// The routes that the message has with it.
+    pub(crate) fn routes(&self) -> Option<&Routes> {
+        match self.origin.detour {
+            true => Detour::routes(&self.body),
+            false => None,
+        }
+    }
+
     /// Who the message is for, if it has its routes with it.
     pub(crate) fn next(&self) -> Address {
         let next = Detour::routes(&self.body).and_then(|routes| routes.onward.first());

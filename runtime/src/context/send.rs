@@ -12,6 +12,7 @@ use ringpost_router::{Body, Handle, Message, Route};
 use crate::context::Context;
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
+use crate::core::returning::place_at_the_end;
 use crate::core::unanswered::Obligation;
 use crate::envelope::{Origin, ReplyTo, Routes};
 use crate::error::{Error, Result};
@@ -85,6 +86,7 @@ fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
     let Unsent(route, body) = unsent;
     if route.len() > 1
         && route.check().is_ok()
+        && place_at_the_end(&route, ctx.core.here.node()).is_none()
         && let Some(to) = route.first().and_then(|hop| ctx.core.receiver_at(hop))
     {
         let routes = Routes::new(route, Route::from(ctx.mailbox.hop()));

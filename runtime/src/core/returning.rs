@@ -7,6 +7,9 @@
 //! holds beyond its credits is bounded by the requests it has accepted, which had theirs. Further messages
 //! along the same way back are taken if there is room, and else reported: nobody waits for them.
 //!
+//! A connection to another node is such a worker too. What it brings is a request if the name on the way back is
+//! of the form that stands for the place of a reply there.
+//!
 //! Between cores such answers have the lane of control messages, which always have room; all of them, so that
 //! they stay in order.
 //!
@@ -15,7 +18,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use ringpost_router::{Body, Handle, HandleKind, NodeCore, Route};
+use ringpost_router::{Address, Aliases, Body, Handle, HandleKind, NodeCore, Route};
 
 use crate::core::Core;
 use crate::core::deliver::{Grant, Outgoing};
@@ -90,8 +93,27 @@ impl Routes {
     }
 }
 
-fn place_at_the_end(way: &Route, node: u32) -> Option<ReplyTo> {
-    ReplyTo::from_hint(way.hops().next_back()?.hint_of(node)?)
+/// Where an answer is waited for, if this way ends there: on this node or, behind a connection, on another.
+pub(crate) fn place_at_the_end(way: &Route, node: u32) -> Option<ReplyTo> {
+    let last = way.hops().next_back()?;
+    match last.hint_of(node) {
+        Some(hint) => ReplyTo::from_hint(hint),
+        None if last.is_unseen() => place_of_name(&last.address),
+        None => None,
+    }
+}
+
+/// What stands in notes for a place of another node, which is known by a name of a form of its own. Two of
+/// them may have the same; then one note is taken for another.
+pub(crate) fn place_of_name(name: &Address) -> Option<ReplyTo> {
+    let hash = name.hash64();
+    Aliases::is_once(name).then_some(ReplyTo {
+        core: u16::MAX,
+        handle: Handle {
+            index: hash as u32,
+            generation: (hash >> 32) as u32,
+        },
+    })
 }
 
 /// Where this answer is waited for, if it is one on its way back.

@@ -15,6 +15,7 @@ use ringpost_router::{Address, Aliases, Encoded, Hop, Message, Route};
 use crate::context::Context;
 use crate::context::send::Blocked;
 use crate::core::deliver::{Attempt, Outgoing};
+use crate::core::returning::place_of_name;
 use crate::envelope::{ReplyTo, Routes};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::task::raw::MailboxRc;
@@ -48,6 +49,7 @@ struct Waiting {
     blocked: Blocked,
     bytes: usize,
     is_counted: bool,
+    asks: Option<ReplyTo>,
     sender: Option<Address>,
 }
 
@@ -63,6 +65,8 @@ struct Way {
     is_plain: bool,
     /// Whether its messages take credits.
     is_counted: bool,
+    /// If they are requests, what stands for the place where the reply is waited for.
+    asks: Option<ReplyTo>,
 }
 
 impl Way {
@@ -78,6 +82,8 @@ impl Way {
             self.onward.clone_from(onward);
         }
         if let Some(back) = &incoming.return_route {
+            let asker = back.only();
+            self.asks = asker.and_then(|hop| place_of_name(&hop.address));
             self.sender = back.first().map(|hop| hop.address.clone());
             self.back.clone_from(back);
             self.back.push_front(connection.hop());
@@ -150,6 +156,9 @@ impl<'a> Arrivals<'a> {
                 self.grants.note_settled();
             }
             if let Err(error) = sent {
+                if let Some(place) = one.asks {
+                    self.ctx.mailbox.take_expected(place);
+                }
                 self.lost(&error, one.sender.take());
             }
             false
@@ -192,6 +201,7 @@ impl<'a> Arrivals<'a> {
             let body = Encoded(payload).into_body();
             let from = &self.ctx.mailbox;
             self.ctx.core.enqueue_along(to, from, routes, body);
+            self.expect_reply();
             return true;
         }
         self.place_further(payload, polling)
@@ -229,7 +239,10 @@ impl<'a> Arrivals<'a> {
         let routes = Routes::new(onward, self.way.back.clone());
         core.wrap_with(routes, Encoded(payload).into_body(), &mut out);
         let blocked = match core.attempt(&self.ctx.mailbox, &mut out) {
-            Attempt::Sent => return true,
+            Attempt::Sent => {
+                self.expect_reply();
+                return true;
+            }
             Attempt::Failed(error) => {
                 self.lost(&error, self.way.sender.clone());
                 return true;
@@ -240,6 +253,7 @@ impl<'a> Arrivals<'a> {
             }
             Attempt::Blocked(lack) => Blocked::for_lack(out, core, lack, polling),
         };
+        self.expect_reply();
         self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
         if self.waiting.capacity() == 0 {
             self.waiting.reserve(WAITING_USUAL);
@@ -248,9 +262,17 @@ impl<'a> Arrivals<'a> {
             blocked,
             bytes,
             is_counted: self.way.is_counted,
+            asks: self.way.asks,
             sender: self.way.sender.clone(),
         });
         false
+    }
+
+    /// Notes that the connection will take a reply, for which it then has room.
+    fn expect_reply(&self) {
+        if let Some(place) = self.way.asks {
+            self.ctx.mailbox.expect_answer(place);
+        }
     }
 
     #[cold]

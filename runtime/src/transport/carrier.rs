@@ -19,6 +19,7 @@ use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
 use crate::transport::connect;
 use crate::transport::connection::Connection;
+use crate::transport::passing::Passing;
 use crate::worker::Worker;
 
 /// The worker.
@@ -41,7 +42,7 @@ impl Worker for Carrier {
         Ok(())
     }
 
-    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
         let connection = &self.connection;
         let mut held = Held {
             connection,
@@ -51,7 +52,7 @@ impl Worker for Carrier {
             poll_fn(|polling| connection.poll_until(Connection::takes_messages, polling)).await;
         }
         if held.lacks_credit() {
-            poll_fn(|polling| connection.poll_until(Connection::has_credit, polling)).await;
+            Passing::new(ctx, connection).await;
         }
         held.send();
         poll_fn(|polling| connection.poll_until(Connection::has_room, polling)).await;

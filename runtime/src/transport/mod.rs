@@ -17,6 +17,7 @@ mod credits;
 mod end;
 mod listener;
 mod options;
+mod passing;
 mod pump;
 mod registry;
 mod tally;

@@ -8,8 +8,8 @@ use ringpost::net::TcpStream;
 use ringpost::sim::Sim;
 use ringpost::transport::TcpLimits;
 use ringpost::{
-    Address, Context, Error, Limits, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport,
-    Worker, route,
+    Address, Context, Error, Limits, Result, Route, Routed, TCP, TcpConnectionOptions,
+    TcpListenerOptions, TcpTransport, Worker, route,
 };
 use ringpost_router::wire::{Frame, VERSION};
 use ringpost_router::{CodecError, Message};
@@ -218,6 +218,68 @@ fn g4_a_slow_worker_suspends_those_who_send_to_it_from_another_node() {
         assert!((16..=1 + 8 + 16 + 1 + 8).contains(&with), "{with}");
         let without = accepted(seed, 0);
         assert!(without > 1000, "{without}");
+    }
+}
+
+/// Asks the node that each of its messages comes from, and waits for the reply.
+struct Asker;
+
+impl Worker for Asker {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        let mut way = msg.return_route();
+        let peer = way.step().map_err(Error::other)?;
+        let way = Route::from(peer).append("echoer");
+        let reply: String = ctx.request(way, msg.to_string()).await?;
+        assert_eq!(reply, msg.to_string());
+        Ok(())
+    }
+}
+
+#[test]
+fn g5_replies_pass_messages_that_wait_for_credits() {
+    for (seed, cores) in [(1, 1), (2, 1), (3, 3), (4, 3)] {
+        let serve = async |ctx: Context| -> Result<()> {
+            ctx.start_worker("asker", Asker).await?;
+            ctx.start_worker("echoer", Echoer).await?;
+            let mut limits = TcpLimits::default();
+            limits.peer_credits = 4;
+            let options = TcpListenerOptions::new().expose("asker").expose("echoer");
+            let options = options.limits(limits);
+            let tcp = TcpTransport::create(&ctx).await?;
+            tcp.listen(SERVER, options).await?;
+            ctx.sleep(Duration::from_secs(3600)).await;
+            Ok(())
+        };
+        let sim = Sim::new(seed).cores(cores).limits(room(4)).beside(serve);
+        let report = sim.run(async |ctx: Context| {
+            ctx.start_worker("echoer", Echoer).await?;
+            let tcp = TcpTransport::create(&ctx).await?;
+            let options = || TcpConnectionOptions::new().expose("echoer");
+            while tcp.connect(SERVER, options()).await.is_err() {
+                ctx.sleep(Duration::from_millis(1)).await;
+            }
+            let _: String = ctx.request(to(SERVER, "echoer"), "hi".to_string()).await?;
+            for number in 0..300u64 {
+                ctx.send_message(to(SERVER, "asker"), number).await?;
+            }
+            ctx.sleep(Duration::from_secs(1)).await;
+            let replies = ctx.handle().stats().total(|core| core.handled);
+            assert!(replies >= 600, "{replies}");
+            Ok(())
+        });
+        report
+            .output
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert!(
+            report.elapsed < Duration::from_secs(20),
+            "{:?}",
+            report.elapsed
+        );
+        let failed = report.neighbours[0].1.total(|core| core.handler_errors);
+        assert_eq!(failed, 0);
     }
 }
 
