@@ -95,10 +95,6 @@ pub(crate) struct More {
     stash: VecDeque<Envelope>,
     /// Senders of this core that wait for a credit, first come first served.
     pub(crate) senders: VecDeque<Rc<Waiter>>,
-    /// Credits that came back for those senders, and have not been granted yet.
-    pub(crate) fresh: u32,
-    /// Credits that are there for senders to which one was granted, besides that one.
-    pub(crate) spare: u32,
     /// Credits taken beyond those there were, for messages put back; paid with what comes back first.
     pub(crate) owed: u32,
     /// Whoever waits in `receive`.
@@ -309,8 +305,6 @@ pub(crate) enum Waiting {
 /// A place in a queue of suspended futures.
 pub(crate) struct Waiter {
     pub(crate) state: Cell<Waiting>,
-    /// Credits that are there for this sender besides the one it was granted.
-    pub(crate) share: Cell<u32>,
     pub(crate) wake: RefCell<Wake>,
 }
 
@@ -318,7 +312,6 @@ impl Waiter {
     pub(crate) fn new(wake: Wake) -> Rc<Self> {
         Rc::new(Self {
             state: Cell::new(Waiting::Queued),
-            share: Cell::new(0),
             wake: RefCell::new(wake),
         })
     }

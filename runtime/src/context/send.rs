@@ -458,9 +458,6 @@ impl Blocked {
         if !core.is_grant_good(&wait.lack) {
             return;
         }
-        if let Lack::Local(mailbox) = &wait.lack {
-            core.take_share(mailbox, &wait.waiter);
-        }
         self.out.grant_core = wait.lack.core();
         self.out.grant = match &wait.lack {
             Lack::Local(_) | Lack::Link { .. } => {

@@ -14,7 +14,7 @@ use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Message, Rou
 use crate::core::Core;
 use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes, Sender};
 use crate::error::{Error, ErrorKind};
-use crate::mailbox::{Mailbox, More, State, Waiter, Waiting, pop_waiting, trim};
+use crate::mailbox::{Mailbox, State, Waiter, Waiting, pop_waiting, trim};
 use crate::task::Wake;
 use crate::task::raw::MailboxRc;
 
@@ -82,9 +82,6 @@ impl Grant {
         }
     }
 }
-
-/// Credits at the most that are gathered before the first who waits for one goes on.
-const GRANT_MAX: u32 = 16;
 
 /// What came of an attempt to send.
 #[derive(Debug)]
@@ -441,8 +438,8 @@ impl Core {
         let waiter = Waiter::new(wake);
         match lack {
             Lack::Local(mailbox) => {
+                mailbox.special.set(true);
                 mailbox.with_more(|more| more.senders.push_back(Rc::clone(&waiter)));
-                self.local_credits_back(mailbox, 0);
             }
             Lack::Link { core, link, epoch } => {
                 self.wait_for_link(*core, *link, *epoch, &waiter);
@@ -456,19 +453,12 @@ impl Core {
 
     /// Gives up waiting: what was granted meanwhile goes to the next in the queue.
     pub(crate) fn stop_waiting(self: &Rc<Self>, lack: &Lack, waiter: &Waiter) {
-        let was_granted = waiter.state.replace(Waiting::Cancelled) == Waiting::Granted;
-        if was_granted && !matches!(lack, Lack::Local(_)) {
+        if waiter.state.replace(Waiting::Cancelled) == Waiting::Granted {
             self.give_grant_back(lack);
         }
         match lack {
             Lack::Local(mailbox) => {
-                mailbox.if_more(|more| {
-                    let share = waiter.share.take().min(more.spare);
-                    more.spare -= share;
-                    more.fresh += share;
-                    trim(&mut more.senders);
-                });
-                self.local_credits_back(mailbox, u32::from(was_granted));
+                mailbox.if_more(|more| trim(&mut more.senders));
             }
             Lack::Link { core, link, .. } => self.trim_waiters(*core, Some(*link)),
             Lack::Room { core } | Lack::Destination { core } => self.trim_waiters(*core, None),
@@ -478,7 +468,7 @@ impl Core {
     /// Passes an unused grant on.
     pub(crate) fn give_grant_back(self: &Rc<Self>, lack: &Lack) {
         match lack {
-            Lack::Local(mailbox) => self.local_credits_back(mailbox, 1),
+            Lack::Local(mailbox) => self.local_credit_back(mailbox),
             Lack::Link { core, link, epoch } => self.link_credit_back(*core, *link, *epoch, 1),
             Lack::Room { core } => self.room_back(*core),
             Lack::Destination { core } => self.destination_back(*core),
@@ -491,7 +481,7 @@ impl Core {
         to.queued.set(to.queued.get() - 1);
         match origin.kind {
             OriginKind::Local if !to.special.get() => to.room.set(to.room.get() + 1),
-            OriginKind::Local => self.local_credits_back(to, 1),
+            OriginKind::Local => self.local_credit_back(to),
             OriginKind::Link => self.owe(origin.core, origin.link, false),
             OriginKind::Free => {}
         }
@@ -504,61 +494,30 @@ impl Core {
         }
     }
 
-    /// So many local credits are free again, or there is somebody more or less who waits for one.
+    /// A local credit is free: the first who waits gets it.
     #[cold]
-    fn local_credits_back(&self, mailbox: &MailboxRc, count: u32) {
+    fn local_credit_back(&self, mailbox: &MailboxRc) {
         if !mailbox.accepts() {
             return;
         }
         let next = mailbox.with_more(|more| {
-            let paid = count.min(more.owed);
-            more.owed -= paid;
-            more.fresh += count - paid;
-            let next = self.next_sender(mailbox, more);
-            if more.senders.is_empty() {
-                let idle = std::mem::take(&mut more.fresh) + std::mem::take(&mut more.spare);
-                mailbox.room.set(mailbox.room.get() + idle);
-            }
+            let is_owed = more.owed > 0;
+            let next = match is_owed {
+                true => None,
+                false => pop_waiting(&mut more.senders),
+            };
+            more.owed -= u32::from(is_owed);
             mailbox
                 .special
                 .set(more.owed > 0 || !more.senders.is_empty());
+            if next.is_none() && !is_owed {
+                mailbox.room.set(mailbox.room.get() + 1);
+            }
             next
         });
         if let Some(waiter) = next {
             self.grant(&waiter);
         }
-    }
-
-    /// The first who waits for a credit of this mailbox, as soon as there are several for it: waking a sender
-    /// for each message would cost more than the message. It holds one of them, so that those who are not
-    /// polled cannot keep many; the others are its share if it goes on. Where most credits are idle, each
-    /// that comes back is for somebody.
-    fn next_sender(&self, mailbox: &MailboxRc, more: &mut More) -> Option<Rc<Waiter>> {
-        let credits = self.limits.mailbox_credits;
-        let several = (credits / 8).clamp(1, GRANT_MAX);
-        let idle = more.fresh + more.spare + mailbox.room.get();
-        if more.fresh < several && (more.fresh == 0 || idle < credits / 2) {
-            return None;
-        }
-        let next = pop_waiting(&mut more.senders)?;
-        let share = std::mem::take(&mut more.fresh) - 1;
-        more.spare += share;
-        next.share.set(share);
-        Some(next)
-    }
-
-    /// A sender that was granted a credit goes on: its share of those that came with it is room again.
-    pub(crate) fn take_share(&self, mailbox: &MailboxRc, waiter: &Waiter) {
-        let share = waiter.share.take();
-        if share == 0 || !mailbox.accepts() {
-            return;
-        }
-        let taken = mailbox.if_more(|more| {
-            let taken = share.min(more.spare);
-            more.spare -= taken;
-            taken
-        });
-        mailbox.room.set(mailbox.room.get() + taken.unwrap_or(0));
     }
 
     /// Marks a waiter as having what it waited for, and wakes it.
