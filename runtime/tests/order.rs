@@ -1,0 +1,118 @@
+//! Order where sends wait (G1).
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use ringpost::sim::Sim;
+use ringpost::{Context, Limits, Result, Routed, SendMessage, Worker};
+
+const MESSAGES: u64 = 2_000;
+
+/// Writes down what it gets.
+struct Recorder(Arc<Mutex<Vec<(u64, u64)>>>);
+
+impl Worker for Recorder {
+    type Message = (u64, u64);
+    type Context = Context;
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<(u64, u64)>) -> Result<()> {
+        self.0.lock().push(msg.take());
+        Ok(())
+    }
+}
+
+/// Has several sends wait at any time.
+struct Eager {
+    number: u64,
+    several: usize,
+}
+
+impl Worker for Eager {
+    type Message = ();
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<()>) -> Result<()> {
+        let mut waiting: VecDeque<Pin<Box<SendMessage<'_>>>> = VecDeque::new();
+        for count in 0..MESSAGES {
+            while waiting.len() >= self.several {
+                some_of(&mut waiting).await?;
+            }
+            let mut send = Box::pin(ctx.send_message("recorder", (self.number, count)));
+            match poll_fn(|polling| Poll::Ready(send.as_mut().poll(polling))).await {
+                Poll::Ready(sent) => sent?,
+                Poll::Pending => waiting.push_back(send),
+            }
+        }
+        while !waiting.is_empty() {
+            some_of(&mut waiting).await?;
+        }
+        ctx.send_message(msg.reply(), true).await
+    }
+}
+
+/// Waits for some of them, polling all of them in their order, so that each waits where it has to.
+async fn some_of(waiting: &mut VecDeque<Pin<Box<SendMessage<'_>>>>) -> Result<()> {
+    let mut done = VecDeque::new();
+    poll_fn(|polling| {
+        waiting.retain_mut(|send| match send.as_mut().poll(polling) {
+            Poll::Ready(sent) => {
+                done.push_back(sent);
+                false
+            }
+            Poll::Pending => true,
+        });
+        match done.is_empty() {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
+    })
+    .await;
+    done.into_iter().collect()
+}
+
+/// G1: sends of one worker that wait for room are not overtaken by those that it begins later.
+#[test]
+fn g1_sends_that_wait_keep_their_order() {
+    for (seed, credits) in [(1, 4), (2, 64), (3, 1024)] {
+        for cores in [1, 2] {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let (log, all) = (Arc::clone(&seen), Arc::clone(&seen));
+            let mut limits = Limits::default();
+            limits.mailbox_credits = credits;
+            limits.link_credits = credits;
+            let sim = Sim::new(seed).cores(cores).limits(limits);
+            let report = sim.run(async move |mut ctx: Context| {
+                ctx.start_worker("recorder", Recorder(log)).await?;
+                for number in 0..3 {
+                    let name = format!("eager-{number}");
+                    let several = 8;
+                    ctx.start_worker(name.as_str(), Eager { number, several })
+                        .await?;
+                    ctx.send_message(name, ()).await?;
+                }
+                for _ in 0..3 {
+                    ctx.receive::<bool>().await?;
+                }
+                // Some may be on their way between two cores, and a stop does not wait for those.
+                while all.lock().len() < 3 * MESSAGES as usize {
+                    ctx.sleep(Duration::from_millis(1)).await;
+                }
+                ctx.stop().await
+            });
+            report.output.unwrap();
+            for number in 0..3 {
+                let seen = seen.lock();
+                let of_one = seen.iter().filter(|(from, _)| *from == number);
+                let of_one: Vec<u64> = of_one.map(|(_, count)| *count).collect();
+                let wrong = of_one.windows(2).find(|pair| pair[0] >= pair[1]);
+                assert_eq!(wrong, None, "{credits} credits, {cores} cores");
+                assert_eq!(of_one.len() as u64, MESSAGES);
+            }
+        }
+    }
+}
