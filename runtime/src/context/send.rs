@@ -104,7 +104,12 @@ fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
     match ctx.core.attempt(&ctx.mailbox, &mut out) {
         Attempt::Sent => None,
         Attempt::Failed(error) => Some(Box::new(Rest::Fail(error))),
-        Attempt::Blocked(_) | Attempt::Misgranted => Some(Box::new(Rest::Send(Blocked::new(out)))),
+        Attempt::Blocked(lack) => {
+            let mut blocked = Blocked::new(out);
+            blocked.lacked = Some(lack);
+            Some(Box::new(Rest::Send(blocked)))
+        }
+        Attempt::Misgranted => Some(Box::new(Rest::Send(Blocked::new(out)))),
     }
 }
 
@@ -366,6 +371,8 @@ impl Sending {
 /// A message that could not be sent at once.
 pub(crate) struct Blocked {
     out: Outgoing,
+    /// What was lacking when the message could not be sent at once, until that is waited for.
+    lacked: Option<Lack>,
     wait: Option<Wait>,
 }
 
@@ -379,7 +386,11 @@ struct Wait {
 impl Blocked {
     /// A message that is to be tried again.
     pub(crate) fn new(out: Outgoing) -> Self {
-        Self { out, wait: None }
+        Self {
+            out,
+            lacked: None,
+            wait: None,
+        }
     }
 
     /// A message that waits for this, in the task that is being polled.
@@ -416,6 +427,14 @@ impl Blocked {
         from: &MailboxRc,
         polling: &mut Polling<'_>,
     ) -> Poll<Result<()>> {
+        if let Some(lack) = self.lacked.take()
+            && let Lack::Local(to) = &lack
+            && to.room.get() == 0
+            && to.accepts()
+        {
+            self.begin_wait(core, lack, polling);
+            return Poll::Pending;
+        }
         loop {
             match self.wait.as_ref().map(|wait| wait.waiter.state.get()) {
                 None => {}
@@ -426,6 +445,10 @@ impl Blocked {
                 Some(Waiting::Closed) => {
                     self.wait = None;
                     return Poll::Ready(Err(self.refused()));
+                }
+                Some(Waiting::Granted) if self.use_grant(core, from) => {
+                    self.wait = None;
+                    return Poll::Ready(Ok(()));
                 }
                 Some(Waiting::Granted) => self.take_grant(core),
             }
@@ -449,6 +472,20 @@ impl Blocked {
         if let Some(wait) = &self.wait {
             wait.waiter.wake.replace(wake);
         }
+    }
+
+    /// Sends with a credit that was granted, which is all that a message of this core lacks.
+    fn use_grant(&mut self, core: &Rc<Core>, from: &MailboxRc) -> bool {
+        let Some(wait) = &self.wait else { return false };
+        let Lack::Local(to) = &wait.lack else {
+            return false;
+        };
+        if !to.accepts() {
+            return false;
+        }
+        wait.waiter.state.set(Waiting::Cancelled);
+        core.accept(to, from, &mut self.out);
+        true
     }
 
     /// Notes what the waiter was granted, unless it has become worthless meanwhile.

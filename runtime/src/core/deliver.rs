@@ -290,7 +290,8 @@ impl Core {
         self.accept(to, from, out)
     }
 
-    fn accept(&self, to: &MailboxRc, from: &MailboxRc, out: &mut Outgoing) -> Attempt {
+    /// The message's credit is taken: it is sent.
+    pub(crate) fn accept(&self, to: &MailboxRc, from: &MailboxRc, out: &mut Outgoing) -> Attempt {
         if let Some(body) = out.body.take() {
             self.enqueue(to.clone(), from, out.reply, out.origin(), body);
         }
