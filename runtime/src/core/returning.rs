@@ -24,7 +24,7 @@ use crate::core::Core;
 use crate::core::deliver::{Grant, Outgoing};
 use crate::core::record::{Control, Introduction};
 use crate::envelope::{Detour, Envelope, Origin, ReplyTo, Routes, Sender};
-use crate::error::{Reason, Undelivered};
+use crate::error::{ErrorKind, Reason, Undelivered};
 use crate::mailbox::Mailbox;
 use crate::task::panics::drop_guarded;
 use crate::task::raw::MailboxRc;
@@ -155,6 +155,10 @@ impl Core {
             false => None,
         };
         if hint.core == self.here && here.is_none() {
+            // The way back has an end, which the sender learns too.
+            let next = out.route.first().map(|hop| hop.address.clone());
+            let kind = next.map(|address| ErrorKind::NotFound { address });
+            self.refuse(place, kind.unwrap_or(ErrorKind::EmptyRoute));
             return false;
         }
         let Some(body) = out.body.take() else {

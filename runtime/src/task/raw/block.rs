@@ -246,13 +246,15 @@ impl<W: Worker<Context = Context>> Vacant<W> {
             mailbox,
         };
         let state = UnsafeCell::new(MaybeUninit::uninit());
-        let block = Box::leak(Box::new(Block::<W> { header, state }));
-        let header = NonNull::from(&mut *block).cast();
+        let block = Box::into_raw(Box::new(Block::<W> { header, state }));
+        // SAFETY: a box is never null.
+        let header = unsafe { NonNull::new_unchecked(block) }.cast();
         let pointer = || MailboxRc {
             header,
             local: PhantomData,
         };
-        block.header.ends.write(Towards::new(pointer(), None));
+        // SAFETY: the block is new, and written by way of the pointer that is kept, so that this stays good.
+        unsafe { (*block).header.ends.write(Towards::new(pointer(), None)) };
         Self {
             mailbox: pointer(),
             worker: PhantomData,
