@@ -1,10 +1,10 @@
 //! What comes over a connection, on its way to the workers of this node.
 //!
 //! A message whose receiver has no room waits here, and others pass it: those for other receivers, and
-//! replies, which never wait. What is for one receiver stays in order, as all of it waits in the same
-//! queue for the same credits. When there is room again, it is there for all that waits of one connection
-//! before the next gets some, so their replies leave in one write.
+//! replies, which never wait. What is for one receiver waits in a line, so that it stays in order whatever
+//! room is granted when. Several get some at a time, so their replies leave in one write.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 
@@ -27,17 +27,15 @@ use crate::transport::end::End;
 /// What a message is called of which only the bytes are known.
 const ENCODED: &str = "an encoded message";
 
-/// How many messages wait where any do, most of the time.
-const WAITING_USUAL: usize = 16;
-
 /// The receiving side of a connection, behind its frames.
 pub(super) struct Arrivals<'a> {
     ctx: &'a Context,
     connection: Rc<Connection>,
     way: Way,
-    /// Messages that wait for room at their receivers, in the order in which they came.
-    waiting: Vec<Waiting>,
-    /// How many bytes their payloads have.
+    /// Messages that wait for room at their receivers, in a line for each.
+    lines: Vec<Line>,
+    /// How many messages wait, and how many bytes their payloads have.
+    waiting: usize,
     waiting_bytes: usize,
     /// Frames without a message since the last message.
     heartbeats: u32,
@@ -45,8 +43,18 @@ pub(super) struct Arrivals<'a> {
     grants: Grants,
 }
 
+/// Messages for one receiver, in the order in which they came. The first waits among those who send to it; the
+/// others wait here, so that none of them overtakes another, nor does what comes later.
+struct Line {
+    to: Address,
+    first: Blocked,
+    /// What is to be known of the first when it has been sent.
+    note: Waiting,
+    others: VecDeque<(Outgoing, Waiting)>,
+}
+
+/// What is to be known of a message that waits.
 struct Waiting {
-    blocked: Blocked,
     bytes: usize,
     is_counted: bool,
     asks: Option<ReplyTo>,
@@ -70,6 +78,16 @@ struct Way {
 }
 
 impl Way {
+    /// What is to be known of a message of this way that waits.
+    fn waiting(&self, bytes: usize) -> Waiting {
+        Waiting {
+            bytes,
+            is_counted: self.is_counted,
+            asks: self.asks,
+            sender: self.sender.clone(),
+        }
+    }
+
     #[inline]
     fn follow(&mut self, incoming: &Incoming, terms: &Terms, connection: &MailboxRc) {
         if incoming.onward.is_some() || incoming.return_route.is_some() {
@@ -102,7 +120,8 @@ impl<'a> Arrivals<'a> {
             ctx,
             connection,
             way: Way::default(),
-            waiting: Vec::new(),
+            lines: Vec::new(),
+            waiting: 0,
             waiting_bytes: 0,
             heartbeats: 0,
             grants,
@@ -111,7 +130,7 @@ impl<'a> Arrivals<'a> {
 
     /// Whether no message waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.lines.is_empty()
     }
 
     /// Whether so much waits that no more is to be taken from the connection.
@@ -119,7 +138,7 @@ impl<'a> Arrivals<'a> {
         let limits = &self.connection.terms.limits;
         let too_many = match self.has_credits() {
             true => self.grants.is_overdrawn(),
-            false => self.waiting.len() >= limits.waiting_frames_max,
+            false => self.waiting >= limits.waiting_frames_max,
         };
         too_many || self.waiting_bytes >= limits.waiting_bytes_max
     }
@@ -141,30 +160,64 @@ impl<'a> Arrivals<'a> {
 
     /// Sends on what waited and has room now.
     pub(super) fn poll_waiting(&mut self, polling: &mut Polling<'_>) {
-        if self.waiting.is_empty() {
+        if self.lines.is_empty() {
             return;
         }
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.retain_mut(|one| {
-            if one.blocked.is_queued() {
-                return true;
-            }
-            let sent = one.blocked.poll(&self.ctx.core, &self.ctx.mailbox, polling);
-            let Poll::Ready(sent) = sent else { return true };
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(one.bytes);
-            if one.is_counted {
-                self.grants.note_settled();
-            }
-            if let Err(error) = sent {
-                if let Some(place) = one.asks {
-                    self.ctx.mailbox.take_expected(place);
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.retain_mut(|line| self.go_on(line, polling));
+        if !lines.is_empty() {
+            self.lines = lines;
+        }
+    }
+
+    /// Sends what can be sent of a line. Whether any is left.
+    fn go_on(&mut self, line: &mut Line, polling: &mut Polling<'_>) -> bool {
+        if line.first.is_queued() {
+            return true;
+        }
+        let core = &self.ctx.core;
+        let Poll::Ready(sent) = line.first.poll(core, &self.ctx.mailbox, polling) else {
+            return true;
+        };
+        self.conclude(&mut line.note, sent);
+        while let Some((mut out, mut note)) = line.others.pop_front() {
+            match self.ctx.core.attempt(&self.ctx.mailbox, &mut out) {
+                Attempt::Sent => self.conclude(&mut note, Ok(())),
+                Attempt::Failed(error) => self.conclude(&mut note, Err(error)),
+                attempt => {
+                    line.first = self.blocked(out, attempt, polling);
+                    line.note = note;
+                    return true;
                 }
-                self.lost(&error, one.sender.take());
             }
-            false
-        });
-        if !waiting.is_empty() {
-            self.waiting = waiting;
+        }
+        false
+    }
+
+    /// A message that could not be sent yet waits for what it lacks.
+    fn blocked(&self, out: Outgoing, attempt: Attempt, polling: &Polling<'_>) -> Blocked {
+        let core = &self.ctx.core;
+        match attempt {
+            Attempt::Blocked(lack) => Blocked::for_lack(out, core, lack, polling),
+            _ => {
+                core.io.put_off(core.tasks.register(polling));
+                Blocked::new(out)
+            }
+        }
+    }
+
+    /// A message has waited: it was sent, or cannot be.
+    fn conclude(&mut self, note: &mut Waiting, sent: Result<(), Error>) {
+        self.waiting = self.waiting.saturating_sub(1);
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(note.bytes);
+        if note.is_counted {
+            self.grants.note_settled();
+        }
+        if let Err(error) = sent {
+            if let Some(place) = note.asks {
+                self.ctx.mailbox.take_expected(place);
+            }
+            self.lost(&error, note.sender.take());
         }
     }
 
@@ -194,6 +247,7 @@ impl<'a> Arrivals<'a> {
     /// Brings a message to its receiver, if that can take it now. False if it waits.
     fn place(&mut self, payload: Buf, polling: &mut Polling<'_>) -> bool {
         if self.way.is_plain
+            && self.lines.is_empty()
             && let Some(first) = self.way.onward.first()
             && let Some(to) = self.ctx.core.receiver_at(first)
         {
@@ -238,33 +292,43 @@ impl<'a> Arrivals<'a> {
         let mut out = Outgoing::along(Route::new());
         let routes = Routes::new(onward, self.way.back.clone());
         core.wrap_with(routes, Encoded(payload).into_body(), &mut out);
-        let blocked = match core.attempt(&self.ctx.mailbox, &mut out) {
-            Attempt::Sent => {
-                self.expect_reply();
-                return true;
-            }
-            Attempt::Failed(error) => {
+        let to = out.route.first().map(|hop| hop.address.clone());
+        let line = self
+            .lines
+            .iter()
+            .position(|line| Some(&line.to) == to.as_ref());
+        let attempt = match line {
+            None => Some(core.attempt(&self.ctx.mailbox, &mut out)),
+            Some(_) => None,
+        };
+        match attempt {
+            Some(Attempt::Failed(error)) => {
                 self.lost(&error, self.way.sender.clone());
                 return true;
             }
-            Attempt::Misgranted => {
-                core.io.put_off(core.tasks.register(polling));
-                Blocked::new(out)
+            Some(Attempt::Sent) => {
+                self.expect_reply();
+                return true;
             }
-            Attempt::Blocked(lack) => Blocked::for_lack(out, core, lack, polling),
-        };
-        self.expect_reply();
-        self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
-        if self.waiting.capacity() == 0 {
-            self.waiting.reserve(WAITING_USUAL);
+            Some(attempt) => {
+                let first = self.blocked(out, attempt, polling);
+                self.lines.push(Line {
+                    to: to.unwrap_or_else(|| self.connection.name.clone()),
+                    first,
+                    note: self.way.waiting(bytes),
+                    others: VecDeque::new(),
+                });
+            }
+            None => {
+                let note = self.way.waiting(bytes);
+                if let Some(line) = line.and_then(|at| self.lines.get_mut(at)) {
+                    line.others.push_back((out, note));
+                }
+            }
         }
-        self.waiting.push(Waiting {
-            blocked,
-            bytes,
-            is_counted: self.way.is_counted,
-            asks: self.way.asks,
-            sender: self.way.sender.clone(),
-        });
+        self.expect_reply();
+        self.waiting = self.waiting.saturating_add(1);
+        self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
         false
     }
 
@@ -361,11 +425,13 @@ impl<'a> Arrivals<'a> {
 
 impl Drop for Arrivals<'_> {
     fn drop(&mut self) {
-        for mut one in std::mem::take(&mut self.waiting) {
-            one.blocked.cancel(&self.ctx.core);
-            let route = one.blocked.route();
-            let to = route.last().unwrap_or(&self.connection.name).clone();
-            self.report(to, self.connection.name.clone(), Reason::Disconnected);
+        for mut line in std::mem::take(&mut self.lines) {
+            line.first.cancel(&self.ctx.core);
+            let routes = line.others.iter().map(|(out, _)| &out.route);
+            for route in std::iter::once(line.first.route()).chain(routes) {
+                let to = route.last().unwrap_or(&self.connection.name).clone();
+                self.report(to, self.connection.name.clone(), Reason::Disconnected);
+            }
         }
     }
 }

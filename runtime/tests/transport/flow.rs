@@ -103,15 +103,16 @@ fn a_message_whose_receiver_has_no_room_lets_those_for_others_pass() {
 
 #[test]
 fn g1_messages_that_wait_for_one_receiver_stay_in_order() {
-    for (seed, cores) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
-        let sim = Sim::new(seed).cores(cores).limits(room(3));
+    // With more credits, who waits is given several at a time.
+    for (seed, cores, credits) in [(1, 1, 3), (2, 1, 64), (3, 1, 200), (4, 2, 3), (5, 2, 64)] {
+        let sim = Sim::new(seed).cores(cores).limits(room(credits));
         let server = slow_server(Duration::ZERO, TcpLimits::default());
         let report = sim.beside(server).run(async |ctx: Context| {
             let _tcp = connected(&ctx, SERVER).await?;
-            for number in 1..=500u64 {
+            for number in 1..=3000u64 {
                 ctx.send_message(to(SERVER, "slow"), number).await?;
             }
-            until_had(&ctx, 500).await
+            until_had(&ctx, 3000).await
         });
         report
             .output
