@@ -411,6 +411,12 @@ impl Blocked {
         state == Some(Waiting::Queued)
     }
 
+    /// The receiver on this core that it waits for, if that is what it lacks.
+    pub(crate) fn local_lack(&self) -> Option<Lack> {
+        let lack = self.wait.as_ref().map(|wait| &wait.lack);
+        lack.filter(|lack| matches!(lack, Lack::Local(_))).cloned()
+    }
+
     /// Where the message is to go.
     pub(crate) fn route(&self) -> &Route {
         &self.out.route

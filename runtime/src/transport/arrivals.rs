@@ -43,14 +43,11 @@ pub(super) struct Arrivals<'a> {
     grants: Grants,
 }
 
-/// Messages for one receiver, in the order in which they came. The first waits among those who send to it; the
-/// others wait here, so that none of them overtakes another, nor does what comes later.
+/// Messages for one receiver, in the order in which they came. Each has its place among those who send to it, so
+/// that several get what they lack in one turn; but none is sent before those in front of it.
 struct Line {
     to: Address,
-    first: Blocked,
-    /// What is to be known of the first when it has been sent.
-    note: Waiting,
-    others: VecDeque<(Outgoing, Waiting)>,
+    messages: VecDeque<(Blocked, Waiting)>,
 }
 
 /// What is to be known of a message that waits.
@@ -172,24 +169,16 @@ impl<'a> Arrivals<'a> {
 
     /// Sends what can be sent of a line. Whether any is left.
     fn go_on(&mut self, line: &mut Line, polling: &mut Polling<'_>) -> bool {
-        if line.first.is_queued() {
-            return true;
-        }
-        let core = &self.ctx.core;
-        let Poll::Ready(sent) = line.first.poll(core, &self.ctx.mailbox, polling) else {
-            return true;
-        };
-        self.conclude(&mut line.note, sent);
-        while let Some((mut out, mut note)) = line.others.pop_front() {
-            match self.ctx.core.attempt(&self.ctx.mailbox, &mut out) {
-                Attempt::Sent => self.conclude(&mut note, Ok(())),
-                Attempt::Failed(error) => self.conclude(&mut note, Err(error)),
-                attempt => {
-                    line.first = self.blocked(out, attempt, polling);
-                    line.note = note;
-                    return true;
-                }
+        while let Some((first, note)) = line.messages.front_mut() {
+            if first.is_queued() {
+                return true;
             }
+            let core = &self.ctx.core;
+            let Poll::Ready(sent) = first.poll(core, &self.ctx.mailbox, polling) else {
+                return true;
+            };
+            self.conclude(note, sent);
+            line.messages.pop_front();
         }
         false
     }
@@ -297,34 +286,30 @@ impl<'a> Arrivals<'a> {
             .lines
             .iter()
             .position(|line| Some(&line.to) == to.as_ref());
-        let attempt = match line {
-            None => Some(core.attempt(&self.ctx.mailbox, &mut out)),
-            Some(_) => None,
+        let last = line.and_then(|at| self.lines.get(at)?.messages.back());
+        let attempt = match last.and_then(|(last, _)| last.local_lack()) {
+            // What those in front lack is lacking here too.
+            Some(lack) => Attempt::Blocked(lack),
+            None => core.attempt(&self.ctx.mailbox, &mut out),
         };
-        match attempt {
-            Some(Attempt::Failed(error)) => {
+        let blocked = match attempt {
+            Attempt::Failed(error) => {
                 self.lost(&error, self.way.sender.clone());
                 return true;
             }
-            Some(Attempt::Sent) => {
+            Attempt::Sent => {
                 self.expect_reply();
                 return true;
             }
-            Some(attempt) => {
-                let first = self.blocked(out, attempt, polling);
-                self.lines.push(Line {
-                    to: to.unwrap_or_else(|| self.connection.name.clone()),
-                    first,
-                    note: self.way.waiting(bytes),
-                    others: VecDeque::new(),
-                });
-            }
-            None => {
-                let note = self.way.waiting(bytes);
-                if let Some(line) = line.and_then(|at| self.lines.get_mut(at)) {
-                    line.others.push_back((out, note));
-                }
-            }
+            attempt => self.blocked(out, attempt, polling),
+        };
+        let waiting = (blocked, self.way.waiting(bytes));
+        match line.and_then(|at| self.lines.get_mut(at)) {
+            Some(line) => line.messages.push_back(waiting),
+            None => self.lines.push(Line {
+                to: to.unwrap_or_else(|| self.connection.name.clone()),
+                messages: VecDeque::from([waiting]),
+            }),
         }
         self.expect_reply();
         self.waiting = self.waiting.saturating_add(1);
@@ -425,13 +410,15 @@ impl<'a> Arrivals<'a> {
 
 impl Drop for Arrivals<'_> {
     fn drop(&mut self) {
-        for mut line in std::mem::take(&mut self.lines) {
-            line.first.cancel(&self.ctx.core);
-            let routes = line.others.iter().map(|(out, _)| &out.route);
-            for route in std::iter::once(line.first.route()).chain(routes) {
-                let to = route.last().unwrap_or(&self.connection.name).clone();
-                self.report(to, self.connection.name.clone(), Reason::Disconnected);
-            }
+        let lines = std::mem::take(&mut self.lines).into_iter();
+        for (mut message, _) in lines.flat_map(|line| line.messages) {
+            message.cancel(&self.ctx.core);
+            let to = message.route().last().unwrap_or(&self.connection.name);
+            self.report(
+                to.clone(),
+                self.connection.name.clone(),
+                Reason::Disconnected,
+            );
         }
     }
 }
