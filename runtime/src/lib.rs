@@ -55,6 +55,7 @@ mod task;
 mod time;
 mod timers;
 pub mod transport;
+mod watch;
 mod worker;
 
 pub use crate::context::receive::Receive;
@@ -70,6 +71,7 @@ pub use crate::node::handle::NodeHandle;
 pub use crate::node::stats::{CoreStats, NodeStats, PairStats};
 pub use crate::routed::Routed;
 pub use crate::transport::{TcpConnectionOptions, TcpListenerOptions, TcpTransport};
+pub use crate::watch::{EndReason, Ended, Watch};
 pub use crate::worker::Worker;
 pub use ringpost_macros::{Message, async_worker, node, worker};
 pub use ringpost_mailbox::buf::{Buf, BufMut, SharedBuf};

@@ -24,6 +24,7 @@ use std::time::Duration;
 use ringpost_router::{Address, Handle, HandleKind, Hint, Hop, NodeCore};
 
 use crate::core::returning::Due;
+use crate::core::watches::Watches;
 use crate::envelope::{Envelope, ReplyTo};
 use crate::error::Error;
 use crate::task::Wake;
@@ -105,6 +106,8 @@ pub(crate) struct More {
     pub(crate) unanswered: Vec<ReplyTo>,
     /// Who else is told that the worker has ended.
     pub(crate) stoppers: Vec<ReplyTo>,
+    /// Whom it watches, and who watches it.
+    pub(crate) watches: Option<Box<Watches>>,
     /// Why `initialize` failed.
     pub(crate) failure: Option<Error>,
     /// Where this mailbox passes messages on to, if it is a forwarder's.

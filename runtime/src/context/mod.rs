@@ -4,6 +4,7 @@ pub(crate) mod receive;
 pub(crate) mod request;
 pub(crate) mod send;
 pub(crate) mod sleep;
+mod watch;
 mod workers;
 
 use std::fmt;

@@ -388,7 +388,7 @@ impl Core {
     }
 
     /// Whether messages to addresses of this type can leave the node.
-    fn has_transport(&self, address: &Address) -> bool {
+    pub(crate) fn has_transport(&self, address: &Address) -> bool {
         address.transport() == crate::TCP && self.tcp.is_on()
     }
 

@@ -171,6 +171,7 @@ impl Core {
         self.tally().panics.add(1);
         let what = "a worker panicked and is ended";
         failure(what, Some(&mailbox.address), Some(&message));
+        self.note_panic(mailbox, &message);
         self.close(mailbox, Reason::Panicked);
     }
 

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mailbox::{Mailbox, More, State, Stop};
 use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::{Call, Ending, MailboxRc, Step, Vacant};
+use crate::watch::EndReason;
 use crate::worker::Worker;
 
 /// What the one who asked for a stop is told: whether other cores have instances of the worker too.
@@ -174,6 +175,9 @@ impl Core {
             Ending::Failed(error) => {
                 let what = "initialize failed; the worker is ended";
                 failure(what, Some(&mailbox.address), Some(&error));
+                self.note_end(mailbox, || EndReason::Failed {
+                    error: error.to_string(),
+                });
                 mailbox.with_more(|more| more.failure = Some(error));
                 mailbox.stop.set(Stop::Now);
                 self.end(mailbox);
@@ -182,6 +186,7 @@ impl Core {
                 self.tally().panics.add(1);
                 let what = "initialize panicked; the worker is ended";
                 failure(what, Some(&mailbox.address), Some(&message));
+                self.note_panic(mailbox, &message);
                 let address = mailbox.address.clone();
                 mailbox.with_more(|more| {
                     more.failure = Some(Error::new(ErrorKind::Panicked { address, message }));
@@ -374,7 +379,10 @@ impl Core {
         }
         let more = mailbox.take_more();
         let (failure, stoppers) = match more {
-            Some(more) => self.clear_more(*more),
+            Some(mut more) => {
+                self.conclude_watches(mailbox, more.watches.take(), reason);
+                self.clear_more(*more)
+            }
             None => (None, Vec::new()),
         };
         let ended = || Ok(mailbox.replicated.get().into_body());

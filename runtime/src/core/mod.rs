@@ -29,6 +29,7 @@ pub(crate) mod replies;
 pub(crate) mod returning;
 pub(crate) mod unanswered;
 pub(crate) mod undelivered;
+pub(crate) mod watches;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};

@@ -21,6 +21,7 @@ use crate::transport::Terms;
 use crate::transport::carrier::Bounce;
 use crate::transport::credits::Allowance;
 use crate::transport::end::End;
+use crate::watch::EndReason;
 
 /// Room to encode in that is kept from one message to the next.
 const ENCODED_BYTES_KEPT: usize = 64 * 1024;
@@ -359,6 +360,11 @@ impl Connection {
             let hint = route.first().and_then(Hop::hint);
             let requester = hint.and_then(ReplyTo::from_hint);
             self.core.refuse(requester, self.disconnected(end));
+        }
+        if let Some(mailbox) = self.core.named(&self.name) {
+            let reason = end.to_string();
+            let why = EndReason::Disconnected { reason };
+            self.core.tell_watchers(&mailbox, &why);
         }
     }
 

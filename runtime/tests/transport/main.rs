@@ -6,3 +6,4 @@ mod flow;
 mod hostile;
 mod messages;
 mod stalled;
+mod watches;

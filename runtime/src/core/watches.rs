@@ -1,0 +1,262 @@
+//! Watches: who is told that a worker has ended.
+//!
+//! A watch has two ends, each at a mailbox and on its core: at the watched worker's a note of whom to tell, at
+//! the watcher's a note of what to make of the news. The news itself is a number, and finds nobody where the
+//! watcher has ended or has given up the watch; so it comes once at the most. It goes by the data ring, and by
+//! the queue of its core, so it comes after what the ended worker had sent to the watcher before.
+//!
+//! The news needs no credit. What a mailbox can hold of it is bounded by the watches that its owner has begun
+//! itself, and that were not concluded.
+//!
+//! When the node stops nobody is told of the ends that this brings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use ringpost_router::{Address, Body, Handle, HandleKind, Hop, Message};
+
+use crate::core::Core;
+use crate::envelope::{Origin, ReplyTo};
+use crate::error::Reason;
+use crate::mailbox::{Mailbox, More};
+use crate::task::panics::guarded;
+use crate::task::raw::MailboxRc;
+use crate::watch::{EndReason, Ended};
+
+/// What the watcher gets, made on its own core.
+pub(crate) type Tell = Box<dyn FnOnce(Ended) -> Body>;
+
+/// Who is to be told: a watch of a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Watcher {
+    core: u16,
+    mailbox: Handle,
+    id: u64,
+}
+
+/// The ends of watches that lie at one mailbox.
+#[derive(Default)]
+pub(crate) struct Watches {
+    /// How many its owner has begun.
+    begun: u64,
+    /// Those that it has not heard of yet.
+    open: BTreeMap<u64, Watching>,
+    /// Who watches it.
+    watchers: BTreeSet<Watcher>,
+    /// Why it ends, where that is known before it does.
+    why: Option<EndReason>,
+}
+
+/// A watch, as its watcher keeps it.
+pub(crate) struct Watching {
+    /// Where it is noted: the worker, or what leads to it.
+    pub(crate) at: Hop,
+    /// Whom it is on.
+    pub(crate) of: Address,
+    pub(crate) tell: Tell,
+}
+
+impl Watcher {
+    /// What the watcher knows it by.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
+impl More {
+    fn watches(&mut self) -> &mut Watches {
+        self.watches.get_or_insert_default()
+    }
+}
+
+impl Core {
+    /// Notes a watch at its watcher, a mailbox of this core.
+    pub(crate) fn begin_watch(&self, mailbox: &Mailbox, watching: Watching) -> Watcher {
+        let id = mailbox.with_more(|more| {
+            let watches = more.watches();
+            watches.begun += 1;
+            watches.open.insert(watches.begun, watching);
+            watches.begun
+        });
+        Watcher {
+            core: self.id,
+            mailbox: mailbox.handle.get(),
+            id,
+        }
+    }
+
+    /// Notes a watch at whoever is there, and says so when it is noted.
+    pub(crate) fn watch(self: &Rc<Self>, at: &Hop, watcher: Watcher, to: ReplyTo) {
+        self.where_noted(at, move |core: &Rc<Core>, found| {
+            match found {
+                Some(mailbox) => mailbox.with_more(|more| {
+                    more.watches().watchers.insert(watcher);
+                }),
+                None => core.tell(watcher, EndReason::NotFound),
+            }
+            core.answer(to, Ok(().into_body()));
+        });
+    }
+
+    /// Gives up a watch of a mailbox of this core. Whether it had not been heard of.
+    pub(crate) fn end_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64) -> bool {
+        let watching = take_open(mailbox, id);
+        if let Some(watching) = &watching {
+            self.forget_watch(mailbox, id, &watching.at);
+        }
+        watching.is_some()
+    }
+
+    fn forget_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64, at: &Hop) {
+        let watcher = Watcher {
+            core: self.id,
+            mailbox: mailbox.handle.get(),
+            id,
+        };
+        self.where_noted(at, move |_, found| {
+            // Where it has ended, there is nothing to forget.
+            found.map(|mailbox| mailbox.with_more(|more| more.watches().watchers.remove(&watcher)));
+        });
+    }
+
+    /// Runs this on the core of the mailbox that a hop names, or where there is none.
+    fn where_noted(
+        self: &Rc<Self>,
+        at: &Hop,
+        work: impl FnOnce(&Rc<Self>, Option<MailboxRc>) + Send + 'static,
+    ) {
+        let there = at.hint_of(self.here.node());
+        if let Some(there) = there.filter(|there| there.kind == HandleKind::Worker) {
+            return self.on_core(there.core.index(), move |core: &Rc<Core>| {
+                work(core, core.at(there.handle));
+            });
+        }
+        let name = at.address.clone();
+        self.on_core(self.placement.home(&name), move |core: &Rc<Core>| {
+            let found = core.named(&name).or_else(|| core.connect_to(&name));
+            let forwards = found
+                .as_ref()
+                .and_then(|found| found.if_more(|more| more.forwards));
+            match forwards.flatten() {
+                Some(there) => core.on_core(there.core.index(), move |core: &Rc<Core>| {
+                    work(core, core.at(there.handle));
+                }),
+                None => work(core, found),
+            }
+        });
+    }
+
+    /// Notes why a worker is about to end, if anybody wants to know.
+    pub(crate) fn note_end(&self, mailbox: &Mailbox, why: impl FnOnce() -> EndReason) {
+        mailbox.if_more(|more| {
+            if let Some(watches) = &mut more.watches {
+                watches.why = Some(why());
+            }
+        });
+    }
+
+    /// As [`note_end`](Self::note_end), of a panic.
+    pub(crate) fn note_panic(&self, mailbox: &Mailbox, message: &str) {
+        self.note_end(mailbox, || EndReason::Panicked {
+            message: message.to_owned(),
+        });
+    }
+
+    /// A mailbox has ended: its watchers are told, and those that it watched forget it.
+    pub(crate) fn conclude_watches(
+        self: &Rc<Self>,
+        mailbox: &Mailbox,
+        watches: Option<Box<Watches>>,
+        reason: Reason,
+    ) {
+        let Some(watches) = watches.filter(|_| !self.node.is_stopping()) else {
+            return;
+        };
+        let why = watches.why.unwrap_or_else(|| EndReason::of(reason));
+        for watcher in watches.watchers {
+            self.tell(watcher, why.clone());
+        }
+        for (id, watching) in watches.open {
+            self.forget_watch(mailbox, id, &watching.at);
+        }
+    }
+
+    /// Tells those who watch what was behind this mailbox, which goes on.
+    pub(crate) fn tell_watchers(self: &Rc<Self>, mailbox: &Mailbox, why: &EndReason) {
+        let watchers = mailbox.if_more(|more| {
+            let watches = more.watches.as_mut();
+            watches.map(|watches| std::mem::take(&mut watches.watchers))
+        });
+        for watcher in watchers.flatten().into_iter().flatten() {
+            self.tell(watcher, why.clone());
+        }
+    }
+
+    fn tell(self: &Rc<Self>, watcher: Watcher, why: EndReason) {
+        self.on_core(watcher.core, move |core: &Rc<Core>| core.news(watcher, why));
+    }
+
+    /// News of a watched worker have come to the core of the watcher.
+    fn news(&self, watcher: Watcher, reason: EndReason) {
+        let Some(to) = self.at(watcher.mailbox).filter(|to| to.accepts()) else {
+            return;
+        };
+        let Some(watching) = take_open(&to, watcher.id) else {
+            return;
+        };
+        let Watching { of, tell, at } = watching;
+        let reason = match reason {
+            // Of whoever is behind that nothing is known.
+            reason if at.address != of => reason.of_the_way(),
+            reason => reason,
+        };
+        let from = MailboxRc::new(Mailbox::stub(of.clone(), self.here, Handle::NONE));
+        let address = of;
+        guarded("what was to be made of news of an end panicked", || {
+            let body = tell(Ended { address, reason });
+            self.enqueue(to, &from, Handle::NONE, Origin::FREE, body);
+        });
+    }
+
+    /// Runs this on a core, behind what was sent there before.
+    pub(crate) fn on_core(
+        self: &Rc<Self>,
+        core: u16,
+        work: impl FnOnce(&Rc<Core>) + Send + 'static,
+    ) {
+        match core == self.id {
+            true => work(self),
+            false => self.send_job(core, Box::new(work)),
+        }
+    }
+}
+
+fn take_open(mailbox: &Mailbox, id: u64) -> Option<Watching> {
+    let take = |more: &mut More| more.watches.as_mut()?.open.remove(&id);
+    mailbox.if_more(take).flatten()
+}
+
+impl EndReason {
+    /// What the end of a worker means to those behind it.
+    fn of_the_way(self) -> Self {
+        match self {
+            Self::Disconnected { .. } => self,
+            other => Self::Disconnected {
+                reason: other.to_string(),
+            },
+        }
+    }
+
+    /// What is known of an end whose cause nobody has noted.
+    fn of(reason: Reason) -> Self {
+        match reason {
+            Reason::Panicked => Self::Panicked {
+                message: "no message".to_owned(),
+            },
+            Reason::Disconnected => Self::Disconnected {
+                reason: "it has ended".to_owned(),
+            },
+            _ => Self::Stopped,
+        }
+    }
+}
