@@ -82,8 +82,9 @@ Exit status:
     max_term_width = 110
 )]
 pub(crate) struct Args {
-    /// What is put under load: tcp://HOST:PORT/WORKER (a worker of a ringpost or Ockam node), raw://HOST:PORT (a plain
-    /// byte echo) or local:// (workers of a node in this process)
+    /// What is put under load: tcp://HOST:PORT/WORKER (a worker of a ringpost or Ockam node), framed://HOST:PORT (an
+    /// echo of frames: four bytes of length, the highest first, and so many bytes), raw://HOST:PORT (a plain byte echo) or local://
+    /// (workers of a node in this process)
     ///
     /// Behind tcp:// the path is the route, so tcp://HOST:PORT/relay/echoer passes by the worker `relay`, and
     /// tcp://HOST:PORT/1#10.0.0.1:4000/echoer goes on to another node.

@@ -20,6 +20,11 @@ pub(crate) enum Target {
         /// `host:port` of the service.
         server: String,
     },
+    /// A service that sends back frames, each behind its length.
+    Framed {
+        /// `host:port` of the service.
+        server: String,
+    },
     /// Workers on a node of this process.
     Local,
 }
@@ -28,11 +33,11 @@ pub(crate) enum Target {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TargetError {
     #[error(
-        "there is no scheme in front; write tcp://HOST:PORT/WORKER, raw://HOST:PORT or local://"
+        "there is no scheme in front; write tcp://HOST:PORT/WORKER, framed://HOST:PORT, raw://HOST:PORT or local://"
     )]
     Scheme,
     #[error(
-        "`{found}` is not known; there are tcp://HOST:PORT/WORKER, raw://HOST:PORT and local://"
+        "`{found}` is not known; there are tcp://HOST:PORT/WORKER, framed://HOST:PORT, raw://HOST:PORT and local://"
     )]
     UnknownScheme { found: String },
     #[error("there is no worker; write which one replies, as in tcp://{server}/echoer")]
@@ -61,7 +66,10 @@ impl FromStr for Target {
             "raw" if path.is_empty() => Ok(Self::Raw {
                 server: check_server(server)?,
             }),
-            "raw" => Err(TargetError::RawPath { rest: path.into() }),
+            "framed" if path.is_empty() => Ok(Self::Framed {
+                server: check_server(server)?,
+            }),
+            "raw" | "framed" => Err(TargetError::RawPath { rest: path.into() }),
             "local" if rest.is_empty() => Ok(Self::Local),
             "local" => Err(TargetError::LocalPath { rest: rest.into() }),
             _ => Err(TargetError::UnknownScheme {
@@ -75,7 +83,9 @@ impl Target {
     /// `host:port` of the server, if there is one.
     pub(crate) fn server(&self) -> Option<&str> {
         match self {
-            Self::Tcp { server, .. } | Self::Raw { server } => Some(server),
+            Self::Tcp { server, .. } | Self::Raw { server } | Self::Framed { server } => {
+                Some(server)
+            }
             Self::Local => None,
         }
     }
@@ -89,6 +99,7 @@ impl Target {
                 route: route.clone(),
             },
             Self::Raw { .. } => Self::Raw { server },
+            Self::Framed { .. } => Self::Framed { server },
             Self::Local => Self::Local,
         }
     }
@@ -98,6 +109,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Raw { server } => write!(f, "raw://{server}"),
+            Self::Framed { server } => write!(f, "framed://{server}"),
             Self::Local => f.write_str("local://"),
             Self::Tcp { server, route } => {
                 write!(f, "tcp://{server}")?;
@@ -156,7 +168,12 @@ mod tests {
         };
         assert_eq!("raw://[::1]:9".parse(), Ok(raw));
         assert_eq!("local://".parse(), Ok(Target::Local));
-        for text in ["tcp://h:1/a/b", "raw://localhost:80", "local://"] {
+        for text in [
+            "tcp://h:1/a/b",
+            "raw://localhost:80",
+            "framed://h:1",
+            "local://",
+        ] {
             let target: Target = text.parse().unwrap();
             assert_eq!(target.to_string(), text);
         }
@@ -185,6 +202,7 @@ mod tests {
             ("raw://:80", "HOST:PORT"),
             ("raw://h:99999", "HOST:PORT"),
             ("raw://h:1/x", "plain echo has no workers"),
+            ("framed://h:1/x", "plain echo has no workers"),
             ("local://x", "--from-core"),
             ("tcp://h:1/a//b", "has no name"),
         ] {

@@ -66,8 +66,15 @@ fn a_spawned_echo_answers_everything() {
 
 #[test]
 fn messages_of_all_sizes_come_back() {
-    for size in ["16", "17", "1KiB", "100_000"] {
-        let line = format!("raw://127.0.0.1:0 --spawn-echo -c 2 -w 5 -n 300 --size {size} --json");
+    for (scheme, size) in [
+        ("raw", "16"),
+        ("raw", "17"),
+        ("framed", "16"),
+        ("raw", "1KiB"),
+        ("framed", "100_000"),
+    ] {
+        let line =
+            format!("{scheme}://127.0.0.1:0 --spawn-echo -c 2 -w 5 -n 300 --size {size} --json");
         let (out, _) = run(&line, 0);
         contains(&out, &["\"answered\": 300, \"lost\": 0, ", "\"ok\": true}"]);
     }
@@ -216,7 +223,7 @@ fn another_protocol_is_named() {
         &out,
         &[
             "speaks version 72 of the protocol",
-            "is this a tcp:// server? A plain echo is raw://",
+            "does the server speak what the target names? A plain echo is raw://",
         ],
     );
 }

@@ -28,7 +28,8 @@ impl Spawned {
     /// When nobody can listen at the target's address, or the target names more than one worker.
     pub(crate) fn start(target: &Target, cores: usize) -> Result<Self, StartError> {
         match target {
-            Target::Raw { server } => {
+            // What sends back bytes sends back frames.
+            Target::Raw { server } | Target::Framed { server } => {
                 let started = first_of(server).and_then(RawEcho::start);
                 Ok(Self::Raw(started.map_err(|source| listen(server, source))?))
             }

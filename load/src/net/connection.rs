@@ -39,7 +39,7 @@ pub(super) enum Failure {
     Closed,
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("{0}; is this a tcp:// server? A plain echo is raw://")]
+    #[error("{0}; does the server speak what the target names? A plain echo is raw://")]
     Wire(#[from] WireError),
 }
 

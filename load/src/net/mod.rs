@@ -17,7 +17,7 @@ use ringpost_mailbox::sync::atomic::{AtomicBool, Ordering};
 use crate::clock::Clock;
 use crate::error::StartError;
 use crate::outcome::{Outcome, Watch};
-use crate::protocol::{Protocol, Raw, Routed};
+use crate::protocol::{Framed, Protocol, Raw, Routed};
 use crate::recorder::Live;
 use crate::schedule::Schedule;
 use crate::session::Session;
@@ -190,6 +190,7 @@ fn sessions(
             Target::Tcp { route, .. } => {
                 Protocol::Routed(Box::new(Routed::new(route, settings.size)?))
             }
+            Target::Framed { .. } => Protocol::Framed(Framed::new(settings.size)),
             Target::Raw { .. } | Target::Local => Protocol::Raw(Raw::new(settings.size)),
         };
         let stamper = Stamper::new(run, connection as u64, settings.size);

@@ -1,10 +1,12 @@
 //! How messages are written on a connection and read back: computation only, no I/O.
 
+mod framed;
 mod raw;
 mod routed;
 
 use ringpost_router::wire::WireError;
 
+pub(crate) use framed::Framed;
 pub(crate) use raw::Raw;
 pub(crate) use routed::Routed;
 
@@ -15,6 +17,8 @@ use crate::stamp::Stamper;
 pub(crate) enum Protocol {
     /// Records of one size, one behind the other.
     Raw(Raw),
+    /// Frames: each message behind its length.
+    Framed(Framed),
     /// Frames that carry a route to a worker.
     Routed(Box<Routed>),
 }
@@ -34,7 +38,7 @@ impl Protocol {
     /// Appends what a connection begins with.
     pub(crate) fn open(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Raw(_) => {}
+            Self::Raw(_) | Self::Framed(_) => {}
             Self::Routed(routed) => routed.open(out),
         }
     }
@@ -42,8 +46,10 @@ impl Protocol {
     /// Appends a message.
     #[inline]
     pub(crate) fn write(&self, stamper: &Stamper, number: u64, out: &mut Vec<u8>) {
-        if let Self::Routed(routed) = self {
-            routed.write_head(out);
+        match self {
+            Self::Raw(_) => {}
+            Self::Framed(framed) => framed.write_head(out),
+            Self::Routed(routed) => routed.write_head(out),
         }
         stamper.write(number, out);
     }
@@ -56,6 +62,7 @@ impl Protocol {
     pub(crate) fn read<'a>(&mut self, bytes: &'a [u8]) -> Result<Found<'a>, WireError> {
         match self {
             Self::Raw(raw) => Ok(raw.read(bytes)),
+            Self::Framed(framed) => framed.read(bytes),
             Self::Routed(routed) => routed.read(bytes),
         }
     }
@@ -64,6 +71,7 @@ impl Protocol {
     pub(crate) fn frame_bytes(&self) -> usize {
         match self {
             Self::Raw(raw) => raw.size(),
+            Self::Framed(framed) => framed.frame_bytes(),
             Self::Routed(routed) => routed.frame_bytes(),
         }
     }
