@@ -82,7 +82,7 @@ impl Core {
             _ => (self.outside.address.clone(), Reason::NotFound),
         };
         let from = self.outside.address.clone();
-        let type_name = error.message_type().unwrap_or("a message from outside");
+        let type_name = error.message_type().unwrap_or("message from outside");
         self.report(&Undelivered {
             to,
             from,

@@ -25,7 +25,7 @@ use crate::transport::credits::Grants;
 use crate::transport::end::End;
 
 /// What a message is called of which only the bytes are known.
-const ENCODED: &str = "an encoded message";
+const ENCODED: &str = "encoded message";
 
 /// The receiving side of a connection, behind its frames.
 pub(super) struct Arrivals<'a> {

@@ -351,7 +351,7 @@ impl Connection {
             self.core.report(&Undelivered {
                 to: self.name.clone(),
                 from: self.name.clone(),
-                type_name: "an encoded message",
+                type_name: "encoded message",
                 expected: None,
                 reason: Reason::Disconnected,
             });
