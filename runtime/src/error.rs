@@ -358,11 +358,13 @@ pub enum Reason {
     Disconnected,
     /// It has no encoding, or one that is too long for the wire.
     Unencodable,
+    /// Its receiver had no room, and does not let senders wait: see [`Overflow`](crate::Overflow).
+    Overflow,
 }
 
 impl Reason {
     /// How many reasons there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 12;
 
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Self::COUNT] = [
@@ -377,6 +379,7 @@ impl Reason {
         Reason::Refused,
         Reason::Disconnected,
         Reason::Unencodable,
+        Reason::Overflow,
     ];
 }
 
@@ -394,6 +397,7 @@ impl fmt::Display for Reason {
             Reason::Refused => "the peer may not send there",
             Reason::Disconnected => "the connection has ended",
             Reason::Unencodable => "it has no encoding, or one that is too long",
+            Reason::Overflow => "the mailbox was full",
         })
     }
 }

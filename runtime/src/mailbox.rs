@@ -25,8 +25,9 @@ use ringpost_router::{Address, Handle, HandleKind, Hint, Hop, NodeCore};
 
 use crate::core::returning::Due;
 use crate::core::watches::Watches;
-use crate::envelope::{Envelope, ReplyTo};
+use crate::envelope::{Envelope, OriginKind, ReplyTo};
 use crate::error::Error;
+use crate::overflow::Overflow;
 use crate::task::Wake;
 
 /// What the mailbox is doing. See the module's drawing.
@@ -74,6 +75,8 @@ pub(crate) struct Mailbox {
     pub(crate) special: Cell<bool>,
     /// Whether other cores have instances under the same address.
     pub(crate) replicated: Cell<bool>,
+    /// What happens to messages for which there is no room.
+    pub(crate) overflow: Cell<Overflow>,
     /// Credits left for senders of this core. 0 sends a sender to the slow path.
     pub(crate) room: Cell<u32>,
     /// Messages accepted for this mailbox and not yet taken by it.
@@ -120,6 +123,14 @@ pub(crate) struct More {
     pub(crate) task_key: Option<u32>,
 }
 
+impl More {
+    /// Where the first message lies that holds a credit, as all do that somebody has sent.
+    pub(crate) fn oldest_with_credit(&self) -> Option<usize> {
+        let holds = |envelope: &Envelope| envelope.origin.kind != OriginKind::Free;
+        self.stash.iter().position(holds)
+    }
+}
+
 impl Mailbox {
     pub(crate) fn new(address: Address, core: NodeCore, state: State, room: u32) -> Self {
         Self {
@@ -129,6 +140,7 @@ impl Mailbox {
             state: Cell::new(state),
             stop: Cell::new(Stop::No),
             special: Cell::new(false),
+            overflow: Cell::new(Overflow::Wait),
             room: Cell::new(room),
             queued: Cell::new(0),
             replicated: Cell::new(false),
@@ -228,6 +240,16 @@ impl Mailbox {
         waiting.find_map(|(at, envelope)| look(at, envelope))
     }
 
+    /// Takes the worker's word for what happens when it has no room. One that drops messages has no credits
+    /// to give (`core/overflow.rs`).
+    pub(crate) fn set_overflow(&self, overflow: Overflow) {
+        self.overflow.set(overflow);
+        if overflow.drops() {
+            self.room.set(0);
+            self.special.set(true);
+        }
+    }
+
     /// Notes who is told that the worker has started.
     pub(crate) fn note_starter(&self, starter: ReplyTo) {
         self.asker.set(starter);
@@ -301,6 +323,8 @@ pub(crate) enum Waiting {
     Granted,
     /// It will never come: the other side has ended.
     Closed,
+    /// It need not be waited for any more: what the other side does with the message has changed.
+    Retry,
     /// The future was dropped; whoever pops this waiter passes on.
     Cancelled,
 }

@@ -3,6 +3,7 @@
 use ringpost_router::Message;
 
 use crate::error::Result;
+use crate::overflow::Overflow;
 use crate::routed::Routed;
 
 /// A worker lives at an address, on one core, and handles one message at a time.
@@ -69,6 +70,11 @@ pub trait Worker: 'static {
     async fn shutdown(&mut self, ctx: &mut Self::Context) -> Result<()> {
         let _ = ctx;
         Ok(())
+    }
+
+    /// What happens to messages for which this worker has no room. Asked once, when it has been made.
+    fn overflow(&self) -> Overflow {
+        Overflow::Wait
     }
 
     /// Called for each message, one at a time, in the order of arrival.

@@ -452,6 +452,7 @@ impl Blocked {
                     self.wait = None;
                     return Poll::Ready(Err(self.refused()));
                 }
+                Some(Waiting::Retry) => self.wait = None,
                 Some(Waiting::Granted) if self.use_grant(core, from) => {
                     self.wait = None;
                     return Poll::Ready(Ok(()));
@@ -486,7 +487,7 @@ impl Blocked {
         let Lack::Local(to) = &wait.lack else {
             return false;
         };
-        if !to.accepts() {
+        if !to.accepts() || to.overflow.get().drops() {
             return false;
         }
         wait.waiter.state.set(Waiting::Cancelled);

@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes, Sender};
 use crate::error::{Error, ErrorKind};
 use crate::mailbox::{Mailbox, State, Waiter, Waiting, pop_waiting, trim};
+use crate::overflow::Overflow;
 use crate::task::Wake;
 use crate::task::raw::MailboxRc;
 
@@ -169,7 +170,7 @@ impl Outgoing {
         self.fail(kind)
     }
 
-    fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         Origin {
             detour: self.detour,
             ..Origin::LOCAL
@@ -335,11 +336,15 @@ impl Core {
         if out.grant != Grant::Nothing && out.grant_core.is_some() {
             return Attempt::Misgranted;
         }
-        if !out.grant.credit() {
+        let may_wait = to.overflow.get() == Overflow::Wait || to.is_reserved();
+        if !out.grant.credit() && may_wait {
             return Attempt::Blocked(Lack::Local(to.clone()));
         }
-        out.grant = Grant::Nothing;
-        self.accept(to, from, out)
+        let granted = std::mem::replace(&mut out.grant, Grant::Nothing).credit();
+        match granted && !to.overflow.get().drops() {
+            true => self.accept(to, from, out),
+            false => self.overflow(to, from, out),
+        }
     }
 
     fn attempt_hinted(
@@ -498,7 +503,7 @@ impl Core {
     /// A local credit is free: the first who waits gets it.
     #[cold]
     fn local_credit_back(&self, mailbox: &MailboxRc) {
-        if !mailbox.accepts() {
+        if !mailbox.accepts() || mailbox.overflow.get().drops() {
             return;
         }
         let next = mailbox.with_more(|more| {
@@ -530,8 +535,13 @@ impl Core {
 
     /// Tells waiters that what they wait for will never come.
     pub(crate) fn close_waiters(&self, waiters: &mut VecDeque<Rc<Waiter>>) {
+        self.end_waiting(waiters, Waiting::Closed);
+    }
+
+    /// Leaves waiters in this state, and wakes them.
+    pub(crate) fn end_waiting(&self, waiters: &mut VecDeque<Rc<Waiter>>, state: Waiting) {
         while let Some(waiter) = pop_waiting(waiters) {
-            waiter.state.set(Waiting::Closed);
+            waiter.state.set(state);
             let wake = waiter.wake.replace(Wake::Nobody);
             self.wake(&wake);
         }

@@ -10,7 +10,7 @@ use crate::core::unanswered::begin_step;
 use crate::driver::stderr::failure;
 use crate::envelope::{Envelope, Head, Origin};
 use crate::error::{ErrorKind, Reason, Undelivered};
-use crate::mailbox::{State, Stop, pop_waiting};
+use crate::mailbox::{State, Stop};
 use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::{Call, Ending, MailboxRc, Step};
 use crate::task::{ReadyTask, Spare, Spawned};
@@ -54,13 +54,7 @@ impl Core {
             }
             State::Ending => self.undeliver(to, envelope, Reason::Stopped),
             State::Stub => self.undeliver(to, envelope, Reason::NotFound),
-            _ => {
-                to.stash(to.stashed(), envelope);
-                let receiver = to.with_more(|more| pop_waiting(&mut more.receivers));
-                if let Some(receiver) = receiver {
-                    self.grant(&receiver);
-                }
-            }
+            _ => self.pile_up(to, envelope),
         }
     }
 

@@ -12,8 +12,9 @@ use crate::context::Context;
 use crate::context::send::Forward;
 use crate::core::Core;
 use crate::core::placed::place_of;
-use crate::error::{Reason, Result, Undelivered};
+use crate::error::{ErrorKind, Reason, Result, Undelivered};
 use crate::mailbox::Stop;
+use crate::overflow::Overflow;
 use crate::routed::Routed;
 use crate::task::panics::drop_guarded;
 use crate::worker::Worker;
@@ -57,6 +58,10 @@ impl<W: Worker<Context = Context>> Worker for Placed<W> {
 
     fn shutdown(&mut self, ctx: &mut Context) -> impl Future<Output = Result<()>> {
         self.worker.shutdown(ctx)
+    }
+
+    fn overflow(&self) -> Overflow {
+        self.worker.overflow()
     }
 
     fn handle_message(
@@ -190,7 +195,7 @@ impl<'a> Relay<'a> {
 }
 
 impl Future for Relay<'_> {
-    /// Whether the message was sent on.
+    /// Whether there is somebody behind, who may have refused the message.
     type Output = bool;
 
     fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<bool> {
@@ -200,9 +205,13 @@ impl Future for Relay<'_> {
                 true
             }
             Err(error) => {
-                self.give_up(Reason::NotFound);
+                let is_full = matches!(error.kind(), ErrorKind::Full { .. });
+                self.give_up(match is_full {
+                    true => Reason::Overflow,
+                    false => Reason::NotFound,
+                });
                 drop_guarded(error);
-                false
+                is_full
             }
         };
         Poll::Ready(sent)

@@ -10,6 +10,7 @@ use crate::core::pairs::Introduced;
 use crate::core::record::{Control, Record, Target};
 use crate::envelope::{Envelope, Origin, OriginKind, ReplyTo, Sender};
 use crate::mailbox::Mailbox;
+use crate::overflow::Overflow;
 use crate::task::raw::MailboxRc;
 
 /// What one core has for receiving from one other.
@@ -34,6 +35,8 @@ struct Decoder {
 struct FarEnd {
     target: Target,
     mailbox: Option<MailboxRc>,
+    /// Whether the sending core knows that the worker refuses what it has no room for.
+    refuses: bool,
 }
 
 /// What the last head said.
@@ -138,7 +141,7 @@ impl Decoder {
         if let Some(run) = &mut self.run
             && (!run.to.accepts() || run.to.handle.get() == Handle::NONE)
         {
-            run.to = resolve(&mut self.links, core, run.link);
+            run.to = resolve(&mut self.links, core, self.from, run.link);
         }
     }
 
@@ -165,6 +168,7 @@ impl Decoder {
                 self.links[link] = Some(FarEnd {
                     target: opening.target,
                     mailbox: None,
+                    refuses: false,
                 });
             }
             Record::Close { link } => {
@@ -186,7 +190,7 @@ impl Decoder {
     fn begin_run(&mut self, core: &Rc<Core>, link: u32, from: Handle, reply: Handle, detour: bool) {
         let known = self.introduced.slot(from).as_ref();
         let from = known.map_or_else(|| core.outside.clone(), MailboxRc::clone);
-        let to = resolve(&mut self.links, core, link);
+        let to = resolve(&mut self.links, core, self.from, link);
         self.run = Some(Run {
             link,
             to,
@@ -201,7 +205,7 @@ impl Decoder {
 /// The mailbox at the far end of a link. A place is good for one worker's life; a name is looked up
 /// again when the worker that had it is gone. Where nobody is, a stub stands in, and what is sent to
 /// it is reported undelivered when its turn comes.
-fn resolve(links: &mut [Option<FarEnd>], core: &Rc<Core>, link: u32) -> MailboxRc {
+fn resolve(links: &mut [Option<FarEnd>], core: &Rc<Core>, from: u16, link: u32) -> MailboxRc {
     let nobody = || core.outside.clone();
     let Some(Some(far)) = links.get_mut(link as usize) else {
         return nobody();
@@ -216,6 +220,11 @@ fn resolve(links: &mut [Option<FarEnd>], core: &Rc<Core>, link: u32) -> MailboxR
         Target::Name(address) => core.named(address).or_else(|| core.connect_to(address)),
     };
     far.mailbox = found.filter(|mailbox| mailbox.accepts());
+    let refuses = |mailbox: &MailboxRc| mailbox.overflow.get() == Overflow::Refuse;
+    let refuses = far.mailbox.as_ref().is_some_and(refuses);
+    if std::mem::replace(&mut far.refuses, refuses) != refuses {
+        core.send_control(from, Control::Refuses { link, refuses });
+    }
     match &far.mailbox {
         Some(mailbox) => mailbox.clone(),
         None => MailboxRc::new(Mailbox::stub(
@@ -241,6 +250,7 @@ fn take_control(core: &Rc<Core>, from: u16, answering: &mut Option<Handle>, cell
     };
     match control {
         Control::Credit { link, count, ended } => core.credit_arrived(from, link, count, ended),
+        Control::Refuses { link, refuses } => core.far_end_refuses(from, link, refuses),
         Control::Chain(chain) => core.pool.accept(chain),
         Control::LinkFree { link } => core.link_freed(from, link),
         Control::Answer { to } => *answering = Some(to),

@@ -88,8 +88,16 @@ impl Core {
             return Err(Error::new(kind));
         }
         let ctx = Context::of_worker(Rc::clone(self), mailbox.clone());
-        match catch_unwind(AssertUnwindSafe(worker)) {
-            Ok(worker) => drop(vacant.fill(worker, ctx)),
+        let build = || {
+            let worker = worker();
+            let overflow = worker.overflow();
+            (worker, overflow)
+        };
+        match catch_unwind(AssertUnwindSafe(build)) {
+            Ok((worker, overflow)) => {
+                mailbox.set_overflow(overflow);
+                drop(vacant.fill(worker, ctx));
+            }
             Err(panic) => {
                 drop(ctx);
                 self.unregister(&mailbox);

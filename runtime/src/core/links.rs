@@ -31,6 +31,8 @@ pub(crate) struct Link {
     pub(crate) credits: u32,
     pub(crate) waiters: VecDeque<Rc<Waiter>>,
     pub(crate) state: LinkState,
+    /// Whether the worker there wants nobody to wait.
+    pub(crate) refuses: bool,
     /// Counts the uses of this number, so that a waiter of an old use is told apart.
     pub(crate) epoch: u32,
     /// Set at each use, cleared by the hand that looks for links to close.
@@ -137,6 +139,7 @@ impl LinkTable {
                     credits: 0,
                     waiters: VecDeque::new(),
                     state: LinkState::Free,
+                    refuses: false,
                     epoch: 0,
                     used: false,
                 });
@@ -148,6 +151,7 @@ impl LinkTable {
         entry.target = target;
         entry.credits = self.window;
         entry.state = LinkState::New;
+        entry.refuses = false;
         entry.epoch = entry.epoch.wrapping_add(1);
         let links = &self.links;
         self.index.insert_unique(hash_of(to, place), link, |&link| {

@@ -21,6 +21,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod links;
 pub(crate) mod names;
 pub(crate) mod outbound;
+pub(crate) mod overflow;
 pub(crate) mod pairs;
 pub(crate) mod placed;
 pub(crate) mod record;

@@ -21,7 +21,7 @@ use crate::core::replies::Answer;
 use crate::envelope::ReplyTo;
 use crate::error::ErrorKind;
 use crate::limits::Limits;
-use crate::mailbox::{Mailbox, Waiter, pop_waiting, trim};
+use crate::mailbox::{Mailbox, Waiter, Waiting, pop_waiting, trim};
 use crate::node::shared::{InboxItem, Rings};
 use crate::task::raw::MailboxRc;
 
@@ -305,7 +305,7 @@ impl Core {
             }
         };
         if let Some(lack) = pair.lack(link, out.grant) {
-            return Self::lacking(pair, link, lack, out);
+            return self.lacking(pair, link, lack, out);
         }
         pair.push(link, from, out);
         self.note_sent(core, pair);
@@ -357,7 +357,7 @@ impl Core {
 
     /// The message cannot go now: either it waits, or its receiver is known to be gone.
     #[cold]
-    fn lacking(pair: &mut Pair, link: u32, lack: Lack, out: &mut Outgoing) -> Attempt {
+    fn lacking(&self, pair: &mut Pair, link: u32, lack: Lack, out: &mut Outgoing) -> Attempt {
         let ended = pair
             .links
             .at_mut(link)
@@ -368,7 +368,27 @@ impl Core {
             }
             return out.fail_not_found();
         }
-        Attempt::Blocked(lack)
+        let refuses = pair.links.at_mut(link).is_some_and(|link| link.refuses);
+        match lack {
+            Lack::Link { .. } if refuses => self.refuse_full(out),
+            lack => Attempt::Blocked(lack),
+        }
+    }
+
+    /// The worker at the far end of a link lets nobody wait, or does again; those who do are to try again.
+    pub(crate) fn far_end_refuses(&self, core: u16, link: u32, refuses: bool) {
+        let mut waiting = {
+            let mut pairs = self.pairs.borrow_mut();
+            let Some(entry) = pairs.of(core).links.at_mut(link) else {
+                return;
+            };
+            entry.refuses = refuses;
+            match refuses {
+                true => std::mem::take(&mut entry.waiters),
+                false => VecDeque::new(),
+            }
+        };
+        self.end_waiting(&mut waiting, Waiting::Retry);
     }
 
     /// Publishes a full batch in the middle of a turn, so that the other core can begin.

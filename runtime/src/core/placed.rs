@@ -63,6 +63,7 @@ impl Core {
             mailbox.special.set(!more.senders.is_empty());
         });
         mailbox.room.set(credits);
+        mailbox.set_overflow(mailbox.overflow.get());
         granted.iter().for_each(|waiter| self.grant(waiter));
     }
 

@@ -76,6 +76,8 @@ pub(crate) enum Control {
     LinkFree { link: u32 },
     /// The next slot answers this request.
     Answer { to: Handle },
+    /// Whether the worker at the far end of this link refuses what it has no room for.
+    Refuses { link: u32, refuses: bool },
     /// Buffers that go home.
     Chain(Chain),
     /// An answer that goes back the way the request came.

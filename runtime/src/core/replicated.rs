@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::envelope::ReplyTo;
 use crate::error::Result;
 use crate::mailbox::Stop;
+use crate::overflow::Overflow;
 use crate::routed::Routed;
 use crate::worker::Worker;
 
@@ -159,6 +160,10 @@ where
             self.others.stop(ctx).await;
         }
         started
+    }
+
+    fn overflow(&self) -> Overflow {
+        self.worker.overflow()
     }
 
     async fn shutdown(&mut self, ctx: &mut Context) -> Result<()> {

@@ -60,6 +60,7 @@ impl Core {
         let kind = match reason {
             Reason::NotFound => ErrorKind::NotFound { address },
             Reason::NodeStopped => ErrorKind::Stopping,
+            Reason::Overflow => ErrorKind::Full { address },
             Reason::Disconnected => ErrorKind::Disconnected {
                 address,
                 reason: "it has ended".to_owned(),
@@ -78,6 +79,9 @@ impl Core {
     pub(crate) fn report_returned(&self, wanted: &ErrorKind, error: &crate::error::Error) {
         let (to, reason) = match (wanted, error.kind()) {
             (_, ErrorKind::NoTransport { address }) => (address.clone(), Reason::NoTransport),
+            (ErrorKind::NotFound { address }, ErrorKind::Full { .. }) => {
+                (address.clone(), Reason::Overflow)
+            }
             (ErrorKind::NotFound { address }, _) => (address.clone(), Reason::NotFound),
             _ => (self.outside.address.clone(), Reason::NotFound),
         };

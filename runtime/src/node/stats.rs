@@ -17,6 +17,7 @@ pub(crate) struct Tally {
     pub(crate) started: Counter,
     pub(crate) ended: Counter,
     pub(crate) blocked: Counter,
+    pub(crate) refused: Counter,
     pub(crate) turns: Counter,
     pub(crate) wakes: Counter,
     pub(crate) parks: Counter,
@@ -75,6 +76,7 @@ impl Counters {
             workers_started: tally.started.value(),
             workers_ended: tally.ended.value(),
             senders_blocked: tally.blocked.value(),
+            refused: tally.refused.value(),
             turns: tally.turns.value(),
             wakes: tally.wakes.value(),
             parks: tally.parks.value(),
@@ -153,6 +155,8 @@ pub struct CoreStats {
     pub workers_ended: u64,
     /// Times that a sender had to wait for a credit or for room.
     pub senders_blocked: u64,
+    /// Sends that a full mailbox refused, as its worker wants it: see [`Overflow`](crate::Overflow).
+    pub refused: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// Times that this core woke another that slept.

@@ -350,6 +350,7 @@ impl<'a> Arrivals<'a> {
         let (to, reason) = match error.kind() {
             ErrorKind::NotFound { address } => (address.clone(), Reason::NotFound),
             ErrorKind::NoTransport { address } => (address.clone(), Reason::NoTransport),
+            ErrorKind::Full { address } => (address.clone(), Reason::Overflow),
             _ => (self.connection.name.clone(), Reason::Refused),
         };
         self.report(to.clone(), self.connection.name.clone(), reason);
