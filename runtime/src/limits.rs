@@ -113,10 +113,39 @@ impl Limits {
     #[must_use]
     pub fn ring_slots_for(&self, cores: u16) -> u32 {
         if self.ring_slots != 0 {
-            return self.ring_slots.next_power_of_two().clamp(8, 1 << 16);
+            // Cut first: beyond 2³¹ there is no power of two to round up to.
+            return self.ring_slots.clamp(8, 1 << 16).next_power_of_two();
         }
         (4096 / u32::from(cores.max(1)))
             .next_power_of_two()
             .clamp(64, 1024)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Limits;
+
+    #[test]
+    fn any_number_of_ring_slots_becomes_one_that_rings_can_have() {
+        let slots_for = |ring_slots, cores| {
+            let limits = Limits {
+                ring_slots,
+                ..Limits::default()
+            };
+            limits.ring_slots_for(cores)
+        };
+        for (asked, given) in [
+            (1, 8),
+            (9, 16),
+            (65_535, 65_536),
+            (65_537, 65_536),
+            (u32::MAX, 65_536),
+        ] {
+            assert_eq!(slots_for(asked, 2), given, "{asked}");
+        }
+        for (cores, given) in [(1, 1024), (4, 1024), (5, 1024), (9, 512), (1024, 64)] {
+            assert_eq!(slots_for(0, cores), given, "{cores} cores");
+        }
     }
 }
