@@ -65,6 +65,11 @@ fn time_comes_through_the_driver() {
 }
 
 #[test]
+fn the_world_comes_through_the_driver() {
+    enforce(seams::check_world);
+}
+
+#[test]
 fn orderings_name_their_partners() {
     enforce(orderings::check);
 }

@@ -1,5 +1,5 @@
-//! Atomics come from the facade that the models can swap; time comes through the driver that the
-//! simulator can replace.
+//! Atomics come from the facade that the models can swap; time, and whatever else a simulation replaces,
+//! comes through the driver.
 
 use crate::source::Source;
 use crate::tree::{Finding, Tree, is_in};
@@ -21,6 +21,12 @@ const CLOCK_PLACES: &[&str] = &[
     "load/src/clock.rs",
 ];
 
+/// The libraries, which get the rest of the world through the driver too.
+const LIBRARIES: &[&str] = &["mailbox/src/", "router/src/", "runtime/src/"];
+
+/// Where the libraries may start threads, open sockets and draw random numbers.
+const WORLD_PLACES: &[&str] = &["runtime/src/driver/", "mailbox/src/sync/"];
+
 pub(crate) fn check_atomics(tree: &Tree) -> Vec<Finding> {
     let paths = [&["std", "sync", "atomic"], &["core", "sync", "atomic"]];
     let text = "atomics outside the facade; take them from ringpost_mailbox::sync";
@@ -29,16 +35,24 @@ pub(crate) fn check_atomics(tree: &Tree) -> Vec<Finding> {
         .iter()
         .filter(|source| !is_in(&source.path, ATOMIC_PLACES));
     outside
-        .flat_map(|source| paths.iter().flat_map(|path| uses(source, *path, text)))
+        .flat_map(|source| {
+            let whole = modules(source, &["std::sync", "core::sync"], text);
+            let parts = paths.iter().flat_map(|path| uses(source, *path, text));
+            parts.chain(whole).collect::<Vec<_>>()
+        })
         .collect()
 }
 
 pub(crate) fn check_clocks(tree: &Tree) -> Vec<Finding> {
+    let clock = "a clock read outside the driver";
+    let sleep = "a thread sleeps outside the driver";
     let rules = [
-        (&["Instant", "now"], "a clock read outside the driver"),
-        (&["SystemTime", "now"], "a clock read outside the driver"),
-        (&["thread", "sleep"], "a thread sleeps outside the driver"),
+        (&["Instant", "now"], clock),
+        (&["SystemTime", "now"], clock),
+        (&["thread", "sleep"], sleep),
+        (&["thread", "park_timeout"], sleep),
     ];
+    let renamed = [("Instant", clock), ("SystemTime", clock), ("thread", sleep)];
     let mut findings = Vec::new();
     for source in &tree.sources {
         if is_in(&source.path, CLOCK_PLACES) {
@@ -47,8 +61,53 @@ pub(crate) fn check_clocks(tree: &Tree) -> Vec<Finding> {
         for (path, text) in rules {
             findings.extend(uses(source, path, text));
         }
+        for (name, text) in renamed {
+            findings.extend(renames(source, name, text));
+        }
     }
     findings
+}
+
+/// Threads, sockets and chance, which a simulation has to be able to replace.
+pub(crate) fn check_world(tree: &Tree) -> Vec<Finding> {
+    let rules: [(&[&str], &str); 8] = [
+        (&["thread", "spawn"], "a thread started"),
+        (&["thread", "Builder"], "a thread started"),
+        (&["mio"], "the kernel's poll used"),
+        (&["socket2"], "a socket opened"),
+        (&["std", "net", "TcpStream"], "a socket opened"),
+        (&["std", "net", "TcpListener"], "a socket opened"),
+        (&["std", "net", "UdpSocket"], "a socket opened"),
+        (&["RandomState"], "a random number drawn"),
+    ];
+    let mut findings = Vec::new();
+    for source in &tree.sources {
+        if is_in(&source.path, LIBRARIES) && !is_in(&source.path, WORLD_PLACES) {
+            for (path, what) in rules {
+                findings.extend(uses(source, path, &format!("{what} outside the driver")));
+            }
+        }
+    }
+    findings
+}
+
+/// The places where one of these modules is imported whole, by whose name its contents could be used.
+fn modules(source: &Source, modules: &[&str], text: &str) -> Vec<Finding> {
+    let imports = source.imports().into_iter();
+    let whole = imports.filter(|(import, _)| {
+        let module = import.strip_suffix("::self").unwrap_or(import);
+        modules.contains(&module.trim_start_matches(':'))
+    });
+    whole
+        .map(|(_, line)| Finding::at(&source.path, line, text))
+        .collect()
+}
+
+/// The places where something is given another name, by which it would not be found.
+fn renames(source: &Source, name: &str, text: &str) -> Vec<Finding> {
+    let at = (0..source.tokens.len()).filter(|at| source.matches(*at, &[name, "as"]));
+    at.map(|at| Finding::at(&source.path, source.tokens[at].line, text))
+        .collect()
 }
 
 /// The places where a path occurs, written out or spread over the braces of an import.
@@ -77,7 +136,7 @@ fn uses(source: &Source, path: &[&str], text: &str) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_atomics, check_clocks};
+    use super::{check_atomics, check_clocks, check_world};
     use crate::rules::findings;
 
     #[test]
@@ -88,6 +147,8 @@ mod tests {
             "use core::sync::atomic;",
             "static A: std::sync::atomic::AtomicU8 = new();",
             "use ::std::sync::{\n    atomic as a,\n};",
+            "use std::{fmt, sync};\nstatic A: sync::atomic::AtomicU8 = new();",
+            "use core::sync::{self as s};\nstatic A: s::atomic::AtomicU8 = new();",
         ] {
             let found = findings(check_atomics, &[("runtime/src/node.rs", code)]);
             assert_eq!(found.len(), 1, "{code}: {found:?}");
@@ -116,6 +177,9 @@ mod tests {
             "let clock = Instant::now;",
             "std::thread::sleep(pause);",
             "use std::thread::{sleep, spawn};",
+            "thread::park_timeout(pause);",
+            "use std::time::Instant as I;\nlet now = I::now();",
+            "use std::thread as t;\nt::sleep(pause);",
         ] {
             for path in [
                 "runtime/src/shard.rs",
@@ -130,6 +194,31 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn threads_sockets_and_chance_are_caught_in_libraries() {
+        for code in [
+            "let loop_ = std::thread::spawn(run);",
+            "use std::thread::Builder;",
+            "let poll = mio::Poll::new()?;",
+            "use socket2::{Domain, Socket};",
+            "use std::net::{SocketAddr, TcpStream};",
+            "let state = std::hash::RandomState::new();",
+        ] {
+            for path in ["runtime/src/core/io.rs", "router/src/placement.rs"] {
+                let found = findings(check_world, &[(path, code)]);
+                assert_eq!(found.len(), 1, "{path}: {code}: {found:?}");
+            }
+            for path in ["runtime/src/driver/threads.rs", "runtime/tests/net.rs"] {
+                assert_eq!(findings(check_world, &[(path, code)]), [""; 0], "{code}");
+            }
+        }
+        let address = "use std::net::SocketAddr;";
+        assert_eq!(
+            findings(check_world, &[("runtime/src/net/mod.rs", address)]),
+            [""; 0]
+        );
     }
 
     #[test]
