@@ -30,7 +30,8 @@
 //! | | | `cores::rings_made_late_by_two_senders_wake_their_receiver` |
 //! | 7 | chains of freed blocks on their way home | `pool::a_chain_through_a_ring` |
 //! | | | `pool::a_chain_that_a_full_ring_refuses` |
-//! | 8 | a worker is removed and its place used again, with messages under way | `cores::a_message_to_a_removed_worker_does_not_reach_the_next` |
+//! | 8 | the last look before a sleep: at every ring, as nothing hints at which have something | `wake::two_senders_wake_their_receiver` |
+//! | 9 | a worker is removed and its place used again, with messages under way | `cores::a_message_to_a_removed_worker_does_not_reach_the_next` |
 //! | | park against wakers, and an awake core | `cores::a_task_woken_from_outside_wakes_its_core` |
 //! | | | `wake::an_awake_core_is_not_rung` |
 //! | | inbox: senders, and slots used again | `inbox::two_senders_lose_nothing` |
