@@ -409,7 +409,7 @@ extern "C" fn let_go(head: &Head) {
     // True of most requests, also of those that have been answered.
     let is_shared = head.sender.reply.get().index & SHARED != 0;
     if !(is_shared && note(head.place())) {
-        guarded("who waits for an answer panicked", || {
+        guarded("who waits for an answer panicked", None, || {
             drop(head.obligation());
         });
     }

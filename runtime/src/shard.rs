@@ -321,7 +321,7 @@ impl Shard {
             return;
         };
         if begun == Stage::Finishing {
-            guarded("a waker panicked", || stop.tell_waiters());
+            guarded("a waker panicked", None, || stop.tell_waiters());
         }
         self.core.node.ring_all();
     }

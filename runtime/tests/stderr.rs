@@ -154,3 +154,35 @@ fn messages_that_are_not_delivered_are_printed_where_nobody_traces() {
         "{all}"
     );
 }
+
+/// Panics when it is dropped.
+struct BadEnd;
+
+impl Worker for BadEnd {
+    type Message = u64;
+    type Context = Context;
+}
+
+impl Drop for BadEnd {
+    fn drop(&mut self) {
+        panic!("badly");
+    }
+}
+
+/// G7: the worker is named, whatever of it has panicked.
+#[test]
+fn a_worker_whose_destructor_panics_is_named() {
+    let name = "a_worker_whose_destructor_panics_is_named";
+    let test = || {
+        let node = Node::builder().cores(1).start().unwrap();
+        let handle = node.handle();
+        handle.start_worker_blocking("ending", || BadEnd).unwrap();
+        pollster::block_on(handle.stop_worker("ending")).unwrap();
+        node.stop().unwrap();
+    };
+    let Some(lines) = alone(name, test) else {
+        return;
+    };
+    let expected = "ringpost: the destructor of a worker panicked [0#ending]: badly";
+    assert_eq!(lines, [expected]);
+}

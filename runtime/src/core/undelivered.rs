@@ -33,7 +33,7 @@ impl Core {
         );
         match &self.node.on_undelivered {
             Some(hook) => {
-                guarded("the hook for undelivered messages panicked", || {
+                guarded("the hook for undelivered messages panicked", None, || {
                     hook(undelivered);
                 });
             }

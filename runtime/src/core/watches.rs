@@ -212,10 +212,14 @@ impl Core {
         };
         let from = MailboxRc::new(Mailbox::stub(of.clone(), self.here, Handle::NONE));
         let address = of;
-        guarded("what was to be made of news of an end panicked", || {
-            let body = tell(Ended { address, reason });
-            self.enqueue(to, &from, Handle::NONE, Origin::FREE, body);
-        });
+        guarded(
+            "what was to be made of news of an end panicked",
+            None,
+            || {
+                let body = tell(Ended { address, reason });
+                self.enqueue(to, &from, Handle::NONE, Origin::FREE, body);
+            },
+        );
     }
 
     /// Runs this on a core, behind what was sent there before.

@@ -164,7 +164,7 @@ impl Tasks {
             Wake::Nobody => {}
             Wake::Task(key) => self.make_ready(*key),
             Wake::Foreign(waker) => {
-                panics::guarded("a waker panicked", || waker.wake_by_ref());
+                panics::guarded("a waker panicked", None, || waker.wake_by_ref());
             }
         }
     }

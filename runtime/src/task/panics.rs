@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ringpost_router::Address;
+
 use crate::driver::stderr::failure;
 
 /// The panic as text. Its payload is dropped only where that runs no user code.
@@ -17,14 +19,18 @@ pub(crate) fn into_text(panic: Box<dyn Any + Send>) -> String {
 
 /// Drops a value of the user's; a panic of its destructor costs nobody anything.
 pub(crate) fn drop_guarded<T>(value: T) {
-    guarded("a destructor panicked", || drop(value));
+    guarded("a destructor panicked", None, || drop(value));
 }
 
-/// Runs user code that returns nothing, a destructor mostly; if it panics, says so and goes on. The text
-/// of the panic, if there was one.
-pub(crate) fn guarded(what: &'static str, run: impl FnOnce()) -> Option<String> {
+/// Runs user code that returns nothing, a destructor mostly; if it panics, says so, and at which worker, and
+/// goes on. The text of the panic, if there was one.
+pub(crate) fn guarded(
+    what: &'static str,
+    worker: Option<&Address>,
+    run: impl FnOnce(),
+) -> Option<String> {
     let panic = into_text(catch_unwind(AssertUnwindSafe(run)).err()?);
-    failure(what, None, Some(&panic));
+    failure(what, worker, Some(&panic));
     Some(panic)
 }
 

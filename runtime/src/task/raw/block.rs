@@ -46,7 +46,7 @@ pub(super) struct Header {
     /// copied as a whole: [`Towards`] and [`Sender`] are the same 16 bytes there, a pointer to this block,
     /// which is not counted as each copy's is, and zero for no routes, or no place of a reply.
     ends: MaybeUninit<Towards>,
-    mailbox: Mailbox,
+    pub(super) mailbox: Mailbox,
 }
 
 const _: () = {
@@ -220,9 +220,13 @@ impl MailboxRc {
         if header.phase.replace(Phase::Vacant) == Phase::Vacant {
             return false;
         }
-        // SAFETY: the table was made for this block's type; the state was there until the phase was
-        // changed above, so it is dropped once; the call that borrowed it is gone (rule 5).
-        unsafe { (header.table.drop_state)(self.header) };
+        let whose = Some(&header.mailbox.address);
+        // The worker is gone either way.
+        guarded("the destructor of a worker panicked", whose, || {
+            // SAFETY: the table was made for this block's type; the state was there until the phase was
+            // changed above, so it is dropped once; the call that borrowed it is gone (rule 5).
+            unsafe { (header.table.drop_state)(self.header) };
+        });
         true
     }
 }
@@ -290,11 +294,8 @@ pub(super) unsafe fn state_of<W>(header: NonNull<Header>) -> *mut MaybeUninit<St
 /// # Safety
 /// The block was made for `W`, its state is there and is not used afterwards.
 unsafe fn drop_state<W>(header: NonNull<Header>) {
-    // The worker is gone either way.
-    guarded("the destructor of a worker panicked", || {
-        // SAFETY: the caller upholds that a state is there that nobody else uses.
-        unsafe { (*state_of::<W>(header)).assume_init_drop() };
-    });
+    // SAFETY: the caller upholds that a state is there that nobody else uses.
+    unsafe { (*state_of::<W>(header)).assume_init_drop() };
 }
 
 /// # Safety
@@ -356,7 +357,7 @@ impl Drop for MailboxRc {
 #[cold]
 #[inline(never)]
 unsafe extern "C" fn free_block(header: NonNull<Header>) {
-    guarded("the destructor of a mailbox panicked", || {
+    guarded("the destructor of a mailbox panicked", None, || {
         // SAFETY: the caller upholds that the block is live until now, and is used no more. The table
         // was made for its type.
         unsafe { (header.as_ref().table.free)(header) };

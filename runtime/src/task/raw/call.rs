@@ -309,9 +309,13 @@ pub(super) fn drop_call(header: &Header, frames: &Frames) -> Option<String> {
         header.phase.set(Phase::Polled);
         // SAFETY: the frame was set, so it holds a live future of the type its table is for; it was
         // taken, so nobody will use that again.
-        panic = guarded("the destructor of a handler panicked", || unsafe {
-            (frame.table.drop)(frame.block);
-        });
+        panic = guarded(
+            "the destructor of a handler panicked",
+            Some(&header.mailbox.address),
+            || unsafe {
+                (frame.table.drop)(frame.block);
+            },
+        );
         frames.give(frame.block, frame.table.layout);
     }
     header.phase.set(Phase::Idle);
