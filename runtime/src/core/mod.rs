@@ -28,6 +28,7 @@ pub(crate) mod record;
 pub(crate) mod replicated;
 pub(crate) mod replies;
 pub(crate) mod returning;
+pub(crate) mod supervised;
 pub(crate) mod unanswered;
 pub(crate) mod undelivered;
 pub(crate) mod watches;
