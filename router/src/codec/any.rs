@@ -45,6 +45,13 @@ impl Any {
     }
 }
 
+impl From<Body> for Any {
+    #[inline]
+    fn from(body: Body) -> Self {
+        Self(body)
+    }
+}
+
 impl Message for Any {
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), CodecError> {
         (self.0.meta().encode)(&self.0, out)

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::mem;
+use core::ops::Range;
 
 use ringpost_mailbox::buf::{Buf, BufMut};
 
@@ -73,6 +74,34 @@ pub struct Intake {
     needed: usize,
     onward: Known,
     return_route: Known,
+    alike: Alike,
+}
+
+/// How the last frame began, up to its payload and with its length, if it ended with that. One that begins with the
+/// same bytes has its payload at the same place, and need not be read.
+#[derive(Default)]
+struct Alike {
+    /// Nothing, if the next frame is to be read.
+    head: Vec<u8>,
+    frame_bytes: usize,
+}
+
+impl Alike {
+    /// Whether these bytes begin with a whole frame that is so.
+    #[inline]
+    fn is_front_of(&self, bytes: &[u8]) -> bool {
+        bytes.len() >= self.frame_bytes && !self.head.is_empty() && bytes.starts_with(&self.head)
+    }
+
+    /// A frame was read: it begins here, and its payload there.
+    fn note(&mut self, frame: &[u8], payload: &[u8]) {
+        self.head.clear();
+        self.frame_bytes = frame.len();
+        let head = range_of(payload, frame)
+            .filter(|range| range.end == frame.len() && range.start <= KNOWN_BYTES_MAX)
+            .and_then(|range| frame.get(..range.start));
+        self.head.extend_from_slice(head.unwrap_or_default());
+    }
 }
 
 /// A route of the last frame, as it was encoded.
@@ -124,6 +153,7 @@ impl Intake {
             needed: LENGTH_BYTES,
             onward: Known::default(),
             return_route: Known::default(),
+            alike: Alike::default(),
         }
     }
 
@@ -192,24 +222,28 @@ impl Intake {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let (onward, return_route) = (&mut self.onward, &mut self.return_route);
-        let limits = *self.decoder.limits();
-        let next = self.decoder.step_with(bytes, |body| {
-            Parts::decode(body, &limits, |reader, field| match field {
-                Field::OnwardRoute => onward.read(reader, field, &limits),
-                _ => return_route.read(reader, field, &limits),
-            })
-        });
-        let (frame, consumed) = match next? {
-            Next::Frame { frame, consumed } => (frame, consumed),
-            Next::More { consumed, needed } => {
-                self.at = self.at.saturating_add(consumed);
-                self.needed = needed;
-                return Ok(None);
+        let found = match self.alike.is_front_of(bytes) {
+            true => Found::alike(&self.alike),
+            false => {
+                let (routes, alike) = ((&mut self.onward, &mut self.return_route), &mut self.alike);
+                match read(&mut self.decoder, routes, alike, bytes)? {
+                    Next::Frame { frame, .. } => frame,
+                    Next::More { consumed, needed } => {
+                        self.at = self.at.saturating_add(consumed);
+                        self.needed = needed;
+                        return Ok(None);
+                    }
+                }
             }
         };
-        let range = range_of(frame.payload, buf).unwrap_or_default();
-        let (onward, return_route) = (frame.onward, frame.return_route);
+        let Found {
+            onward,
+            return_route,
+            payload,
+            consumed,
+        } = found;
+        let begin = self.at.saturating_add(payload.start);
+        let range = begin..self.at.saturating_add(payload.end);
         self.at = self.at.saturating_add(consumed);
         self.needed = LENGTH_BYTES;
         let is_last = self.at >= buf.len();
@@ -266,6 +300,66 @@ impl Intake {
         self.at = 0;
         buf
     }
+}
+
+/// A frame at the front of some bytes.
+struct Found {
+    onward: Option<Route>,
+    return_route: Option<Route>,
+    /// Where the payload lies.
+    payload: Range<usize>,
+    consumed: usize,
+}
+
+impl Found {
+    #[inline]
+    fn alike(alike: &Alike) -> Self {
+        Self {
+            onward: None,
+            return_route: None,
+            payload: alike.head.len()..alike.frame_bytes,
+            consumed: alike.frame_bytes,
+        }
+    }
+}
+
+/// Reads the frame at the front, and notes how it began for the next one.
+#[inline(never)]
+fn read(
+    decoder: &mut Decoder,
+    (onward, return_route): (&mut Known, &mut Known),
+    alike: &mut Alike,
+    bytes: &[u8],
+) -> Result<Next<Found>, WireError> {
+    let limits = *decoder.limits();
+    let before = usize::from(!decoder.is_open());
+    let next = decoder.step_with(bytes, |body| {
+        Parts::decode(body, &limits, |reader, field| match field {
+            Field::OnwardRoute => onward.read(reader, field, &limits),
+            _ => return_route.read(reader, field, &limits),
+        })
+    });
+    let (frame, consumed) = match next {
+        Ok(Next::Frame { frame, consumed }) => (frame, consumed),
+        Ok(Next::More { consumed, needed }) => return Ok(Next::More { consumed, needed }),
+        Err(error) => {
+            // Nothing more is read, whatever it is like.
+            alike.head.clear();
+            return Err(error);
+        }
+    };
+    alike.note(
+        bytes.get(before..consumed).unwrap_or_default(),
+        frame.payload,
+    );
+    let payload = range_of(frame.payload, bytes).unwrap_or_default();
+    let frame = Found {
+        onward: frame.onward,
+        return_route: frame.return_route,
+        payload,
+        consumed,
+    };
+    Ok(Next::Frame { frame, consumed })
 }
 
 impl fmt::Debug for Intake {

@@ -49,7 +49,6 @@ pub struct Outlet {
     put: u64,
     taken: u64,
     known: Known,
-    head: Vec<u8>,
 }
 
 /// A frame that is not written.
@@ -60,39 +59,58 @@ struct Ahead {
     is_message: bool,
 }
 
-/// The routes of the last frame, and how they are encoded: those of the next are the same, as a rule.
+/// The routes of the last frame, and how it began: the next begins alike, as a rule.
 #[derive(Default)]
 struct Known {
     onward: Vec<Address>,
     return_route: Vec<Address>,
-    bytes: Vec<u8>,
+    /// The encoded routes; nothing, if they are not known.
+    routes: Vec<u8>,
+    /// All that stands before a payload of so many bytes; nothing, if that is not known.
+    head: Vec<u8>,
+    payload_bytes: usize,
 }
 
 impl Known {
-    /// Makes sure that these are the routes, and encodes them if they were not.
+    /// Makes sure that this is how the next frame begins, and encodes it if it is not.
     #[inline]
     fn set<'a>(
         &mut self,
         limits: &Limits,
         onward: impl ExactSizeIterator<Item = &'a Address> + Clone,
         return_route: impl ExactSizeIterator<Item = &'a Address> + Clone,
+        payload_bytes: usize,
     ) -> Result<(), WireError> {
-        let is_same = !self.bytes.is_empty()
+        let is_same = !self.routes.is_empty()
             && onward.clone().eq(&self.onward)
             && return_route.clone().eq(&self.return_route);
-        if is_same {
+        if is_same && self.payload_bytes == payload_bytes && !self.head.is_empty() {
             return Ok(());
         }
-        self.bytes.clear();
+        self.head.clear();
+        if !is_same {
+            self.set_routes(limits, onward, return_route)?;
+        }
+        self.payload_bytes = payload_bytes;
+        put_head(&mut self.head, limits, &self.routes, payload_bytes, 0)
+    }
+
+    fn set_routes<'a>(
+        &mut self,
+        limits: &Limits,
+        onward: impl ExactSizeIterator<Item = &'a Address> + Clone,
+        return_route: impl ExactSizeIterator<Item = &'a Address> + Clone,
+    ) -> Result<(), WireError> {
+        self.routes.clear();
         let encoded = put_routes(
-            &mut self.bytes,
+            &mut self.routes,
             limits,
             3,
             onward.clone(),
             return_route.clone(),
         );
         if let Err(error) = encoded {
-            self.bytes.clear();
+            self.routes.clear();
             return Err(error);
         }
         self.onward.clear();
@@ -133,13 +151,12 @@ impl Outlet {
             put: 0,
             taken: 0,
             known: Known::default(),
-            head: Vec::new(),
         }
     }
 
     /// Begins the connection: the version of the protocol.
     pub fn open(&mut self) {
-        self.put_text(&[super::VERSION]);
+        self.put_text(&[super::VERSION], &[]);
     }
 
     /// Adds a frame, with the addresses of its two routes. A long payload is written from where it lies.
@@ -156,8 +173,10 @@ impl Outlet {
             return self.push_copy(onward, return_route, &payload);
         }
         let is_message = onward.len() > 0;
-        self.put_head(onward, return_route, payload.len())?;
-        self.put = self.put.saturating_add(payload.len() as u64);
+        let len = payload.len();
+        self.known.set(&self.limits, onward, return_route, len)?;
+        self.put_known(&[]);
+        self.put = self.put.saturating_add(len as u64);
         self.bytes = self.bytes.saturating_add(payload.len());
         self.parts.push_back(Part::Payload(payload));
         self.note_frame(is_message);
@@ -175,8 +194,9 @@ impl Outlet {
         payload: &[u8],
     ) -> Result<(), WireError> {
         let is_message = onward.len() > 0;
-        self.put_head(onward, return_route, payload.len())?;
-        self.put_text(payload);
+        let len = payload.len();
+        self.known.set(&self.limits, onward, return_route, len)?;
+        self.put_known(payload);
         self.note_frame(is_message);
         Ok(())
     }
@@ -238,7 +258,6 @@ impl Outlet {
             // An idle connection is small.
             self.frames = VecDeque::new();
             self.parts = VecDeque::new();
-            self.head = Vec::new();
             self.known = Known::default();
         }
     }
@@ -249,38 +268,39 @@ impl Outlet {
         self.messages = self.messages.saturating_add(usize::from(is_message));
     }
 
-    fn put_head<'a>(
-        &mut self,
-        onward: impl ExactSizeIterator<Item = &'a Address> + Clone,
-        return_route: impl ExactSizeIterator<Item = &'a Address> + Clone,
-        payload_bytes: usize,
-    ) -> Result<(), WireError> {
-        self.known.set(&self.limits, onward, return_route)?;
-        let mut head = core::mem::take(&mut self.head);
-        head.clear();
-        let put = put_head(&mut head, &self.limits, &self.known.bytes, payload_bytes, 0);
-        if put.is_ok() {
-            self.put_text(&head);
-        }
-        self.head = head;
-        put
+    /// Appends what is known to stand before this payload, and the payload.
+    #[inline]
+    fn put_known(&mut self, payload: &[u8]) {
+        let head = core::mem::take(&mut self.known.head);
+        self.put_text(&head, payload);
+        self.known.head = head;
     }
 
-    fn put_text(&mut self, bytes: &[u8]) {
-        self.put = self.put.saturating_add(bytes.len() as u64);
-        self.bytes = self.bytes.saturating_add(bytes.len());
+    /// Appends two pieces, in one block.
+    #[inline]
+    fn put_text(&mut self, one: &[u8], two: &[u8]) {
+        let bytes = one.len().saturating_add(two.len());
+        self.put = self.put.saturating_add(bytes as u64);
+        self.bytes = self.bytes.saturating_add(bytes);
         if let Some(Part::Text(text)) = self.parts.back_mut()
-            && text.len().saturating_add(bytes.len()) <= text.capacity()
+            && text.len().saturating_add(bytes) <= text.capacity()
         {
-            return text.extend_from_slice(bytes);
+            text.extend_from_slice(one);
+            return text.extend_from_slice(two);
         }
+        self.put_block(bytes, one, two);
+    }
+
+    #[inline(never)]
+    fn put_block(&mut self, bytes: usize, one: &[u8], two: &[u8]) {
         // The first block is small: most turns write little.
         let usual = match self.parts.is_empty() {
             true => 2048,
             false => BLOCK_BYTES,
         };
-        let mut text = BufMut::with_capacity(bytes.len().max(usual));
-        text.extend_from_slice(bytes);
+        let mut text = BufMut::with_capacity(bytes.max(usual));
+        text.extend_from_slice(one);
+        text.extend_from_slice(two);
         self.parts.push_back(Part::Text(text));
     }
 }
