@@ -49,8 +49,6 @@ pub(crate) struct Pair {
     reserved: u32,
     connection: Connection,
     dirty: bool,
-    /// Whether the last flush had anything for the other core.
-    has_news: bool,
 }
 
 /// The rings are made by the core that reads them, when they are first needed.
@@ -96,18 +94,16 @@ impl Lane {
         }
     }
 
-    /// Moves what waits into the ring, and publishes. Whether there was anything new.
-    fn pump(&mut self) -> bool {
-        let Some(ring) = &mut self.ring else {
-            return false;
-        };
+    /// Moves what waits into the ring, and publishes.
+    fn pump(&mut self) {
+        let Some(ring) = &mut self.ring else { return };
         while let Some(cell) = self.spill.pop_front() {
             if let Err(full) = ring.push(cell) {
                 self.spill.push_front(full.0);
                 break;
             }
         }
-        ring.publish() > 0
+        ring.publish();
     }
 
     fn unpublished(&self) -> u32 {
@@ -131,7 +127,6 @@ impl Pair {
             reserved: 0,
             connection: Connection::None,
             dirty: false,
-            has_news: false,
         }
     }
 
@@ -480,18 +475,19 @@ impl Core {
         for &core in &dirty {
             let pair = pairs.of(core);
             pair.dirty = false;
-            let asked = pair.connection == Connection::None && self.ask_for_rings(pair);
-            let published = pair.data.pump() | pair.control.pump();
-            // Two cores that wait for room, and woke each other without need, would never sleep.
-            pair.has_news = asked || published;
+            if pair.connection == Connection::None {
+                self.ask_for_rings(pair);
+            }
+            pair.data.pump();
+            pair.control.pump();
             self.note_flush(core, pair);
         }
         publish_fence();
         for &core in &dirty {
+            self.node.cores[usize::from(core)].wake_if_parked(self.tally());
+        }
+        for &core in &dirty {
             let pair = pairs.of(core);
-            if pair.has_news {
-                self.node.cores[usize::from(core)].wake_if_parked(self.tally());
-            }
             if pair.connection == Connection::None || pair.is_stuck() {
                 self.mark_dirty(pair);
             }
@@ -524,15 +520,15 @@ impl Core {
         }
     }
 
-    /// Asks for the rings. Whether the other core has to look at that.
-    fn ask_for_rings(&self, pair: &mut Pair) -> bool {
+    fn ask_for_rings(&self, pair: &mut Pair) {
         let item = InboxItem::Connect { from: self.id };
-        let inbox = &self.node.cores[usize::from(pair.to)].inbox;
-        let asked = inbox.push(item).is_ok();
-        if asked {
+        if self.node.cores[usize::from(pair.to)]
+            .inbox
+            .push(item)
+            .is_ok()
+        {
             pair.connection = Connection::Asked;
         }
-        asked
     }
 
     /// The other core has made the rings.
