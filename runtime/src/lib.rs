@@ -40,7 +40,6 @@
 
 #![deny(unsafe_code)]
 
-mod backoff;
 mod context;
 mod core;
 mod driver;
@@ -53,7 +52,6 @@ mod node;
 mod overflow;
 mod routed;
 mod shard;
-mod supervision;
 mod task;
 mod time;
 mod timers;
@@ -61,7 +59,6 @@ pub mod transport;
 mod watch;
 mod worker;
 
-pub use crate::backoff::Backoff;
 pub use crate::context::receive::Receive;
 pub use crate::context::request::{REQUEST_TIMEOUT, Request};
 pub use crate::context::send::{Forward, SendMessage};
@@ -75,7 +72,6 @@ pub use crate::node::handle::NodeHandle;
 pub use crate::node::stats::{CoreStats, NodeStats, PairStats};
 pub use crate::overflow::Overflow;
 pub use crate::routed::Routed;
-pub use crate::supervision::{Outcome, Supervision};
 pub use crate::transport::{TcpConnectionOptions, TcpListenerOptions, TcpTransport};
 pub use crate::watch::{EndReason, Ended, Watch};
 pub use crate::worker::Worker;

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::mailbox::{Waiter, Waiting};
 use crate::task::Wake;
 use crate::task::raw::MailboxRc;
+use crate::transport::send_straight;
 
 /// Sends one message; made by [`Context::send_message`].
 ///
@@ -89,6 +90,12 @@ fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
         && place_at_the_end(&route, ctx.core.here.node()).is_none()
         && let Some(to) = route.first().and_then(|hop| ctx.core.receiver_at(hop))
     {
+        let sent = send_straight(&ctx.core, &to, &ctx.mailbox, &route, body);
+        let Err(body) = sent else {
+            // The credit that it was given is not needed.
+            to.room.set(to.room.get().saturating_add(1));
+            return None;
+        };
         let routes = Routes::new(route, Route::from(ctx.mailbox.hop()));
         ctx.core.enqueue_along(to, &ctx.mailbox, routes, body);
         return None;

@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ringpost_router::wire::Refusal;
-use ringpost_router::{Address, Any, Route};
+use ringpost_router::{Address, Any, Body, Handle, Route};
 
 use crate::context::Context;
 use crate::core::Core;
 use crate::core::deliver::Outgoing;
 use crate::envelope::{ReplyTo, Routes};
 use crate::error::{Error, ErrorKind, Result};
+use crate::mailbox::{State, Stop};
 use crate::net::TcpStream;
 use crate::routed::Routed;
 use crate::task::Wake;
@@ -26,6 +27,8 @@ use crate::worker::Worker;
 pub(crate) struct Carrier {
     connection: Rc<Connection>,
     accepted: Option<(TcpStream, Rc<()>)>,
+    /// Its place in the table of its core, once it has begun.
+    place: Handle,
 }
 
 impl Worker for Carrier {
@@ -36,6 +39,8 @@ impl Worker for Carrier {
         // The workers that still send while the node ends come first.
         let handle = ctx.mailbox.handle.get();
         ctx.core.exempt.borrow_mut().insert(handle);
+        ctx.core.tcp.note_carried(handle, &self.connection);
+        self.place = handle;
         let mine = Context::of_worker(Rc::clone(&ctx.core), ctx.mailbox.clone());
         let task = connect::run(mine, Rc::clone(&self.connection), self.accepted.take());
         ctx.spawn(task);
@@ -94,9 +99,28 @@ impl Drop for Held<'_> {
 
 impl Drop for Carrier {
     fn drop(&mut self) {
+        self.connection.core.tcp.forget_carried(self.place);
         self.connection.ending.set(true);
         let pump = self.connection.pump.replace(Wake::Nobody);
         self.connection.core.wake(&pump);
+    }
+}
+
+/// Sends a message over a connection without its worker, if that would send it next anyway. Gives the payload back if
+/// there is no connection at the first hop, or something is before the message.
+#[inline]
+pub(crate) fn send_straight(
+    core: &Core,
+    to: &MailboxRc,
+    from: &MailboxRc,
+    route: &Route,
+    body: Body,
+) -> Result<(), Body> {
+    let is_next =
+        to.state.get() == State::Idle && to.queued.get() == 0 && to.stop.get() == Stop::No;
+    match core.tcp.carried_by(to.handle.get()) {
+        Some(connection) if is_next => connection.send_straight(from, route, body),
+        _ => Err(body),
     }
 }
 
@@ -152,6 +176,7 @@ pub(super) fn start(
     let carrier = move || Carrier {
         connection,
         accepted,
+        place: Handle::NONE,
     };
     core.start_carrier(address, carrier)
 }

@@ -8,7 +8,7 @@ use std::task::{Context as Polling, Poll};
 
 use ringpost_mailbox::buf::Buf;
 use ringpost_router::wire::{Note, Outlet, Refusal};
-use ringpost_router::{Address, Aliases, Any, CodecError, Hop, Message, Route};
+use ringpost_router::{Address, Aliases, Any, Body, CodecError, Hop, Message, Route};
 
 use crate::core::Core;
 use crate::envelope::{ReplyTo, Routes};
@@ -186,6 +186,47 @@ impl Connection {
                 self.lose(&routes, type_name, Reason::Unencodable, Some(kind));
             }
         }
+    }
+
+    /// Puts a message of a worker of this core among the frames, if it has to wait for nothing; gives its payload back
+    /// if it has.
+    pub(super) fn send_straight(
+        &self,
+        from: &MailboxRc,
+        route: &Route,
+        body: Body,
+    ) -> Result<(), Body> {
+        let next = route.iter().nth(1);
+        let is_counted = next.is_some_and(|next| !Aliases::is_once(next));
+        let is_free = self.takes_messages() && !self.ending.get() && self.has_room();
+        if !is_free || is_counted && !self.has_credit() {
+            return Err(body);
+        }
+        // As if its worker had handled it.
+        self.core.tally().sent_local.add(1);
+        self.core.tally().handled.add(1);
+        let back = match &*self.named_last.borrow() {
+            Some(last) if *last == from.address => Some(last.clone()),
+            _ => None,
+        };
+        let back = back.or_else(|| self.name_back(&Route::from(from.hop())));
+        let message = Any::from(body);
+        let type_name = message.type_name();
+        let onward = route.iter().skip(1);
+        match self.put(onward, back.as_slice().iter(), message) {
+            Ok(()) => {
+                if is_counted {
+                    self.allowance.borrow_mut().note_sent();
+                }
+                self.notice();
+            }
+            Err(cause) => {
+                let routes = Routes::new(route.clone(), Route::from(from.hop()));
+                let kind = ErrorKind::Codec(cause);
+                self.lose(&routes, type_name, Reason::Unencodable, Some(kind));
+            }
+        }
+        Ok(())
     }
 
     /// What is to be sent to the peer without a way on: a word of this node, or nothing that can be.

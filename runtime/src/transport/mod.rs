@@ -9,6 +9,7 @@
 //! be guessed and that hold for their connection only.
 
 mod arrivals;
+mod backoff;
 mod carrier;
 mod connect;
 mod connection;
@@ -21,13 +22,13 @@ mod pump;
 mod registry;
 mod tally;
 
-pub use crate::backoff::Backoff;
+pub use backoff::Backoff;
 pub use listener::TcpListener;
 pub use options::{TcpConnectionOptions, TcpLimits, TcpListenerOptions};
 
 pub use tally::TransportStats;
 
-pub(crate) use carrier::{bounce, dial};
+pub(crate) use carrier::{bounce, dial, send_straight};
 pub(crate) use registry::Registry;
 pub(crate) use tally::TransportTally;
 

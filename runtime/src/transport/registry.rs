@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use ringpost_router::{Address, Message};
+use ringpost_router::{Address, Handle, Message};
 
 use crate::core::Core;
 use crate::envelope::ReplyTo;
@@ -21,7 +21,12 @@ pub(crate) struct Registry {
     /// Each is kept by its own task and its worker.
     dialed: RefCell<BTreeMap<Address, Weak<Connection>>>,
     listeners: RefCell<BTreeMap<u64, Rc<Accepting>>>,
+    /// All connections of the core, by the places of their workers in its table.
+    carried: RefCell<Vec<Option<Carried>>>,
 }
+
+/// A connection, and the place of the worker that carries it.
+type Carried = (Handle, Rc<Connection>);
 
 /// What a task that accepts connections is told.
 pub(super) struct Accepting {
@@ -55,6 +60,37 @@ impl Registry {
         let name = connection.name.clone();
         let connection = Rc::downgrade(connection);
         self.dialed.borrow_mut().insert(name, connection);
+    }
+
+    /// A worker that carries a connection has this place.
+    pub(super) fn note_carried(&self, place: Handle, connection: &Rc<Connection>) {
+        let (mut carried, at) = (self.carried.borrow_mut(), place.index as usize);
+        if carried.len() <= at {
+            carried.resize_with(at.saturating_add(1), || None);
+        }
+        if let Some(slot) = carried.get_mut(at) {
+            *slot = Some((place, Rc::clone(connection)));
+        }
+    }
+
+    /// The worker at this place is no more.
+    pub(super) fn forget_carried(&self, place: Handle) {
+        let mut carried = self.carried.borrow_mut();
+        let slot = carried.get_mut(place.index as usize);
+        if let Some(slot) = slot
+            && slot.as_ref().is_some_and(|(there, _)| *there == place)
+        {
+            *slot = None;
+        }
+    }
+
+    /// The connection that the worker at this place carries, if it carries one.
+    #[inline]
+    pub(super) fn carried_by(&self, place: Handle) -> Option<Rc<Connection>> {
+        match self.carried.borrow().get(place.index as usize) {
+            Some(Some((there, connection))) if *there == place => Some(Rc::clone(connection)),
+            _ => None,
+        }
     }
 
     /// A connection has ended.
