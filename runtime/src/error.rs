@@ -196,9 +196,15 @@ impl Error {
     }
 }
 
+/// The sentence of `Display`, as this is what a person sees when `main` returns an error or one is
+/// unwrapped; `{:#?}` shows the kind with its fields.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Error({:?}: {self})", self.0.kind)
+        if f.alternate() {
+            f.debug_tuple("Error").field(&self.0.kind).finish()
+        } else {
+            fmt::Display::fmt(self, f)
+        }
     }
 }
 
@@ -448,5 +454,17 @@ pub(crate) fn check_route(route: &Route) -> std::result::Result<(), ErrorKind> {
         0 => Err(ErrorKind::EmptyRoute),
         1..=Route::HOPS_MAX => Ok(()),
         hops => Err(ErrorKind::RouteTooLong { hops }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_main_is_printed_as_one_sentence() {
+        let error = Error::new(ErrorKind::EmptyRoute);
+        assert_eq!(format!("{error:?}"), error.to_string());
+        assert_eq!(format!("{error:#?}"), "Error(\n    EmptyRoute,\n)");
     }
 }
