@@ -181,16 +181,40 @@ impl Parker {
     ///
     /// If one of the closures does.
     pub fn park(&mut self, mut has_work: impl FnMut() -> bool, block: impl FnOnce()) -> Parked {
+        if !self.announce(&mut has_work) {
+            return Parked::FoundWork;
+        }
+        block();
+        self.awaken(has_work)
+    }
+
+    /// The first half of [`park`](Self::park), for a driver that cannot block, as one that simulates many
+    /// cores on one thread: announces sleep. Whether the core sleeps now, until [`awaken`](Self::awaken) is
+    /// called; not if `has_work` finds something.
+    ///
+    /// # Panics
+    ///
+    /// If `has_work` does.
+    #[must_use = "a core that sleeps has to be awakened"]
+    pub fn announce(&mut self, has_work: impl FnOnce() -> bool) -> bool {
         // Relaxed: the fence orders this store before the look for work.
         self.word.state.store(PARKED, Relaxed);
         // SeqCst: pairs with `publish_fence`; rule 1.
         fence(SeqCst);
-        if has_work() {
+        let is_idle = !has_work();
+        if !is_idle {
             // Relaxed: only spares senders a needless ring; nothing is published by it.
             self.word.state.store(AWAKE, Relaxed);
-            return Parked::FoundWork;
         }
-        block();
+        is_idle
+    }
+
+    /// The second half of [`park`](Self::park): the core counts as awake again.
+    ///
+    /// # Panics
+    ///
+    /// If `has_work` does.
+    pub fn awaken(&mut self, mut has_work: impl FnMut() -> bool) -> Parked {
         let found_unnotified = !self.is_notified() && has_work() && !self.is_notified_late();
         // Acquire: pairs with the fence of the sender whose exchange this reads; rule 4.
         match self.word.state.swap(AWAKE, Acquire) {

@@ -366,11 +366,13 @@ pub enum Reason {
     Unencodable,
     /// Its receiver had no room, and does not let senders wait: see [`Overflow`](crate::Overflow).
     Overflow,
+    /// A supervised worker panicked while it handled it.
+    InHand,
 }
 
 impl Reason {
     /// How many reasons there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// Every reason, in the order of the counters.
     pub const ALL: [Reason; Self::COUNT] = [
@@ -386,6 +388,7 @@ impl Reason {
         Reason::Disconnected,
         Reason::Unencodable,
         Reason::Overflow,
+        Reason::InHand,
     ];
 }
 
@@ -402,6 +405,7 @@ impl fmt::Display for Reason {
             Reason::NoTransport => "there is no transport for the next hop",
             Reason::Refused => "the peer may not send there",
             Reason::Disconnected => "the connection has ended",
+            Reason::InHand => "its worker panicked in handling it",
             Reason::Unencodable => "it has no encoding, or one that is too long",
             Reason::Overflow => "the mailbox was full",
         })

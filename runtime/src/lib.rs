@@ -40,6 +40,7 @@
 
 #![deny(unsafe_code)]
 
+mod backoff;
 mod context;
 mod core;
 mod driver;
@@ -52,6 +53,7 @@ mod node;
 mod overflow;
 mod routed;
 mod shard;
+mod supervision;
 mod task;
 mod time;
 mod timers;
@@ -59,6 +61,7 @@ pub mod transport;
 mod watch;
 mod worker;
 
+pub use crate::backoff::Backoff;
 pub use crate::context::receive::Receive;
 pub use crate::context::request::{REQUEST_TIMEOUT, Request};
 pub use crate::context::send::{Forward, SendMessage};
@@ -72,6 +75,7 @@ pub use crate::node::handle::NodeHandle;
 pub use crate::node::stats::{CoreStats, NodeStats, PairStats};
 pub use crate::overflow::Overflow;
 pub use crate::routed::Routed;
+pub use crate::supervision::{Outcome, Supervision};
 pub use crate::transport::{TcpConnectionOptions, TcpListenerOptions, TcpTransport};
 pub use crate::watch::{EndReason, Ended, Watch};
 pub use crate::worker::Worker;

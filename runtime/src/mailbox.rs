@@ -24,6 +24,7 @@ use std::time::Duration;
 use ringpost_router::{Address, Handle, HandleKind, Hint, Hop, NodeCore};
 
 use crate::core::returning::Due;
+use crate::core::supervised::Supervised;
 use crate::core::watches::Watches;
 use crate::envelope::{Envelope, OriginKind, ReplyTo};
 use crate::error::Error;
@@ -62,6 +63,15 @@ pub(crate) enum Stop {
     Drain,
     /// End at the next opportunity; what is queued is reported.
     Now,
+    /// Go on as a new worker when the handler has returned.
+    Again,
+}
+
+impl Stop {
+    /// Whether it is to end.
+    pub(crate) fn is_asked(self) -> bool {
+        matches!(self, Stop::Drain | Stop::Now)
+    }
 }
 
 /// One address on one core.
@@ -109,6 +119,8 @@ pub(crate) struct More {
     pub(crate) unanswered: Vec<ReplyTo>,
     /// Who else is told that the worker has ended.
     pub(crate) stoppers: Vec<ReplyTo>,
+    /// What is to be done when the worker fails.
+    pub(crate) supervised: Option<Box<Supervised>>,
     /// Whom it watches, and who watches it.
     pub(crate) watches: Option<Box<Watches>>,
     /// Why `initialize` failed.
@@ -271,7 +283,7 @@ impl Mailbox {
 
     /// Whether new messages are accepted.
     pub(crate) fn accepts(&self) -> bool {
-        self.state.get() != State::Closed && self.stop.get() == Stop::No
+        self.state.get() != State::Closed && !self.stop.get().is_asked()
     }
 
     /// Whether this only holds a name until its home has decided.

@@ -15,6 +15,7 @@ use ringpost_mailbox::wake_list::WakeList;
 use crate::core::inbound::Inbound;
 use crate::core::{Core, Timed};
 use crate::driver::net::Network;
+use crate::driver::rare::Rare;
 use crate::mailbox::State;
 use crate::node::shared::{InboxItem, Rings, Seed};
 use crate::node::stop::Stage;
@@ -128,6 +129,15 @@ impl Shard {
         self.main = Some(self.core.tasks.spawn(future));
     }
 
+    /// Ends this core as the crash of its process would: nothing is handled any more. What it held is dropped.
+    pub(crate) fn abandon(mut self) {
+        let core = Rc::clone(&self.core);
+        let _current = core.pool.enter();
+        let _turning = Turning::of(&core);
+        core.drop_user_code();
+        self.sweep();
+    }
+
     /// One turn of the loop.
     pub(crate) fn turn(&mut self, now: Time) -> Turn {
         let core = Rc::clone(&self.core);
@@ -137,15 +147,20 @@ impl Shard {
         core.tally().turns.add(1);
         let mut done = self.take_arrivals();
         done += core.io.resume(&core);
-        done += self.fire_timers(now);
-        core.grant_room();
+        if !core.rare.takes(Rare::LateTimers) {
+            done += self.fire_timers(now);
+        }
+        if !core.rare.takes(Rare::LateRoom) {
+            core.grant_room();
+        }
         done += self.run();
         core.replies.arm_young(&core);
         if self.core.node.is_stopping() && self.pass_stages(now) {
             return Turn::Over;
         }
         core.arm_drains();
-        if done == 0 || core.tally().turns.value().is_multiple_of(TURNS_PER_ERRAND) {
+        let is_time = done == 0 || core.tally().turns.value().is_multiple_of(TURNS_PER_ERRAND);
+        if is_time || core.rare.takes(Rare::EarlyErrands) {
             core.pay_debts();
             core.send_chains(1);
         }
@@ -161,8 +176,12 @@ impl Shard {
     /// Whether anything has arrived: the look that a parker takes after announcing sleep.
     pub(crate) fn has_arrivals(&mut self) -> bool {
         let stage = self.core.node.stop.stage();
-        stage != self.end.entered
-            || !self.inbox.is_empty()
+        stage != self.end.entered || self.has_untaken()
+    }
+
+    /// Whether other cores or threads have sent anything that was not taken yet.
+    fn has_untaken(&mut self) -> bool {
+        !self.inbox.is_empty()
             || !self.wakes.is_empty()
             || self.inbound.iter_mut().any(Inbound::has_work)
     }
@@ -171,15 +190,27 @@ impl Shard {
     fn take_arrivals(&mut self) -> u32 {
         let burst = self.core.limits.ring_burst;
         let mut done = 0;
+        let rare = &self.core.rare;
         for inbound in &mut self.inbound {
+            if rare.takes(Rare::LateRing) {
+                continue;
+            }
+            let burst = if rare.takes(Rare::ShortBurst) {
+                1
+            } else {
+                burst
+            };
             done += inbound.drain(&self.core, burst);
         }
-        if !self.wakes.is_empty() {
+        if !self.wakes.is_empty() && !rare.takes(Rare::LateWakes) {
             let tasks = &self.core.tasks;
             let woken = self
                 .wakes
                 .drain(|key| tasks.make_ready(u32::try_from(key).unwrap_or(u32::MAX)));
             done += u32::try_from(woken).unwrap_or(u32::MAX);
+        }
+        if rare.takes(Rare::LateInbox) {
+            return done;
         }
         done + self.take_inbox(burst)
     }
@@ -219,8 +250,11 @@ impl Shard {
     /// Handles messages and polls tasks, in turns, within this turn's budget. Returns how many.
     fn run(&mut self) -> u32 {
         let core = &self.core;
-        let budget = core.limits.turn_messages;
-        let slice = core.limits.worker_burst;
+        let mut budget = core.limits.turn_messages;
+        let mut slice = core.limits.worker_burst;
+        if core.rare.takes(Rare::ShortTurn) {
+            (budget, slice) = (1, 1);
+        }
         let mut done = 0;
         while done < budget {
             let before = done;
@@ -329,7 +363,7 @@ impl Shard {
     /// The last look: whatever has arrived is reported undelivered.
     fn sweep(&mut self) {
         self.inbox.close();
-        while self.take_arrivals() > 0 {}
+        while self.take_arrivals() > 0 || self.has_untaken() {}
         while self.core.run_queue(u32::MAX) > 0 {}
         self.core.drop_user_code();
     }

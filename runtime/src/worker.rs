@@ -15,7 +15,8 @@ use crate::routed::Routed;
 /// # When a call fails
 /// An error of `initialize` fails the start, runs `shutdown` and frees the address. An error of
 /// `handle_message` is reported and the worker goes on. A panic ends the worker without `shutdown`,
-/// whose state may be broken; nobody else is affected.
+/// whose state may be broken; nobody else is affected. A [`Supervision`](crate::Supervision) can say
+/// otherwise.
 ///
 /// # Cancellation
 /// A suspended call is dropped at its await when the worker has to stop and its time is over.

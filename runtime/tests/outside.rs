@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ringpost::sim::Sim;
-use ringpost::{Context, Limits, Result, Routed, Worker};
+use ringpost::{Context, ErrorKind, Limits, Result, Route, Routed, Worker};
 
 /// Writes down what it gets; every so often it takes its time.
 struct Recorder {
@@ -63,5 +63,60 @@ fn g1_messages_from_one_thread_outside_are_handled_in_order() {
             "seed {seed}: {:?}",
             seen.lock()
         );
+    }
+}
+
+/// Answers nobody, and keeps the ways back, so that nobody is told.
+#[derive(Default)]
+struct Silent(Vec<Route>);
+
+impl Worker for Silent {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        self.0.push(msg.reply());
+        Ok(())
+    }
+}
+
+/// Asks from outside for at most 50 ms, while others hold all that may be under way for so long.
+fn ask_beside_others(seed: u64, others: Duration) {
+    let mut limits = Limits::default();
+    limits.outside_credits = 4;
+    let report = Sim::new(seed)
+        .cores(2)
+        .limits(limits)
+        .run(async move |ctx: Context| {
+            ctx.start_worker("silent", Silent::default()).await?;
+            for number in 0..4u64 {
+                let handle = ctx.handle();
+                ctx.spawn(async move {
+                    let other = handle.request_within::<u64>(others, "silent", number);
+                    assert!(other.await.is_err(), "nobody is answered");
+                });
+            }
+            ctx.sleep(Duration::from_millis(1)).await;
+            let ask = Duration::from_millis(50);
+            let handle = ctx.handle();
+            let asked = handle.request_within::<u64>(ask, "silent", 9u64);
+            Ok(asked.await.unwrap_err())
+        });
+    let error = report.output.unwrap();
+    assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error}");
+    assert_eq!(
+        error.into_message::<u64>().ok(),
+        (others.as_millis() > 50).then_some(9)
+    );
+    let elapsed = report.elapsed.as_millis();
+    assert!((51..53).contains(&elapsed), "seed {seed}: {elapsed} ms");
+}
+
+#[test]
+fn a_request_from_outside_counts_its_wait_to_be_sent() {
+    for seed in 0..20 {
+        // To the end of its time, and for a part of it.
+        ask_beside_others(seed, Duration::from_secs(3));
+        ask_beside_others(seed, Duration::from_millis(30));
     }
 }

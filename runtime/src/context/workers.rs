@@ -13,6 +13,7 @@ use crate::core::placed::place_of;
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mailbox::{Mailbox, State, Stop};
+use crate::supervision::Supervision;
 use crate::task::raw::MailboxRc;
 use crate::worker::Worker;
 
@@ -50,6 +51,58 @@ impl Context {
         let home = self.core.placement.home(&address);
         self.call(home, move |core: &Rc<Core>, to| {
             core.start_here(address, build, false, to)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Starts a worker that is built on its core, and built anew there when it fails, as `supervision` says.
+    ///
+    /// A start that fails is not tried again.
+    ///
+    /// ```
+    /// # use ringpost::{Context, Result, Routed, Supervision, Worker};
+    /// struct Fragile(u64);
+    ///
+    /// impl Worker for Fragile {
+    ///     type Message = u64;
+    ///     type Context = Context;
+    ///
+    ///     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+    ///         self.0 += 100 / *msg;
+    ///         ctx.send_message(msg.reply(), self.0).await
+    ///     }
+    /// }
+    /// # fn main() -> Result<()> {
+    /// # ringpost::Node::builder().cores(1).run(async |mut ctx: Context| {
+    /// ctx.start_supervised("fragile", Supervision::transient(), || Fragile(0)).await?;
+    /// for divisor in [50u64, 0, 20] {
+    ///     ctx.send_message("fragile", divisor).await?;
+    /// }
+    /// assert_eq!(*ctx.receive::<u64>().await?, 2);
+    /// // The one that panicked has been replaced by one that begins at 0.
+    /// assert_eq!(*ctx.receive::<u64>().await?, 5);
+    /// # ctx.stop().await
+    /// # })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`start_worker`](Self::start_worker).
+    pub async fn start_supervised<W, F>(
+        &self,
+        address: impl Into<Address>,
+        supervision: Supervision,
+        build: F,
+    ) -> Result<()>
+    where
+        W: Worker<Context = Context>,
+        F: Fn() -> W + Send + 'static,
+    {
+        let address = address.into();
+        let home = self.core.placement.home(&address);
+        self.call(home, move |core: &Rc<Core>, to| {
+            core.start_supervised(address, supervision, build, to)
         })
         .await
         .map(drop)
@@ -176,6 +229,9 @@ impl Context {
 
     /// Stops the worker whose own handler asks for it, and with it the instance that the others follow.
     fn stop_own(&self, home: u16, stop: Stop) {
+        if self.core.restarts_itself(&self.mailbox) {
+            return;
+        }
         let drain = self.core.node.drain;
         self.core.begin_stop(&self.mailbox, stop, drain);
         if self.mailbox.replicated.get() && home != self.core.id {

@@ -6,11 +6,13 @@ use ringpost_router::Unpack;
 use ringpost_router::wire::Refusal;
 
 use crate::core::Core;
+use crate::core::supervised::Failure;
 use crate::core::unanswered::begin_step;
 use crate::driver::stderr::failure;
 use crate::envelope::{Envelope, Head, Origin};
-use crate::error::{ErrorKind, Reason, Undelivered};
+use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::mailbox::{State, Stop};
+use crate::supervision::Outcome;
 use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::{Call, Ending, MailboxRc, Step};
 use crate::task::{ReadyTask, Spare, Spawned};
@@ -127,14 +129,11 @@ impl Core {
         match *ending {
             Ending::Failed(error) => {
                 self.disappoint_all(mailbox);
-                self.tally().handler_errors.add(1);
-                let what = "a handler returned an error; the worker goes on";
-                failure(what, Some(&mailbox.address), Some(&error));
-                // It may hold a message that could not be sent.
-                drop_guarded(error);
+                return self.after_error(mailbox, error);
             }
             Ending::Panicked(message) => {
                 self.disappoint_all(mailbox);
+                self.report_in_hand(mailbox);
                 self.after_panic(mailbox, message);
                 return false;
             }
@@ -152,6 +151,13 @@ impl Core {
             Stop::No => false,
             Stop::Drain => mailbox.queued.get() == 0,
             Stop::Now => true,
+            Stop::Again => match self.supervise(mailbox, Failure::Stopped) {
+                Some(Outcome::Restart) => return,
+                _ => {
+                    self.begin_stop(mailbox, Stop::Drain, self.node.drain);
+                    mailbox.queued.get() == 0
+                }
+            },
         };
         if ending || mailbox.has_stash() {
             mailbox.state.set(State::Backlog);
@@ -161,8 +167,34 @@ impl Core {
         }
     }
 
+    /// Whether the worker whose handler has returned an error goes on.
+    fn after_error(self: &Rc<Self>, mailbox: &MailboxRc, error: Error) -> bool {
+        self.tally().handler_errors.add(1);
+        let outcome = self.supervise(mailbox, Failure::Error);
+        let what = match outcome {
+            None => "a handler returned an error; the worker goes on",
+            Some(Outcome::Restart) => "a handler returned an error; the worker is restarted",
+            Some(_) => "a handler returned an error; the worker is ended",
+        };
+        failure(what, Some(&mailbox.address), Some(&error));
+        let is_over = matches!(outcome, Some(Outcome::Stop | Outcome::Escalate));
+        if is_over {
+            self.note_failure(mailbox, &error);
+        }
+        // It may hold a message that could not be sent.
+        drop_guarded(error);
+        if is_over {
+            self.end_failed(mailbox);
+        }
+        outcome.is_none()
+    }
+
     fn after_panic(self: &Rc<Self>, mailbox: &MailboxRc, message: String) {
         self.tally().panics.add(1);
+        if self.supervise(mailbox, Failure::Panicked) == Some(Outcome::Restart) {
+            let what = "a worker panicked and is restarted";
+            return failure(what, Some(&mailbox.address), Some(&message));
+        }
         let what = "a worker panicked and is ended";
         failure(what, Some(&mailbox.address), Some(&message));
         self.note_panic(mailbox, &message);
@@ -231,9 +263,17 @@ impl Core {
             if mailbox.state.get() != State::Backlog {
                 return done;
             }
-            if mailbox.stop.get() == Stop::Now {
-                self.end(mailbox);
-                return done;
+            match mailbox.stop.get() {
+                Stop::Now => {
+                    self.end(mailbox);
+                    return done;
+                }
+                Stop::Again => {
+                    mailbox.state.set(State::Busy);
+                    self.rest(mailbox);
+                    return done;
+                }
+                Stop::No | Stop::Drain => {}
             }
             match mailbox.unstash(0) {
                 Some(envelope) => {

@@ -152,7 +152,7 @@ impl Worker for Forwarder {
         let drain = ctx.core.node.drain;
         let stop = match ctx.mailbox.stop.get() {
             Stop::Now => Stop::Now,
-            Stop::No | Stop::Drain => Stop::Drain,
+            Stop::No | Stop::Drain | Stop::Again => Stop::Drain,
         };
         let end = move |core: &Rc<Core>, to| core.stop_here(&address, stop, drain, to);
         // The worker may have ended by itself; then there is nothing to stop.

@@ -18,7 +18,6 @@ use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mailbox::{Mailbox, More, State, Stop};
 use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::{Call, Ending, MailboxRc, Step, Vacant};
-use crate::watch::EndReason;
 use crate::worker::Worker;
 
 /// What the one who asked for a stop is told: whether other cores have instances of the worker too.
@@ -172,20 +171,23 @@ impl Core {
         let ending = match step {
             Step::Pending => return,
             Step::Done => {
-                mailbox.started.set(true);
-                self.answer(mailbox.take_asker(), Ok(().into_body()));
+                // Of one that has been restarted, somebody may await the end by now.
+                if !mailbox.started.replace(true) {
+                    self.answer(mailbox.take_asker(), Ok(().into_body()));
+                }
                 return self.rest(mailbox);
             }
             Step::Ended(ending) => ending,
         };
         self.disappoint_all(mailbox);
+        if mailbox.started.get() {
+            return self.comeback_failed(mailbox, *ending);
+        }
         match *ending {
             Ending::Failed(error) => {
                 let what = "initialize failed; the worker is ended";
                 failure(what, Some(&mailbox.address), Some(&error));
-                self.note_end(mailbox, || EndReason::Failed {
-                    error: error.to_string(),
-                });
+                self.note_failure(mailbox, &error);
                 mailbox.with_more(|more| more.failure = Some(error));
                 mailbox.stop.set(Stop::Now);
                 self.end(mailbox);
@@ -250,7 +252,15 @@ impl Core {
                 self.attend(mailbox.clone());
             }
             State::Busy if stop == Stop::Now => self.cut_short(mailbox),
+            State::Starting => self.hurry(mailbox),
             _ => {}
+        }
+    }
+
+    /// Has a worker that waits to be restarted look at what it is asked.
+    fn hurry(&self, mailbox: &Mailbox) {
+        if let Some(key) = mailbox.if_more(|more| more.task_key).flatten() {
+            self.tasks.make_ready(key);
         }
     }
 

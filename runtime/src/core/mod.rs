@@ -28,6 +28,7 @@ pub(crate) mod record;
 pub(crate) mod replicated;
 pub(crate) mod replies;
 pub(crate) mod returning;
+pub(crate) mod supervised;
 pub(crate) mod unanswered;
 pub(crate) mod undelivered;
 pub(crate) mod watches;
@@ -38,11 +39,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringpost_mailbox::pool::{Pool, PoolLimits};
+use ringpost_mailbox::pool::Pool;
 use ringpost_router::{Address, Handle, NodeCore, Placement, Table};
 use slab::Slab;
 
 use crate::driver::net::Network;
+use crate::driver::rare::RareSeam;
 use crate::limits::Limits;
 use crate::mailbox::Mailbox;
 use crate::node::shared::{CoreShared, NodeShared};
@@ -106,6 +108,8 @@ pub(crate) struct Core {
     /// Workers whose own handler awaits the node's stop, and connections: they end last.
     pub(crate) exempt: RefCell<BTreeSet<Handle>>,
     entropy: Cell<u64>,
+    /// Where only a simulation turns off the usual path.
+    pub(crate) rare: RareSeam,
 }
 
 impl Core {
@@ -138,7 +142,8 @@ impl Core {
             owed: RefCell::default(),
             timers: RefCell::new(TimerQueue::new(now)),
             frames: Frames::new(),
-            pool: Pool::in_group(node.id, id, PoolLimits::default()),
+            pool: Pool::in_group(node.id, id, network.pool_limits()),
+            rare: network.rare(),
             io: Io::new(network),
             tcp: Registry::default(),
             now: Cell::new(now),

@@ -49,6 +49,8 @@ pub(crate) struct Pair {
     reserved: u32,
     connection: Connection,
     dirty: bool,
+    /// Whether the last flush had anything for the other core.
+    has_news: bool,
 }
 
 /// The rings are made by the core that reads them, when they are first needed.
@@ -94,16 +96,18 @@ impl Lane {
         }
     }
 
-    /// Moves what waits into the ring, and publishes.
-    fn pump(&mut self) {
-        let Some(ring) = &mut self.ring else { return };
+    /// Moves what waits into the ring, and publishes. Whether there was anything new.
+    fn pump(&mut self) -> bool {
+        let Some(ring) = &mut self.ring else {
+            return false;
+        };
         while let Some(cell) = self.spill.pop_front() {
             if let Err(full) = ring.push(cell) {
                 self.spill.push_front(full.0);
                 break;
             }
         }
-        ring.publish();
+        ring.publish() > 0
     }
 
     fn unpublished(&self) -> u32 {
@@ -127,6 +131,7 @@ impl Pair {
             reserved: 0,
             connection: Connection::None,
             dirty: false,
+            has_news: false,
         }
     }
 
@@ -475,19 +480,18 @@ impl Core {
         for &core in &dirty {
             let pair = pairs.of(core);
             pair.dirty = false;
-            if pair.connection == Connection::None {
-                self.ask_for_rings(pair);
-            }
-            pair.data.pump();
-            pair.control.pump();
+            let asked = pair.connection == Connection::None && self.ask_for_rings(pair);
+            let published = pair.data.pump() | pair.control.pump();
+            // Two cores that wait for room, and woke each other without need, would never sleep.
+            pair.has_news = asked || published;
             self.note_flush(core, pair);
         }
         publish_fence();
         for &core in &dirty {
-            self.node.cores[usize::from(core)].wake_if_parked(self.tally());
-        }
-        for &core in &dirty {
             let pair = pairs.of(core);
+            if pair.has_news {
+                self.node.cores[usize::from(core)].wake_if_parked(self.tally());
+            }
             if pair.connection == Connection::None || pair.is_stuck() {
                 self.mark_dirty(pair);
             }
@@ -520,15 +524,15 @@ impl Core {
         }
     }
 
-    fn ask_for_rings(&self, pair: &mut Pair) {
+    /// Asks for the rings. Whether the other core has to look at that.
+    fn ask_for_rings(&self, pair: &mut Pair) -> bool {
         let item = InboxItem::Connect { from: self.id };
-        if self.node.cores[usize::from(pair.to)]
-            .inbox
-            .push(item)
-            .is_ok()
-        {
+        let inbox = &self.node.cores[usize::from(pair.to)].inbox;
+        let asked = inbox.push(item).is_ok();
+        if asked {
             pair.connection = Connection::Asked;
         }
+        asked
     }
 
     /// The other core has made the rings.

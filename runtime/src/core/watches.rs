@@ -17,7 +17,7 @@ use ringpost_router::{Address, Body, Handle, HandleKind, Hop, Message};
 
 use crate::core::Core;
 use crate::envelope::{Origin, ReplyTo};
-use crate::error::Reason;
+use crate::error::{Error, Reason};
 use crate::mailbox::{Mailbox, More};
 use crate::task::panics::guarded;
 use crate::task::raw::MailboxRc;
@@ -159,6 +159,13 @@ impl Core {
     pub(crate) fn note_panic(&self, mailbox: &Mailbox, message: &str) {
         self.note_end(mailbox, || EndReason::Panicked {
             message: message.to_owned(),
+        });
+    }
+
+    /// As [`note_end`](Self::note_end), of an error.
+    pub(crate) fn note_failure(&self, mailbox: &Mailbox, error: &Error) {
+        self.note_end(mailbox, || EndReason::Failed {
+            error: error.to_string(),
         });
     }
 

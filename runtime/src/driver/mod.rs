@@ -10,6 +10,7 @@
 
 pub(crate) mod cores;
 pub(crate) mod net;
+pub(crate) mod rare;
 pub(crate) mod signals;
 pub mod sim;
 pub(crate) mod stderr;

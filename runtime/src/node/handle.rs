@@ -53,7 +53,7 @@ use crate::worker::Worker;
 /// ```
 #[derive(Clone)]
 pub struct NodeHandle {
-    node: Arc<NodeShared>,
+    pub(super) node: Arc<NodeShared>,
 }
 
 impl NodeHandle {
@@ -159,7 +159,8 @@ impl NodeHandle {
         self.request_within(REQUEST_TIMEOUT, route, message).await
     }
 
-    /// Sends a message and waits for its reply, for at most so long from when a core takes it up.
+    /// Sends a message and waits for its reply, for at most so long. That includes waiting until one more may be
+    /// under way to its first hop; a message that still waits for that is given back with the error.
     ///
     /// # Errors
     /// As [`Context::request`].
@@ -171,9 +172,10 @@ impl NodeHandle {
     ) -> Result<R> {
         let mut out = Outgoing::new(route.into(), message);
         let core = self.core_of(&mut out)?;
-        let permit = self.permit(&mut out).await?;
+        let (permit, patience) = self.permit_within(timeout, core, &mut out).await?;
         let (mut sender, receiver) = oneshot::channel();
         let ask = move |core: &Rc<Core>, out: Outgoing| {
+            let timeout = patience.left(core.now.get());
             let ctx = Context::of_outside(core);
             let Some(Ok(message)) = out.body.map(Any::from_body) else {
                 return;
@@ -366,7 +368,12 @@ impl NodeHandle {
     }
 
     /// Brings a message to a core, waiting for a place in its inbox.
-    async fn hand_over(&self, core: u16, mut out: Outgoing, errand: Errand) -> Result<()> {
+    pub(super) async fn hand_over(
+        &self,
+        core: u16,
+        mut out: Outgoing,
+        errand: Errand,
+    ) -> Result<()> {
         let transit = &self.node.cores[usize::from(core)].transit;
         if transit.acquire().await.is_err() {
             return Err(stopping(&mut out));
@@ -402,13 +409,13 @@ impl fmt::Debug for NodeHandle {
     }
 }
 
-fn failed(out: &mut Outgoing, kind: ErrorKind) -> Error {
+pub(super) fn failed(out: &mut Outgoing, kind: ErrorKind) -> Error {
     match out.take_payload() {
         Some(body) => Error::returning(kind, body),
         None => Error::new(kind),
     }
 }
 
-fn stopping(out: &mut Outgoing) -> Error {
+pub(super) fn stopping(out: &mut Outgoing) -> Error {
     failed(out, ErrorKind::Stopping)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod handle;
 pub(crate) mod outside;
+pub(crate) mod patience;
 pub(crate) mod permits;
 pub(crate) mod shared;
 pub(crate) mod stats;

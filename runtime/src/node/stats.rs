@@ -16,6 +16,7 @@ pub(crate) struct Tally {
     pub(crate) panics: Counter,
     pub(crate) started: Counter,
     pub(crate) ended: Counter,
+    pub(crate) restarted: Counter,
     pub(crate) blocked: Counter,
     pub(crate) refused: Counter,
     pub(crate) turns: Counter,
@@ -75,6 +76,7 @@ impl Counters {
             panics: tally.panics.value(),
             workers_started: tally.started.value(),
             workers_ended: tally.ended.value(),
+            workers_restarted: tally.restarted.value(),
             senders_blocked: tally.blocked.value(),
             refused: tally.refused.value(),
             turns: tally.turns.value(),
@@ -153,6 +155,8 @@ pub struct CoreStats {
     pub workers_started: u64,
     /// Workers ended.
     pub workers_ended: u64,
+    /// Times that a supervised worker was to be restarted.
+    pub workers_restarted: u64,
     /// Times that a sender had to wait for a credit or for room.
     pub senders_blocked: u64,
     /// Sends that a full mailbox refused, as its worker wants it: see [`Overflow`](crate::Overflow).

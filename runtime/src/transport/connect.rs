@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::backoff::Attempts;
 use crate::context::Context;
 use crate::net::{Keepalive, TcpStream, resolve};
-use crate::transport::backoff::Attempts;
 use crate::transport::connection::Connection;
 use crate::transport::end::End;
 use crate::transport::normal;

@@ -9,7 +9,6 @@
 //! be guessed and that hold for their connection only.
 
 mod arrivals;
-mod backoff;
 mod carrier;
 mod connect;
 mod connection;
@@ -22,7 +21,7 @@ mod pump;
 mod registry;
 mod tally;
 
-pub use backoff::Backoff;
+pub use crate::backoff::Backoff;
 pub use listener::TcpListener;
 pub use options::{TcpConnectionOptions, TcpLimits, TcpListenerOptions};
 

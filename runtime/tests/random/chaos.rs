@@ -8,7 +8,9 @@ use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Any, Context, Error, Limits, Result, Routed, Worker, route};
+use ringpost::{
+    Any, Context, Ended, Error, Limits, Outcome, Result, Routed, Supervision, Worker, route,
+};
 
 use crate::dice::{Dice, for_each_seed};
 
@@ -98,11 +100,34 @@ async fn cancelled<F: Future>(future: F, polls: u64) {
     .await;
 }
 
+fn terms(dice: &mut Dice) -> Supervision {
+    let outcome = [Outcome::Stop, Outcome::Restart][dice.roll(2) as usize];
+    let terms = [Supervision::permanent(), Supervision::transient()][dice.roll(2) as usize].clone();
+    terms
+        .on_error(outcome)
+        .intensity(dice.roll(20) as u32, Duration::from_millis(dice.roll(100)))
+}
+
+/// Watches, and waits a while for the end, or does not care.
+async fn watch(ctx: &mut Context, dice: &mut Dice, target: String) {
+    let Ok(watch) = ctx.watch(target).await else {
+        return;
+    };
+    match dice.roll(3) {
+        0 => drop(ctx.unwatch(watch)),
+        1 => {
+            let wait = Duration::from_micros(dice.roll(3_000));
+            drop(ctx.receive_timeout::<Ended>(wait).await);
+        }
+        _ => {}
+    }
+}
+
 /// One random step; its failures are part of the game.
 async fn step(ctx: &mut Context, dice: &mut Dice) {
     let target = name(dice.roll(WORKERS));
     let wait = Duration::from_micros(dice.roll(3_000));
-    match dice.roll(20) {
+    match dice.roll(23) {
         0..=1 => drop(ctx.start_worker(target, Chaotic(dice.clone())).await),
         2 => {
             let core = dice.roll(ctx.cores() as u64) as usize;
@@ -143,6 +168,12 @@ async fn step(ctx: &mut Context, dice: &mut Dice) {
             }
         }
         18 => cancelled(ctx.new_detached(target), dice.roll(6)).await,
+        19..=20 => {
+            let chaotic = Chaotic(dice.clone());
+            let build = move || chaotic.clone();
+            drop(ctx.start_supervised(target, terms(dice), build).await);
+        }
+        21 => watch(ctx, dice, target).await,
         _ => ctx.sleep(wait).await,
     }
 }

@@ -13,7 +13,9 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
 use mio::Registry;
+use ringpost_mailbox::pool::PoolLimits;
 
+use crate::driver::rare::RareSeam;
 use crate::net::{Keepalive, ListenOptions};
 
 use self::sim::{SimListener, SimPort, SimSocket, SimStream};
@@ -85,6 +87,22 @@ impl Network {
                 [0u64, 1, 2, 3].map(|number| random.hash_one(number))
             }
             Self::Sim(port) => port.secret(),
+        }
+    }
+
+    /// What decides on rare paths for the core of this network; only a simulation takes any.
+    pub(crate) fn rare(&self) -> RareSeam {
+        match self {
+            Self::System(_) => RareSeam::NONE,
+            Self::Sim(port) => port.rare(),
+        }
+    }
+
+    /// How many free blocks the core of this network keeps.
+    pub(crate) fn pool_limits(&self) -> PoolLimits {
+        match self {
+            Self::System(_) => PoolLimits::default(),
+            Self::Sim(port) => port.pool_limits(),
         }
     }
 

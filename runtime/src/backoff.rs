@@ -1,14 +1,15 @@
-//! How long to wait before the next attempt to connect.
+//! How long to wait before the next attempt: to connect, or to have a worker that fails go on.
 
 use std::time::Duration;
 
-/// How a broken connection is opened again: after a while, which doubles with each attempt that fails.
+/// How a broken connection is opened again, or a worker restarted: after a while, which doubles with each
+/// attempt that fails.
 ///
 /// Each wait is drawn between half of that time and all of it, so that many nodes whose peer was restarted
 /// do not come back all at once.
 ///
 /// ```
-/// use ringpost::transport::Backoff;
+/// use ringpost::Backoff;
 /// use std::time::Duration;
 ///
 /// let patient = Backoff { most: Duration::from_secs(60), ..Backoff::default() };
@@ -31,31 +32,39 @@ impl Default for Backoff {
     }
 }
 
+impl Backoff {
+    /// How long to wait when so many attempts have failed before, with a random number.
+    pub(crate) fn wait(&self, failed: u32, random: u64) -> Duration {
+        let doubled = 2u32.saturating_pow(failed.min(31));
+        let whole = self.first.saturating_mul(doubled);
+        let half = whole.min(self.most) / 2;
+        let share = (random >> 32) as f64 / 2f64.powi(32);
+        half.saturating_add(half.mul_f64(share))
+    }
+}
+
 /// The attempts that have failed since the last that did not.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     backoff: Backoff,
     failed: u32,
 }
 
 impl Attempts {
-    pub(super) fn new(backoff: Backoff) -> Self {
+    pub(crate) fn new(backoff: Backoff) -> Self {
         Self { backoff, failed: 0 }
     }
 
     /// The connection stood.
-    pub(super) fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         self.failed = 0;
     }
 
     /// How long to wait before the next, with a random number.
-    pub(super) fn next(&mut self, random: u64) -> Duration {
-        let doubled = 2u32.saturating_pow(self.failed.min(31));
+    pub(crate) fn next(&mut self, random: u64) -> Duration {
+        let wait = self.backoff.wait(self.failed, random);
         self.failed = self.failed.saturating_add(1);
-        let whole = self.backoff.first.saturating_mul(doubled);
-        let half = whole.min(self.backoff.most) / 2;
-        let share = (random >> 32) as f64 / 2f64.powi(32);
-        half.saturating_add(half.mul_f64(share))
+        wait
     }
 }
 

@@ -1,0 +1,126 @@
+//! Whole clusters on one thread, from a seed: replays one seed, or runs a campaign of many.
+//!
+//! ```text
+//! cargo run --release -p ringpost --example simulate -- --seed 42 --nodes 3 --cores 4 --trace
+//! cargo run --release -p ringpost --example simulate -- --seeds 20000
+//! ```
+
+#![allow(clippy::print_stdout, reason = "a program that reports")]
+
+mod campaign;
+mod cluster;
+mod dice;
+mod ledger;
+mod players;
+mod shrink;
+mod workers;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use ringpost::sim::{Event, Fault};
+
+use crate::cluster::Setup;
+
+/// Runs clusters of nodes in simulation, with faults, and checks what they promise.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The seed to replay, or the first of a campaign.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Run a campaign of so many seeds.
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// Nodes of each cluster; drawn by the seed if left out.
+    #[arg(long)]
+    nodes: Option<u16>,
+    /// Cores of each node; drawn by the seed if left out.
+    #[arg(long)]
+    cores: Option<u16>,
+    /// Print each event of the replay.
+    #[arg(long)]
+    trace: bool,
+    /// Threads of a campaign; as many as there are CPUs if left out.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Leave out a kind of fault, or `all`.
+    #[arg(long)]
+    without: Vec<String>,
+    /// Take no rare paths.
+    #[arg(long)]
+    no_rare_paths: bool,
+    /// Players of each node; drawn by the seed if left out.
+    #[arg(long)]
+    players: Option<u64>,
+    /// How long faults strike, in microseconds; drawn by the seed if left out.
+    #[arg(long)]
+    faulty_for: Option<u64>,
+    /// Only these kinds of faults, of those that the seed draws.
+    #[arg(long)]
+    only: Vec<String>,
+}
+
+impl Args {
+    fn setup(&self, seed: u64) -> Setup {
+        let mut setup = Setup::drawn(seed, self.nodes, self.cores);
+        let leaves_out = |fault: &Fault| {
+            let name = fault.to_string();
+            let is_without = self
+                .without
+                .iter()
+                .any(|other| *other == name || other == "all");
+            is_without || !self.only.is_empty() && !self.only.contains(&name)
+        };
+        for fault in Fault::ALL.iter().filter(|fault| leaves_out(fault)) {
+            setup.faults = setup.faults.without(*fault);
+        }
+        setup.players = self.players.unwrap_or(setup.players);
+        if let Some(micros) = self.faulty_for {
+            setup.faulty_for = Duration::from_micros(micros);
+        }
+        setup.has_rare_paths &= !self.no_rare_paths;
+        setup
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // Workers panic on purpose, and what goes wrong is reported here.
+    std::panic::set_hook(Box::new(|_| {}));
+    drop(tracing::subscriber::set_global_default(
+        tracing::subscriber::NoSubscriber::new(),
+    ));
+    let is_well = match args.seeds {
+        Some(seeds) => campaign::run(&args, seeds),
+        None => replay(&args),
+    };
+    if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Runs one seed, and says what came of it.
+fn replay(args: &Args) -> bool {
+    let setup = args.setup(args.seed);
+    let outcome = setup.run(args.trace.then_some(print_event as fn(Duration, &Event)));
+    println!(
+        "seed {}: {} nodes of {} cores, {} players each, faults for {:?}: {:?}",
+        setup.seed, setup.nodes, setup.cores, setup.players, setup.faulty_for, setup.faults
+    );
+    println!(
+        "{} events, {:?} of virtual time, {} messages handled, {} questions answered",
+        outcome.events, outcome.elapsed, outcome.handled, outcome.answered
+    );
+    println!("hash {:016x}", outcome.hash);
+    if let Some(failure) = &outcome.failure {
+        campaign::print_failure(&setup, &outcome, failure);
+    }
+    outcome.failure.is_none()
+}
+
+fn print_event(time: Duration, event: &Event) {
+    println!("{:>14.6} ms  {event}", time.as_secs_f64() * 1e3);
+}

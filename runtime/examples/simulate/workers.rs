@@ -1,0 +1,97 @@
+//! The workers of each node.
+
+use std::time::Duration;
+
+use ringpost::{Any, Context, Error, Result, Routed, Worker};
+
+use crate::dice::Dice;
+use crate::ledger::{Ledger, Parcel, Question};
+
+/// Takes parcels, some at once, some slowly.
+pub(crate) struct Sink {
+    pub(crate) node: u16,
+    pub(crate) name: String,
+    pub(crate) ledger: Ledger,
+    pub(crate) dice: Dice,
+    /// Whether it fails and panics now and then.
+    pub(crate) is_flaky: bool,
+}
+
+/// Notes that a handler has ended, also if it is cancelled or panics.
+struct Handling<'a>(&'a Sink);
+
+impl Drop for Handling<'_> {
+    fn drop(&mut self) {
+        self.0.ledger.end(&self.0.name);
+    }
+}
+
+impl Worker for Sink {
+    type Message = Parcel;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        match self.dice.roll(8) {
+            0 if self.is_flaky => Err(Error::other("refuses to start")),
+            1 => {
+                ctx.sleep(Duration::from_micros(self.dice.roll(300))).await;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Parcel>) -> Result<()> {
+        let (kind, micros) = (self.dice.roll(32), self.dice.roll(400));
+        self.ledger.begin(self.node, &self.name, *msg);
+        let _handling = Handling(self);
+        match kind {
+            0..=3 => ctx.sleep(Duration::from_micros(micros)).await,
+            4..=7 => ctx.yield_now().await,
+            8 if self.is_flaky => return Err(Error::other("fails at random")),
+            9 if self.is_flaky => panic!("panics at random"),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Answers every question.
+pub(crate) struct Echo;
+
+impl Worker for Echo {
+    type Message = Question;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Question>) -> Result<()> {
+        ctx.send_message(msg.reply(), msg.take()).await
+    }
+}
+
+/// Passes everything on.
+pub(crate) struct Hop;
+
+impl Worker for Hop {
+    type Message = Any;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        ctx.forward(msg).await
+    }
+}
+
+/// Was never exposed to anybody: nothing may come (G11).
+pub(crate) struct Secret(pub(crate) Ledger);
+
+impl Worker for Secret {
+    type Message = Any;
+    type Context = Context;
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        let from = msg.return_route();
+        self.0.complain(format!(
+            "G11: a message from {from} reached a worker that is not exposed"
+        ));
+        Ok(())
+    }
+}

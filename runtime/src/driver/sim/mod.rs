@@ -1,0 +1,415 @@
+//! The deterministic driver: whole nodes, and clusters of them, on the calling thread, from a seed.
+//!
+//! Which core turns next is drawn from the seed, and time is virtual: it passes when nobody has anything to
+//! do, straight to the next deadline or arrival. Sockets lead to a network in memory, which all nodes of a
+//! run share. Everything else is the code that runs in production, down to the protocol by which cores go to
+//! sleep and are woken. Two runs with the same seed do the same things in the same order, and have the same
+//! [`trace`](Report::trace) (guarantee G12).
+//!
+//! ```
+//! use ringpost::sim::{Faults, Network, Sim};
+//! use ringpost::{Context, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport, Worker};
+//! use std::time::Duration;
+//!
+//! struct Echo;
+//!
+//! impl Worker for Echo {
+//!     type Message = String;
+//!     type Context = Context;
+//!
+//!     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
+//!         ctx.send_message(msg.reply(), msg.take()).await
+//!     }
+//! }
+//!
+//! /// What the node `server` runs, each time it is started.
+//! async fn serve(ctx: Context) -> Result<()> {
+//!     ctx.start_worker("echo", Echo).await?;
+//!     let tcp = TcpTransport::create(&ctx).await?;
+//!     tcp.listen("10.0.0.1:4000", TcpListenerOptions::new().expose("echo")).await?;
+//!     Ok(())
+//! }
+//!
+//! let sim = Sim::new(42)
+//!     .node("server", 2)
+//!     .main("server", serve)
+//!     .network(Network::new().latency(Duration::from_millis(1), Duration::from_millis(2)))
+//!     .faults(Faults::drawn(42))
+//!     .heal_after(Duration::from_millis(50));
+//! let cluster = sim.cluster();
+//! let report = sim.run(async move |ctx: Context| {
+//!     TcpTransport::create(&ctx).await?;
+//!     while !cluster.is_calm() {
+//!         ctx.sleep(Duration::from_millis(5)).await;
+//!     }
+//!     // Whatever has happened before, now it answers.
+//!     let route = Route::new().append_t(TCP, "10.0.0.1:4000").append("echo");
+//!     ctx.request::<String>(route, "still there?".to_string()).await
+//! });
+//! assert_eq!(report.output.unwrap(), "still there?");
+//! ```
+
+mod cluster;
+mod dice;
+mod fate;
+mod faults;
+mod host;
+mod mishaps;
+mod network;
+mod seat;
+mod trace;
+mod world;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::driver::main_maker;
+use crate::driver::net::sim::SimNet;
+use crate::driver::rare::RareRates;
+use crate::error::{Error, Result, Undelivered};
+use crate::limits::Limits;
+use crate::mailbox::Stop;
+use crate::node::stats::NodeStats;
+use crate::time::Time;
+
+use self::host::{Host, Mains, Terms};
+use self::world::World;
+
+pub use self::cluster::Cluster;
+pub use self::faults::{Fault, Faults};
+pub use self::network::Network;
+pub use self::trace::{Event, Next, Waker};
+pub use crate::driver::rare::Rare;
+
+pub(crate) use self::dice::Dice;
+pub(crate) use self::fate::Fate;
+pub(crate) use self::network::Network as Settings;
+
+/// How long faults strike, if nothing else is said.
+const HEAL_AFTER: Duration = Duration::from_secs(1);
+
+/// Nodes to be run deterministically.
+///
+/// Without [`node`](Self::node) there is one, which runs the main function:
+///
+/// ```
+/// use ringpost::{Context, sim::Sim};
+/// use std::time::Duration;
+///
+/// let run = || {
+///     Sim::new(42).cores(4).run(async |ctx: Context| {
+///         ctx.sleep(Duration::from_secs(3600)).await;
+///         Ok("an hour later")
+///     })
+/// };
+/// let report = run();
+/// assert_eq!(report.output.as_ref().unwrap(), &"an hour later");
+/// assert!(report.elapsed >= Duration::from_secs(3600));
+/// assert_eq!(report.trace, run().trace);
+/// ```
+pub struct Sim {
+    terms: Terms,
+    cores: u16,
+    network: Network,
+    faults: Faults,
+    rare: RareRates,
+    heal_after: Option<Duration>,
+    on_event: Option<EventHook>,
+    cluster: Cluster,
+    nodes: Vec<(String, Option<u16>, Mains)>,
+}
+
+/// What is told of each event, with its time.
+pub(crate) type EventHook = Box<dyn Fn(Duration, &Event)>;
+
+/// What came of a run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Report<T> {
+    /// What the main function returned; an error if nothing could go on before it did.
+    pub output: Result<T>,
+    /// The counters of the node that ran it, after its end.
+    pub stats: NodeStats,
+    /// The same of each other node, in the order in which they were added: what its main function returned,
+    /// if it did, and its counters. Of a node that has crashed, those since it was last started.
+    pub neighbours: Vec<(Option<Result<()>>, NodeStats)>,
+    /// How much virtual time passed.
+    pub elapsed: Duration,
+    /// A hash over all events: the identity of the run.
+    pub trace: u64,
+    /// How many events there were.
+    pub events: u64,
+    /// The last of them, with their times.
+    pub last_events: Vec<(Duration, Event)>,
+    /// How often each fault has struck.
+    pub faults: Vec<(Fault, u64)>,
+    /// How often each rare path was taken.
+    pub rare: Vec<(Rare, u64)>,
+    /// A guarantee that the simulation itself has found broken; then the run was cut short.
+    pub violation: Option<String>,
+}
+
+impl Sim {
+    /// One node with one core. Nothing strikes it.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            terms: Terms {
+                seed,
+                limits: Limits::default(),
+                drain: crate::DRAIN_TIMEOUT,
+                on_undelivered: None,
+            },
+            cores: 1,
+            network: Network::new(),
+            faults: Faults::none(),
+            rare: RareRates::none(),
+            heal_after: None,
+            on_event: None,
+            cluster: Cluster::default(),
+            nodes: Vec::new(),
+        }
+    }
+
+    /// So many cores for the node that runs the main function; at least one.
+    #[must_use]
+    pub fn cores(mut self, cores: u16) -> Self {
+        self.cores = cores.max(1);
+        self
+    }
+
+    /// Other limits than the usual ones, for all nodes.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.terms.limits = limits;
+        self
+    }
+
+    /// How long stopping workers may take to handle what is queued.
+    #[must_use]
+    pub fn drain(mut self, drain: Duration) -> Self {
+        self.terms.drain = drain;
+        self
+    }
+
+    /// Calls `hook` for each message that could not be delivered, on whatever node. What a crash loses, nobody
+    /// reports.
+    #[must_use]
+    pub fn on_undelivered(mut self, hook: impl Fn(&Undelivered) + Send + Sync + 'static) -> Self {
+        self.terms.on_undelivered = Some(Arc::new(hook));
+        self
+    }
+
+    /// Another node with so many cores, at least one. It shares nothing with the others but the network.
+    ///
+    /// # Panics
+    /// If there is one of this name.
+    #[must_use]
+    pub fn node(mut self, name: impl Into<String>, cores: u16) -> Self {
+        let name = name.into();
+        let is_new = name != "main" && self.nodes.iter().all(|(other, ..)| *other != name);
+        assert!(is_new, "there is a node {name} already");
+        self.nodes.push((name, Some(cores.max(1)), Mains::Nothing));
+        self
+    }
+
+    /// What the node of this name runs, each time it is started. It goes on when that returns.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    #[must_use]
+    pub fn main<F>(mut self, node: &str, main: F) -> Self
+    where
+        F: AsyncFnOnce(Context) -> Result<()> + Clone + Send + 'static,
+    {
+        let place = self.nodes.iter_mut().find(|(name, ..)| name == node);
+        let (_, _, mains) = place.unwrap_or_else(|| panic!("there is no node {node}"));
+        *mains = Mains::Again(Box::new(move || main_maker(main.clone())));
+        self
+    }
+
+    /// Runs another node beside this one, with as many cores. It goes on when its `main` returns, until that
+    /// of the first node has. In short for [`node`](Self::node) and [`main`](Self::main), for a function that
+    /// can be run once.
+    ///
+    /// ```
+    /// use ringpost::net::{ListenOptions, TcpListener, TcpStream};
+    /// use ringpost::{Context, sim::Sim};
+    ///
+    /// let address = "10.0.0.1:7".parse().unwrap();
+    /// let server = async move |ctx: Context| {
+    ///     let mut listener = TcpListener::bind(&ctx, address, &ListenOptions::default())?;
+    ///     let (mut stream, _) = listener.accept().await?;
+    ///     stream.write_all(b"hello").await?;
+    ///     Ok(())
+    /// };
+    /// let client = async move |ctx: Context| {
+    ///     let mut stream = TcpStream::connect(&ctx, address).await?;
+    ///     let mut bytes = [0; 5];
+    ///     stream.read_exact(&mut bytes).await?;
+    ///     Ok(bytes)
+    /// };
+    /// // The first node may come before the second listens; it is refused then, as it would be in the field.
+    /// let outcomes = (0..8).map(|seed| Sim::new(seed).beside(server).run(client).output);
+    /// assert!(outcomes.flatten().any(|bytes| &bytes == b"hello"));
+    /// ```
+    #[must_use]
+    pub fn beside<F>(mut self, main: F) -> Self
+    where
+        F: AsyncFnOnce(Context) -> Result<()> + Send + 'static,
+    {
+        let name = format!("neighbour {}", self.nodes.len() + 1);
+        let mains = Mains::Once(Some(main_maker(main)));
+        self.nodes.push((name, None, mains));
+        self
+    }
+
+    /// How the network behaves when nothing is wrong with it.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// What may go wrong, until the time of faults [is over](Self::heal_after). The node of the main function
+    /// is spared what befalls whole nodes.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self.heal_after.get_or_insert(HEAL_AFTER);
+        self
+    }
+
+    /// Has cores take paths that are rare otherwise; this seed draws which, and how often.
+    #[must_use]
+    pub fn rare_paths(mut self, seed: u64) -> Self {
+        self.rare = RareRates::drawn(seed);
+        self.heal_after.get_or_insert(HEAL_AFTER);
+        self
+    }
+
+    /// When the time of faults is over: nodes that have crashed are started again, everybody reaches everybody,
+    /// and nothing strikes any more. Without this: after a second.
+    #[must_use]
+    pub fn heal_after(mut self, time: Duration) -> Self {
+        self.heal_after = Some(time);
+        self
+    }
+
+    /// Calls `hook` for each event of the run, with the time since its start.
+    #[must_use]
+    pub fn on_event(mut self, hook: impl Fn(Duration, &Event) + 'static) -> Self {
+        self.on_event = Some(Box::new(hook));
+        self
+    }
+
+    /// Where the nodes can be got at while they run.
+    #[must_use]
+    pub fn cluster(&self) -> Cluster {
+        self.cluster.clone()
+    }
+
+    /// Runs all nodes until `main` has returned and everything has ended.
+    ///
+    /// # Panics
+    /// If a limit is 0.
+    pub fn run<T, F>(self, main: F) -> Report<T>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce(Context) -> Result<T> + Send + 'static,
+    {
+        self.terms
+            .limits
+            .check()
+            .expect("the limits of a simulation let something move");
+        let (maker, result) = main_maker(main);
+        let mut world = self.into_world();
+        world.start(0, Some(maker));
+        (1..world.hosts.len()).for_each(|node| world.start(node, None));
+        let mut stuck = false;
+        while !world.is_over() && world.violation.is_none() {
+            if result.lock().is_some() {
+                world.stop(Stop::Drain);
+            }
+            if !world.step() {
+                stuck = true;
+                world.stop(Stop::Now);
+                if !world.step() && world.has_given_up() {
+                    break;
+                }
+            }
+        }
+        let output = result.lock().take().unwrap_or_else(|| {
+            Err(Error::other(match (&world.violation, stuck) {
+                (Some(violation), _) => violation,
+                (None, true) => "nothing can go on: every future waits for another",
+                (None, false) => "the main function did not return",
+            }))
+        });
+        world.into_report(output)
+    }
+
+    fn into_world(self) -> World {
+        let seed = self.terms.seed;
+        let fate = Fate::new(seed, self.faults, self.rare, self.on_event);
+        let mut hosts = vec![Host::new(
+            "main".to_owned(),
+            0,
+            self.cores,
+            0,
+            Mains::Nothing,
+        )];
+        let mut first = usize::from(self.cores);
+        for (number, (name, cores, mains)) in (1..).zip(self.nodes) {
+            let cores = cores.unwrap_or(self.cores);
+            hosts.push(Host::new(name, number, cores, first, mains));
+            first += usize::from(cores);
+        }
+        let host_of = hosts
+            .iter()
+            .flat_map(|host| host.seats().map(|_| host.number));
+        let net = SimNet::new(seed, fate.clone(), self.network, host_of.collect());
+        let mut world = World::new(self.terms, fate, net, hosts, self.cluster);
+        if let Some(until) = self.heal_after {
+            world.begin_mishaps(until);
+        }
+        world
+    }
+}
+
+impl World {
+    fn into_report<T>(self, output: Result<T>) -> Report<T> {
+        let mut all = self.hosts.iter().map(|host| {
+            let none = NodeStats { cores: Vec::new() };
+            (host.output(), host.stats().unwrap_or(none))
+        });
+        let (_, stats) = all
+            .next()
+            .unwrap_or((None, NodeStats { cores: Vec::new() }));
+        let trace = self.fate.trace();
+        Report {
+            output,
+            stats,
+            neighbours: all.collect(),
+            elapsed: self.fate.now().saturating_since(Time::ZERO),
+            trace: trace.hash(),
+            events: trace.count(),
+            last_events: trace.last(),
+            faults: self.fate.fired(),
+            rare: self.fate.reached(),
+            violation: self.violation.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim")
+            .field("seed", &self.terms.seed)
+            .field("cores", &self.cores)
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
+    }
+}
