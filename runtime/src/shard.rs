@@ -322,10 +322,12 @@ impl Shard {
             patience: Some(now.saturating_add(drain)),
         };
         match stage {
-            Stage::Draining | Stage::Hastening => self.core.stop_workers(stop, drain),
+            // The workers of a group are for it to end, in their order, unless somebody is in a hurry.
+            Stage::Draining => self.core.stop_workers(stop, drain, |it| !it.is_led()),
+            Stage::Hastening => self.core.stop_workers(stop, drain, |_| true),
             Stage::Finishing => {
                 self.core.exempt.borrow_mut().clear();
-                self.core.stop_workers(stop, drain);
+                self.core.stop_workers(stop, drain, |_| true);
                 self.core.replies.fail_all(&self.core);
                 self.core.wake_detached();
             }
@@ -370,13 +372,20 @@ impl Shard {
 }
 
 impl Core {
-    /// Asks every worker to end, but for those whose handler awaits the end of the others.
-    fn stop_workers(self: &Rc<Self>, stop: crate::mailbox::Stop, drain: std::time::Duration) {
+    /// Asks every worker that this concerns to end, but for those whose handler awaits the end of the others.
+    fn stop_workers(
+        self: &Rc<Self>,
+        stop: crate::mailbox::Stop,
+        drain: std::time::Duration,
+        concerns: fn(&MailboxRc) -> bool,
+    ) {
         let workers: Vec<_> = {
             let table = self.table.borrow();
             let exempt = self.exempt.borrow();
             let ends = |mailbox: &&MailboxRc| {
-                mailbox.state.get() != State::Detached && !exempt.contains(&mailbox.handle.get())
+                mailbox.state.get() != State::Detached
+                    && !exempt.contains(&mailbox.handle.get())
+                    && concerns(mailbox)
             };
             table
                 .iter()

@@ -8,10 +8,12 @@ use ringpost_router::{Address, Message};
 use crate::context::{Context, Kind};
 use crate::core::Core;
 use crate::core::forwarder::Behind;
+use crate::core::group::Leader;
 use crate::core::lifecycle::WasReplicated;
 use crate::core::placed::place_of;
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Result};
+use crate::group::Group;
 use crate::mailbox::{Mailbox, State, Stop};
 use crate::supervision::Supervision;
 use crate::task::raw::MailboxRc;
@@ -102,10 +104,23 @@ impl Context {
         let address = address.into();
         let home = self.core.placement.home(&address);
         self.call(home, move |core: &Rc<Core>, to| {
-            core.start_supervised(address, supervision, build, to)
+            core.start_supervised(address, supervision, build, None, to)
         })
         .await
         .map(drop)
+    }
+
+    /// Starts the workers of a [`Group`], in order, under a worker at this address that supervises them.
+    ///
+    /// Resolves when all have started. The group is ended like a worker, by [`stop_worker`](Self::stop_worker)
+    /// for one, and can be [watched](Self::watch).
+    ///
+    /// # Errors
+    /// As [`start_worker`](Self::start_worker), of any of them; then those before it have been ended.
+    pub async fn start_group(&self, address: impl Into<Address>, group: Group) -> Result<()> {
+        let supervision = Supervision::never().on_error(group.exhausted);
+        self.start_supervised(address, supervision, move || Leader::new(group.clone()))
+            .await
     }
 
     /// Starts a worker on a core of the caller's choice.

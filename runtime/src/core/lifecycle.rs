@@ -175,6 +175,7 @@ impl Core {
                 if !mailbox.started.replace(true) {
                     self.answer(mailbox.take_asker(), Ok(().into_body()));
                 }
+                self.came_back(mailbox);
                 return self.rest(mailbox);
             }
             Step::Ended(ending) => ending,
@@ -252,13 +253,13 @@ impl Core {
                 self.attend(mailbox.clone());
             }
             State::Busy if stop == Stop::Now => self.cut_short(mailbox),
-            State::Starting => self.hurry(mailbox),
+            State::Starting | State::Busy => self.hurry(mailbox),
             _ => {}
         }
     }
 
-    /// Has a worker that waits to be restarted look at what it is asked.
-    fn hurry(&self, mailbox: &Mailbox) {
+    /// Has a worker that waits to be restarted, or leads those who do, look at what it is asked.
+    pub(crate) fn hurry(&self, mailbox: &Mailbox) {
         if let Some(key) = mailbox.if_more(|more| more.task_key).flatten() {
             self.tasks.make_ready(key);
         }
@@ -295,15 +296,23 @@ impl Core {
 
     /// Cancels the suspended handler at the await where it is. A running one is left to return.
     fn cut_short(self: &Rc<Self>, mailbox: &MailboxRc) {
-        if !self.ending(mailbox, || mailbox.cancel(&self.frames)) {
+        if !self.cancel_handler(mailbox) {
             return;
-        }
-        if let Some(key) = mailbox.with_more(|more| more.task_key.take()) {
-            self.tasks.release(key);
         }
         tracing::warn!(worker = %mailbox.address, "a handler was cancelled: its worker had to stop");
         mailbox.state.set(State::Backlog);
         self.attend(mailbox.clone());
+    }
+
+    /// Drops the suspended handler, if there is one.
+    pub(crate) fn cancel_handler(self: &Rc<Self>, mailbox: &MailboxRc) -> bool {
+        if !self.ending(mailbox, || mailbox.cancel(&self.frames)) {
+            return false;
+        }
+        if let Some(key) = mailbox.with_more(|more| more.task_key.take()) {
+            self.tasks.release(key);
+        }
+        true
     }
 
     /// The time to drain, or to shut down, is over.
@@ -399,6 +408,7 @@ impl Core {
         let (failure, stoppers) = match more {
             Some(mut more) => {
                 self.conclude_watches(mailbox, more.watches.take(), reason);
+                self.conclude_supervision(mailbox, more.supervised.take());
                 self.clear_more(*more)
             }
             None => (None, Vec::new()),

@@ -15,6 +15,7 @@ pub(crate) mod deliver;
 pub(crate) mod dispatch;
 pub(crate) mod entrance;
 pub(crate) mod forwarder;
+pub(crate) mod group;
 pub(crate) mod inbound;
 pub(crate) mod io;
 pub(crate) mod lifecycle;

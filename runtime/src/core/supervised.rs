@@ -12,14 +12,16 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use ringpost_router::Address;
+use ringpost_router::{Address, Message};
 
 use crate::context::Context;
 use crate::core::Core;
+use crate::core::group::{Led, News};
+use crate::core::replies::Answer;
 use crate::driver::stderr::failure;
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Result, Undelivered};
-use crate::mailbox::{Mailbox, State, Stop};
+use crate::mailbox::{Mailbox, More, State, Stop};
 use crate::routed::Routed;
 use crate::supervision::{Outcome, Supervision};
 use crate::task::panics::drop_guarded;
@@ -38,6 +40,36 @@ pub(crate) struct Supervised {
     in_hand: Option<Address>,
     /// How it comes back, if that is what `initialize` is called for.
     comeback: Option<Comeback>,
+    led: Option<Following>,
+}
+
+/// What there is to know of a worker that belongs to a group.
+struct Following {
+    led: Led,
+    /// How many times it has come back.
+    life: u64,
+    /// Whether it has been taken down, and may not come back yet.
+    is_down: bool,
+    /// Whether it may come back.
+    may_come_back: bool,
+    /// Who is told when it has been taken down, and when it has come back.
+    askers: [ReplyTo; 2],
+}
+
+/// Of [`Following::askers`].
+const DOWN: usize = 0;
+const BACK: usize = 1;
+
+impl Following {
+    fn new(led: Led) -> Self {
+        Self {
+            led,
+            life: 0,
+            is_down: false,
+            may_come_back: false,
+            askers: [ReplyTo::NOBODY; 2],
+        }
+    }
 }
 
 /// A restart that is due.
@@ -45,7 +77,8 @@ pub(crate) struct Supervised {
 struct Comeback {
     /// Whether the old value can be asked to shut down.
     is_sound: bool,
-    wait: Duration,
+    /// How long to wait; without it, until the leader says so.
+    wait: Option<Duration>,
 }
 
 /// How a worker has failed, or come to its end by itself.
@@ -70,7 +103,7 @@ impl Supervised {
             Failure::Stopped => self.terms.on_stop,
             Failure::Comeback { .. } => Outcome::Restart,
         };
-        if outcome != Outcome::Restart {
+        if outcome != Outcome::Restart || self.led.is_some() {
             return Some(outcome);
         }
         let within = self.terms.within;
@@ -85,9 +118,13 @@ impl Supervised {
         Some(Outcome::Restart)
     }
 
-    fn wait(&self, random: u64) -> Duration {
+    /// How long to wait before the restart, if that is not for the leader to say.
+    fn wait(&self, random: u64) -> Option<Duration> {
+        if self.led.is_some() {
+            return None;
+        }
         let failed = u32::try_from(self.restarts.len()).unwrap_or(u32::MAX);
-        self.terms.backoff.wait(failed.saturating_sub(1), random)
+        Some(self.terms.backoff.wait(failed.saturating_sub(1), random))
     }
 }
 
@@ -108,16 +145,14 @@ where
 
     async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
         if let Some(comeback) = take_comeback(&ctx.mailbox) {
-            if let Some(mut old) = self.worker.take() {
-                if comeback.is_sound
-                    && let Err(error) = old.shutdown(ctx).await
-                {
-                    let what = "shutdown returned an error";
-                    failure(what, Some(&ctx.mailbox.address), Some(&error));
-                }
-                drop_guarded(old);
+            if let Some(old) = self.worker.take() {
+                take_down(old, ctx, comeback.is_sound).await;
             }
-            pass_the_time(ctx, comeback.wait).await?;
+            ctx.core.is_down(&ctx.mailbox);
+            match comeback.wait {
+                Some(wait) => pass_the_time(ctx, wait).await?,
+                None => hear_the_word(ctx).await?,
+            }
         }
         let worker = self.worker.get_or_insert_with(&self.build);
         worker.initialize(ctx).await
@@ -151,8 +186,47 @@ fn take_comeback(mailbox: &MailboxRc) -> Option<Comeback> {
     comeback.flatten()
 }
 
+/// Drops the old value, which may shut down before if it is sound.
+async fn take_down<W: Worker<Context = Context>>(mut old: W, ctx: &mut Context, is_sound: bool) {
+    if is_sound {
+        let mut deadline = pin!(ctx.sleep(ctx.core.node.drain));
+        let ended = {
+            let mut shutdown = pin!(old.shutdown(ctx));
+            let late = || Err(Error::other("it took too long and was cancelled"));
+            poll_fn(|polling| match shutdown.as_mut().poll(polling) {
+                Poll::Pending => deadline.as_mut().poll(polling).map(|()| late()),
+                ended => ended,
+            })
+            .await
+        };
+        if let Err(error) = ended {
+            let what = "shutdown returned an error";
+            failure(what, Some(&ctx.mailbox.address), Some(&error));
+        }
+    }
+    drop_guarded(old);
+}
+
+/// Waits for the leader's word, unless the worker is asked to stop.
+async fn hear_the_word(ctx: &Context) -> Result<()> {
+    poll_fn(|_| {
+        if ctx.mailbox.stop.get().is_asked() {
+            return Poll::Ready(Err(Error::new(ErrorKind::Stopping)));
+        }
+        let may_come_back = ctx.mailbox.if_following(|following| {
+            following.is_down = !following.may_come_back;
+            std::mem::take(&mut following.may_come_back)
+        });
+        match may_come_back {
+            Some(false) => Poll::Pending,
+            Some(true) | None => Poll::Ready(Ok(())),
+        }
+    })
+    .await
+}
+
 /// Waits so long, unless the worker is asked to stop.
-async fn pass_the_time(ctx: &Context, wait: Duration) -> Result<()> {
+pub(crate) async fn pass_the_time(ctx: &Context, wait: Duration) -> Result<()> {
     let mut sleep = pin!(ctx.sleep(wait));
     poll_fn(|polling| match ctx.mailbox.stop.get().is_asked() {
         false => sleep.as_mut().poll(polling).map(Ok),
@@ -161,13 +235,27 @@ async fn pass_the_time(ctx: &Context, wait: Duration) -> Result<()> {
     .await
 }
 
+impl Mailbox {
+    /// Whether the worker belongs to a group.
+    pub(crate) fn is_led(&self) -> bool {
+        self.if_following(|_| ()).is_some()
+    }
+
+    fn if_following<R>(&self, f: impl FnOnce(&mut Following) -> R) -> Option<R> {
+        let f = |more: &mut More| more.supervised.as_mut()?.led.as_mut().map(f);
+        self.if_more(f).flatten()
+    }
+}
+
 impl Core {
-    /// Starts a worker that comes back as its supervision says. The starter is answered later.
+    /// Starts a worker that comes back as its supervision says, or as its leader does. The starter is answered
+    /// later.
     pub(crate) fn start_supervised<W, F>(
         self: &Rc<Self>,
         address: Address,
         terms: Supervision,
         build: F,
+        led: Option<Led>,
         starter: ReplyTo,
     ) where
         W: Worker<Context = Context>,
@@ -186,6 +274,7 @@ impl Core {
                     restarts: VecDeque::new(),
                     in_hand: None,
                     comeback: None,
+                    led: led.map(Following::new),
                 };
                 mailbox.with_more(|more| more.supervised = Some(Box::new(supervised)));
                 mailbox.note_starter(starter);
@@ -221,16 +310,94 @@ impl Core {
             Some(outcome)
         });
         let outcome = decided.flatten()?;
-        match outcome {
-            Outcome::Restart => self.begin_comeback(mailbox),
-            Outcome::Escalate => {
+        let following = mailbox.if_following(|it| (it.led, it.life, it.askers[BACK]));
+        match (outcome, following) {
+            (Outcome::Restart, following) => {
+                self.begin_comeback(mailbox);
+                self.attend(mailbox.clone());
+                match following {
+                    Some((_, _, asker)) if asker != ReplyTo::NOBODY => {
+                        let failed = || Err(Error::other("it could not come back"));
+                        self.answer_asker(mailbox, BACK, failed());
+                    }
+                    Some((led, life, _)) => self.tell_leader(led, mailbox, News::Failed { life }),
+                    None => {}
+                }
+            }
+            (Outcome::Escalate, Some((led, ..))) => self.tell_leader(led, mailbox, News::Escalated),
+            (Outcome::Escalate, None) => {
                 let what = "a worker's failure is to end the node, which stops";
                 failure(what, Some(&mailbox.address), None);
                 self.node.begin_stop(Stop::Drain);
             }
-            Outcome::Stop => {}
+            (Outcome::Stop, _) => {}
         }
         Some(outcome)
+    }
+
+    /// Has a worker of a group taken down, to come back when its leader says so.
+    pub(crate) fn begin_takedown(self: &Rc<Self>, mailbox: &MailboxRc) {
+        mailbox.if_more(|more| {
+            if let Some(supervised) = &mut more.supervised {
+                let is_sound = true;
+                supervised.comeback = Some(Comeback {
+                    is_sound,
+                    wait: None,
+                });
+            }
+        });
+        self.begin_comeback(mailbox);
+    }
+
+    /// Answers when a worker that is being taken down is so.
+    pub(crate) fn answer_when_down(self: &Rc<Self>, mailbox: &Mailbox, to: ReplyTo) {
+        let is_down = mailbox.if_following(|following| {
+            following.askers[DOWN] = to;
+            following.is_down
+        });
+        if is_down == Some(true) {
+            self.answer_asker(mailbox, DOWN, Ok(().into_body()));
+        }
+    }
+
+    fn is_down(self: &Rc<Self>, mailbox: &Mailbox) {
+        self.answer_asker(mailbox, DOWN, Ok(().into_body()));
+    }
+
+    /// Gives a worker its leader's word, and answers when it has come back or could not.
+    pub(crate) fn let_come_back(&self, mailbox: &Mailbox, to: ReplyTo) {
+        mailbox.if_following(|following| {
+            following.may_come_back = true;
+            following.life += 1;
+            following.askers[BACK] = to;
+        });
+    }
+
+    /// A worker goes on as it was, or as a new one.
+    pub(crate) fn came_back(self: &Rc<Self>, mailbox: &Mailbox) {
+        self.answer_asker(mailbox, BACK, Ok(().into_body()));
+    }
+
+    fn answer_asker(self: &Rc<Self>, mailbox: &Mailbox, which: usize, answer: Answer) {
+        let asker = mailbox.if_following(|following| {
+            std::mem::replace(&mut following.askers[which], ReplyTo::NOBODY)
+        });
+        if let Some(asker) = asker {
+            self.answer(asker, answer);
+        }
+    }
+
+    /// A worker has ended: its leader waits for nothing of it any more.
+    pub(crate) fn conclude_supervision(
+        self: &Rc<Self>,
+        mailbox: &Mailbox,
+        supervised: Option<Box<Supervised>>,
+    ) {
+        let askers = supervised.and_then(|supervised| supervised.led.map(|led| led.askers));
+        for asker in askers.into_iter().flatten() {
+            let address = mailbox.address.clone();
+            self.refuse(Some(asker), ErrorKind::NotFound { address });
+        }
     }
 
     fn begin_comeback(self: &Rc<Self>, mailbox: &MailboxRc) {
@@ -238,7 +405,6 @@ impl Core {
         tracing::info!(worker = %mailbox.address, "a worker is restarted");
         mailbox.stop.set(Stop::No);
         mailbox.state.set(State::Starting);
-        self.attend(mailbox.clone());
     }
 
     /// Reports the message whose handler has panicked, if its worker is supervised.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ringpost::sim::Sim;
 use ringpost::{
-    Any, Context, Ended, Error, Limits, Outcome, Result, Routed, Supervision, Worker, route,
+    Any, Context, Ended, Error, Group, Limits, Outcome, Result, Routed, Supervision, Worker, route,
 };
 
 use crate::dice::{Dice, for_each_seed};
@@ -108,6 +108,21 @@ fn terms(dice: &mut Dice) -> Supervision {
         .intensity(dice.roll(20) as u32, Duration::from_millis(dice.roll(100)))
 }
 
+/// A group of some of the workers, perhaps with another within.
+fn group(dice: &mut Dice) -> Group {
+    let kinds = [Group::one_for_one, Group::one_for_all, Group::rest_for_one];
+    let mut group = kinds[dice.roll(3) as usize]();
+    for _ in 0..dice.roll(4) {
+        let chaotic = Chaotic(dice.clone());
+        let build = move || chaotic.clone();
+        group = group.worker(name(dice.roll(WORKERS)), terms(dice), build);
+    }
+    if dice.roll(4) == 0 {
+        group = group.group("inner", self::group(dice));
+    }
+    group.intensity(dice.roll(20) as u32, Duration::from_millis(dice.roll(100)))
+}
+
 /// Watches, and waits a while for the end, or does not care.
 async fn watch(ctx: &mut Context, dice: &mut Dice, target: String) {
     let Ok(watch) = ctx.watch(target).await else {
@@ -127,7 +142,7 @@ async fn watch(ctx: &mut Context, dice: &mut Dice, target: String) {
 async fn step(ctx: &mut Context, dice: &mut Dice) {
     let target = name(dice.roll(WORKERS));
     let wait = Duration::from_micros(dice.roll(3_000));
-    match dice.roll(23) {
+    match dice.roll(26) {
         0..=1 => drop(ctx.start_worker(target, Chaotic(dice.clone())).await),
         2 => {
             let core = dice.roll(ctx.cores() as u64) as usize;
@@ -174,6 +189,14 @@ async fn step(ctx: &mut Context, dice: &mut Dice) {
             drop(ctx.start_supervised(target, terms(dice), build).await);
         }
         21 => watch(ctx, dice, target).await,
+        22..=23 => {
+            let group = group(dice);
+            drop(
+                ctx.start_group(format!("group-{}", dice.roll(3)), group)
+                    .await,
+            );
+        }
+        24 => drop(ctx.stop_worker(format!("group-{}", dice.roll(3))).await),
         _ => ctx.sleep(wait).await,
     }
 }

@@ -1,0 +1,351 @@
+//! The worker that leads a group, and what it asks of the cores of the others.
+//!
+//! A worker of a group that fails is taken down as any that is restarted, tells its leader, and waits for the
+//! leader's word to come back. The leader handles one failure at a time: it has those taken down that are to be
+//! restarted too, waits, and has all come back in order. A failure that it hears of when the worker has come back
+//! since is an old one.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use ringpost_router::{Address, Handle, Message, local_message};
+
+use crate::context::Context;
+use crate::core::Core;
+use crate::core::supervised::pass_the_time;
+use crate::envelope::{Origin, ReplyTo};
+use crate::error::{Error, ErrorKind, Result};
+use crate::group::{Group, Strategy};
+use crate::mailbox::{Mailbox, State, Stop};
+use crate::routed::Routed;
+use crate::task::raw::MailboxRc;
+use crate::time::Time;
+use crate::worker::Worker;
+
+/// Who leads a worker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Led {
+    core: u16,
+    leader: Handle,
+    /// Which of the leaders that there have been at that place.
+    reign: u64,
+    /// Which of the group it is.
+    member: usize,
+}
+
+/// What a leader is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Event {
+    /// The leader that this is for. One that is restarted is not concerned by what it finds in its mailbox.
+    reign: u64,
+    member: usize,
+    news: News,
+}
+
+/// What there is to be told of a worker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum News {
+    /// It has failed, when it had come back so many times, and waits to do so once more.
+    Failed { life: u64 },
+    /// Its failure is the group's.
+    Escalated,
+    /// It has ended.
+    Gone,
+}
+
+local_message!(Event);
+
+/// What a leader knows of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Up,
+    /// Taken down, to come back.
+    Down,
+    Gone,
+}
+
+/// The worker at the address of a group.
+pub(crate) struct Leader {
+    group: Group,
+    reign: u64,
+    presence: Vec<Presence>,
+    /// How many times each has come back.
+    lives: Vec<u64>,
+    restarts: VecDeque<Time>,
+    core: Option<Rc<Core>>,
+    has_failed: bool,
+}
+
+impl Leader {
+    pub(crate) fn new(group: Group) -> Self {
+        let members = group.members.len();
+        Self {
+            group,
+            reign: 0,
+            presence: vec![Presence::Gone; members],
+            lives: vec![0; members],
+            restarts: VecDeque::new(),
+            core: None,
+            has_failed: false,
+        }
+    }
+
+    fn name(&self, member: usize) -> Address {
+        self.group.members[member].address.clone()
+    }
+
+    /// Starts the next worker.
+    async fn start(&mut self, member: usize, ctx: &Context) -> Result<()> {
+        let led = Led {
+            core: ctx.core.id,
+            leader: ctx.mailbox.handle.get(),
+            reign: self.reign,
+            member,
+        };
+        let start = self.group.members[member].start.clone();
+        let home = ctx.core.placement.home(&self.name(member));
+        let begin = move |core: &Rc<Core>, to| start(core, led, to);
+        // From here on it may be there, whatever becomes of this call.
+        self.presence[member] = Presence::Up;
+        let started = ctx.call(home, begin).await;
+        if started.is_err() {
+            self.presence[member] = Presence::Gone;
+        }
+        started?;
+        let (reign, news) = (self.reign, News::Gone);
+        let gone = move |_| Event {
+            reign,
+            member,
+            news,
+        };
+        ctx.watch_as(self.name(member), gone).await.map(drop)
+    }
+
+    /// Ends the workers, the last first, each when those after it have ended.
+    async fn stop(&mut self, stop: Stop, ctx: &Context) {
+        for member in (0..self.presence.len()).rev() {
+            if self.presence[member] != Presence::Gone {
+                // It may have ended by itself.
+                let _ = match stop {
+                    Stop::Now => ctx.stop_worker_now(self.name(member)).await,
+                    _ => ctx.stop_worker(self.name(member)).await,
+                };
+                self.presence[member] = Presence::Gone;
+            }
+        }
+    }
+
+    /// Whether this one is restarted when that one has failed.
+    fn follows(&self, member: usize, failed: usize) -> bool {
+        match self.group.strategy {
+            Strategy::OneForOne => false,
+            Strategy::OneForAll => true,
+            Strategy::RestForOne => member > failed,
+        }
+    }
+
+    /// Has a worker that has failed come back, and those that are restarted with it.
+    async fn restart(&mut self, mut failed: usize, ctx: &Context) -> Result<()> {
+        loop {
+            self.presence[failed] = Presence::Down;
+            self.take_down_with(failed, ctx).await;
+            let wait = self.count_restart(failed, ctx)?;
+            pass_the_time(ctx, wait).await?;
+            match self.bring_back(ctx).await {
+                None => return Ok(()),
+                Some(member) => failed = member,
+            }
+        }
+    }
+
+    async fn take_down_with(&mut self, failed: usize, ctx: &Context) {
+        for member in (0..self.presence.len()).rev() {
+            if self.presence[member] == Presence::Up && self.follows(member, failed) {
+                let down = self.ask(member, Core::take_down, ctx).await;
+                self.presence[member] = match down {
+                    Ok(()) => Presence::Down,
+                    Err(_) => Presence::Gone,
+                };
+            }
+        }
+    }
+
+    /// Which one has failed to come back, if one has.
+    async fn bring_back(&mut self, ctx: &Context) -> Option<usize> {
+        for member in 0..self.presence.len() {
+            if self.presence[member] != Presence::Down {
+                continue;
+            }
+            self.lives[member] += 1;
+            match self.ask(member, Core::bring_back, ctx).await {
+                Ok(()) => self.presence[member] = Presence::Up,
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound { .. }) => {
+                    self.presence[member] = Presence::Gone;
+                }
+                Err(_) => return Some(member),
+            }
+        }
+        None
+    }
+
+    /// Asks something of a worker's core.
+    async fn ask(
+        &self,
+        member: usize,
+        what: fn(&Rc<Core>, &Address, ReplyTo),
+        ctx: &Context,
+    ) -> Result<()> {
+        let name = self.name(member);
+        let home = ctx.core.placement.home(&name);
+        let ask = move |core: &Rc<Core>, to| what(core, &name, to);
+        ctx.call(home, ask).await.map(drop)
+    }
+
+    /// How long to wait before the next restart, or that there are too many.
+    fn count_restart(&mut self, failed: usize, ctx: &Context) -> Result<std::time::Duration> {
+        let (now, within) = (ctx.core.now.get(), self.group.within);
+        let is_over = |then: &Time| now.saturating_since(*then) >= within;
+        while self.restarts.front().is_some_and(is_over) {
+            self.restarts.pop_front();
+        }
+        let before = u32::try_from(self.restarts.len()).unwrap_or(u32::MAX);
+        if before >= self.group.restarts_max {
+            let name = self.name(failed);
+            return Err(Error::other(format!(
+                "{name} has failed, and within {within:?} no more than {before} restarts are allowed"
+            )));
+        }
+        self.restarts.push_back(now);
+        Ok(self.group.backoff.wait(before, ctx.core.random()))
+    }
+}
+
+impl Worker for Leader {
+    type Message = Event;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        self.core = Some(Rc::clone(&ctx.core));
+        self.reign = ctx.core.random();
+        for member in 0..self.presence.len() {
+            if let Err(error) = self.start(member, ctx).await {
+                self.stop(Stop::Drain, ctx).await;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Event>) -> Result<()> {
+        let Event {
+            reign,
+            member,
+            news,
+        } = *msg;
+        if reign != self.reign {
+            return Ok(());
+        }
+        let heeded = match news {
+            News::Failed { life } if life == self.lives[member] => self.restart(member, ctx).await,
+            News::Failed { .. } => Ok(()),
+            News::Escalated => {
+                let name = self.name(member);
+                Err(Error::other(format!("{name} has failed")))
+            }
+            News::Gone => {
+                self.presence[member] = Presence::Gone;
+                Ok(())
+            }
+        };
+        if ctx.mailbox.stop.get().is_asked() {
+            return Ok(());
+        }
+        self.has_failed = heeded.is_err();
+        heeded
+    }
+
+    async fn shutdown(&mut self, ctx: &mut Context) -> Result<()> {
+        let stop = match ctx.mailbox.stop.get() {
+            Stop::Now if !self.has_failed => Stop::Now,
+            _ => Stop::Drain,
+        };
+        self.stop(stop, ctx).await;
+        Ok(())
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        // None is left, unless the shutdown was cut short.
+        let Some(core) = &self.core else { return };
+        for member in (0..self.presence.len()).rev() {
+            if self.presence[member] != Presence::Gone {
+                let (name, drain) = (self.name(member), core.node.drain);
+                core.on_core(core.placement.home(&name), move |core: &Rc<Core>| {
+                    core.stop_here(&name, Stop::Now, drain, ReplyTo::NOBODY);
+                });
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Tells the leader of a worker something, which needs no room: each has little to tell.
+    pub(crate) fn tell_leader(self: &Rc<Self>, led: Led, mailbox: &Mailbox, news: News) {
+        let event = Event {
+            reign: led.reign,
+            member: led.member,
+            news,
+        };
+        let name = mailbox.address.clone();
+        self.on_core(led.core, move |core: &Rc<Core>| {
+            let Some(leader) = core.at(led.leader).filter(|it| it.accepts()) else {
+                return;
+            };
+            let from = MailboxRc::new(Mailbox::stub(name, core.here, Handle::NONE));
+            let body = event.into_body();
+            core.enqueue(leader, &from, Handle::NONE, Origin::FREE, body);
+        });
+    }
+
+    /// Takes a worker of a group down, to come back at its leader's word.
+    fn take_down(self: &Rc<Self>, name: &Address, to: ReplyTo) {
+        let gone = || {
+            let address = name.clone();
+            Err(Error::new(ErrorKind::NotFound { address }))
+        };
+        let Some(mailbox) = self.named(name).filter(|it| it.accepts() && it.is_led()) else {
+            return self.answer(to, gone());
+        };
+        let state = mailbox.state.get();
+        match state {
+            State::Idle | State::Backlog | State::Busy => {}
+            // It has failed by itself, or is coming down already.
+            State::Starting => return self.answer_when_down(&mailbox, to),
+            _ => return self.answer(to, gone()),
+        }
+        if state == State::Busy {
+            self.cancel_handler(&mailbox);
+            self.report_in_hand(&mailbox);
+        }
+        self.answer_when_down(&mailbox, to);
+        self.begin_takedown(&mailbox);
+        if state != State::Backlog {
+            self.attend(mailbox);
+        }
+    }
+
+    /// Has a worker that was taken down come back.
+    fn bring_back(self: &Rc<Self>, name: &Address, to: ReplyTo) {
+        match self.named(name).filter(|it| it.accepts() && it.is_led()) {
+            Some(mailbox) => {
+                self.let_come_back(&mailbox, to);
+                self.hurry(&mailbox);
+            }
+            None => {
+                let address = name.clone();
+                self.answer(to, Err(Error::new(ErrorKind::NotFound { address })));
+            }
+        }
+    }
+}
