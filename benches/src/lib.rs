@@ -9,6 +9,7 @@ pub mod callgrind;
 pub mod counted;
 pub mod machine;
 pub mod measured;
+pub mod process;
 pub mod workloads;
 
 pub use arena::{Arena, Arenas};

@@ -3,12 +3,12 @@
 //! `cargo run --release -p ringpost-benches --bin resources`; read from what Linux says about the process.
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
-use std::fs;
 use std::hint::black_box;
 use std::time::Duration;
 
 use ringpost::{Address, Context, Error, Limits, Node, NodeHandle, Result, Routed, Worker};
 use ringpost_benches::Machine;
+use ringpost_benches::process::{status, used};
 
 /// Messages of the flood.
 const MESSAGES: u64 = 10_000_000;
@@ -16,8 +16,6 @@ const MESSAGES: u64 = 10_000_000;
 const PRODUCERS: u64 = 8;
 /// How long nothing is done.
 const IDLE: Duration = Duration::from_secs(5);
-/// The unit in which Linux gives processor time to programs.
-const TICK_MS: u64 = 10;
 
 /// Takes much longer for a message than it takes to send one.
 struct Slow {
@@ -72,24 +70,6 @@ async fn flood(ctx: Context, messages: u64) -> Result<()> {
     ctx.stop_worker("slow").await
 }
 
-/// A number of `/proc/self/status`, in KiB.
-fn status(field: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with(field));
-    let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
-    number.unwrap_or(0)
-}
-
-/// Processor time of the process so far.
-fn used() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the name, which may hold spaces, these are the 14th and the 15th field.
-    let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks = rest.split(' ').skip(11).take(2);
-    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-    Duration::from_millis(TICK_MS * ticks)
-}
-
 fn run(handle: &NodeHandle, messages: u64) -> Result<()> {
     pollster::block_on(handle.run_on(0, async move |ctx: Context| flood(ctx, messages).await))?
 }
@@ -99,9 +79,9 @@ fn main() -> Result<()> {
     let node = Node::builder().cores(2).start().map_err(Error::other)?;
     let handle = node.handle();
     run(&handle, 100_000)?;
-    let before = status("VmHWM");
+    let before = status("self", "VmHWM");
     run(&handle, MESSAGES)?;
-    let grown = status("VmHWM").saturating_sub(before);
+    let grown = status("self", "VmHWM").saturating_sub(before);
     let limits = Limits::default();
     let waiting = u64::from(limits.mailbox_credits + 2 * limits.link_credits);
     println!("flood of {MESSAGES} messages at a slow worker: resident memory grew by {grown} KiB");
@@ -110,9 +90,9 @@ fn main() -> Result<()> {
         waiting / 16
     );
 
-    let before = used();
+    let before = used("self");
     pollster::block_on(handle.run_on(0, async |ctx: Context| ctx.sleep(IDLE).await))?;
-    let took = used().saturating_sub(before);
+    let took = used("self").saturating_sub(before);
     println!(
         "idle for {IDLE:?}: {took:?} of processor time, {:.2} % of one CPU",
         100.0 * took.as_secs_f64() / IDLE.as_secs_f64()
