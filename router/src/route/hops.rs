@@ -166,6 +166,15 @@ impl Hops {
         result
     }
 
+    /// Whether both share one block of hops. Routes that do not may be equal all the same.
+    #[inline]
+    pub(super) fn shares_with(&self, other: &Self) -> bool {
+        match (&self.many.0, &other.many.0) {
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+            _ => false,
+        }
+    }
+
     #[inline]
     pub(super) fn first(&self) -> Option<&Hop> {
         self.only().or_else(|| self.reversed().last())

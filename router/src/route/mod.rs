@@ -296,6 +296,14 @@ impl Route {
         }
     }
 
+    /// Whether this is a clone of the other, or it of this, and neither was edited since. Routes of which this is not
+    /// known may be equal all the same.
+    #[inline]
+    #[must_use]
+    pub fn shares_with(&self, other: &Self) -> bool {
+        self.hops.shares_with(&other.hops)
+    }
+
     /// The addresses, first to last.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Address> + ExactSizeIterator + Clone {
         self.hops().map(|hop| &hop.address)

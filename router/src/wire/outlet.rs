@@ -183,6 +183,20 @@ impl Outlet {
         Ok(())
     }
 
+    /// Adds a frame with the routes of the last one, copying its payload, if that is as long as the last one's. Whether it
+    /// was added.
+    #[inline]
+    pub fn push_alike(&mut self, payload: &[u8]) -> bool {
+        let is_alike = payload.len() == self.known.payload_bytes
+            && !self.known.head.is_empty()
+            && payload.len() < IN_PLACE_BYTES_MIN;
+        if is_alike {
+            self.put_known(payload);
+            self.note_frame(!self.known.onward.is_empty());
+        }
+        is_alike
+    }
+
     /// Adds a frame, copying its payload.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::mailbox::{Waiter, Waiting};
 use crate::task::Wake;
 use crate::task::raw::MailboxRc;
-use crate::transport::send_straight;
+use crate::transport::{send_alike, send_straight};
 
 /// Sends one message; made by [`Context::send_message`].
 ///
@@ -84,7 +84,13 @@ impl<'a> SendMessage<'a> {
 /// The message cannot simply be put into a queue of this core.
 #[inline(never)]
 fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
-    let Unsent(route, body) = unsent;
+    let Unsent(route, mut body) = unsent;
+    if route.len() > 1 {
+        match send_alike(&ctx.core, &ctx.mailbox, &route, body) {
+            Ok(()) => return None,
+            Err(unsent) => body = unsent,
+        }
+    }
     if route.len() > 1
         && route.check().is_ok()
         && place_at_the_end(&route, ctx.core.here.node()).is_none()

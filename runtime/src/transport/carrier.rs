@@ -39,7 +39,7 @@ impl Worker for Carrier {
         // The workers that still send while the node ends come first.
         let handle = ctx.mailbox.handle.get();
         ctx.core.exempt.borrow_mut().insert(handle);
-        ctx.core.tcp.note_carried(handle, &self.connection);
+        ctx.core.tcp.note_carried(&ctx.mailbox, &self.connection);
         self.place = handle;
         let mine = Context::of_worker(Rc::clone(&ctx.core), ctx.mailbox.clone());
         let task = connect::run(mine, Rc::clone(&self.connection), self.accepted.take());
@@ -99,7 +99,8 @@ impl Drop for Held<'_> {
 
 impl Drop for Carrier {
     fn drop(&mut self) {
-        self.connection.core.tcp.forget_carried(self.place);
+        let connection = &self.connection;
+        connection.core.tcp.forget_carried(connection, self.place);
         self.connection.ending.set(true);
         let pump = self.connection.pump.replace(Wake::Nobody);
         self.connection.core.wake(&pump);
@@ -116,12 +117,31 @@ pub(crate) fn send_straight(
     route: &Route,
     body: Body,
 ) -> Result<(), Body> {
-    let is_next =
-        to.state.get() == State::Idle && to.queued.get() == 0 && to.stop.get() == Stop::No;
     match core.tcp.carried_by(to.handle.get()) {
-        Some(connection) if is_next => connection.send_straight(from, route, body),
+        Some((_, connection)) if is_next(to) => connection.send_straight(from, route, body),
         _ => Err(body),
     }
+}
+
+/// As [`send_straight`], for bytes that take the way of the frame before them, where nothing is to be looked up.
+#[inline]
+pub(crate) fn send_alike(
+    core: &Core,
+    from: &MailboxRc,
+    route: &Route,
+    body: Body,
+) -> Result<(), Body> {
+    let place = route.first().and_then(|first| first.worker_on(core.here));
+    match place.and_then(|place| core.tcp.carried_by(place)) {
+        Some((to, connection)) if is_next(&to) => connection.send_alike(from, route, body),
+        _ => Err(body),
+    }
+}
+
+/// Whether a message that is sent to this worker now would be the next that it handles.
+#[inline]
+fn is_next(to: &MailboxRc) -> bool {
+    to.state.get() == State::Idle && to.queued.get() == 0 && to.stop.get() == Stop::No
 }
 
 /// Tells a connection that a message which it brought was not taken, for its peer.

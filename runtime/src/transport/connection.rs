@@ -8,7 +8,7 @@ use std::task::{Context as Polling, Poll};
 
 use ringpost_mailbox::buf::Buf;
 use ringpost_router::wire::{Note, Outlet, Refusal};
-use ringpost_router::{Address, Aliases, Any, Body, CodecError, Hop, Message, Route};
+use ringpost_router::{Address, Aliases, Any, Body, CodecError, Encoded, Hop, Message, Route};
 
 use crate::core::Core;
 use crate::envelope::{ReplyTo, Routes};
@@ -37,6 +37,8 @@ pub(super) struct Connection {
     aliases: RefCell<Aliases>,
     /// The exposed worker that sent last; it is exposed for good.
     named_last: RefCell<Option<Address>>,
+    /// The way of the last frame, if a worker of this core sent that by itself.
+    straight_last: RefCell<Option<Straight>>,
     /// The task that reads and writes.
     pub(super) pump: RefCell<Wake>,
     /// Whether that task knows already that there is something to write.
@@ -54,6 +56,14 @@ pub(super) struct Connection {
     is_open: Cell<bool>,
 }
 
+/// The way of a message that a worker sent straight.
+struct Straight {
+    route: Route,
+    /// Who sent it: an exposed worker, of which the peer sees the name.
+    from: Address,
+    is_counted: bool,
+}
+
 impl Connection {
     pub(super) fn new(core: &Rc<Core>, name: Address, terms: Arc<Terms>) -> Rc<Self> {
         let keys = core.io.network.secret();
@@ -67,6 +77,7 @@ impl Connection {
             encoded: RefCell::default(),
             aliases: RefCell::new(aliases),
             named_last: RefCell::default(),
+            straight_last: RefCell::default(),
             pump: RefCell::new(Wake::Nobody),
             noticed: Cell::new(false),
             waiting: RefCell::new(Wake::Nobody),
@@ -139,6 +150,7 @@ impl Connection {
     /// Puts a note among the frames.
     pub(super) fn tell(&self, note: &Note) {
         let payload = note.encode();
+        self.straight_last.take();
         let mut outlet = self.outlet.borrow_mut();
         let put = outlet.push_copy([].iter(), [].iter(), &payload);
         drop(outlet);
@@ -162,6 +174,7 @@ impl Connection {
         }
         // A request is the peer's from here on; who asked is told below if it does not get there.
         let (routes, message) = message.into_parts();
+        self.straight_last.take();
         let Some(routes) = routes else { return };
         let type_name = message.type_name();
         if routes.onward.len() < 2 {
@@ -198,35 +211,76 @@ impl Connection {
     ) -> Result<(), Body> {
         let next = route.iter().nth(1);
         let is_counted = next.is_some_and(|next| !Aliases::is_once(next));
-        let is_free = self.takes_messages() && !self.ending.get() && self.has_room();
-        if !is_free || is_counted && !self.has_credit() {
+        if !self.is_free(is_counted) {
             return Err(body);
         }
-        // As if its worker had handled it.
-        self.core.tally().sent_local.add(1);
-        self.core.tally().handled.add(1);
-        let back = match &*self.named_last.borrow() {
-            Some(last) if *last == from.address => Some(last.clone()),
-            _ => None,
-        };
-        let back = back.or_else(|| self.name_back(&Route::from(from.hop())));
+        self.count_straight(is_counted);
+        let back = self.name_back(&Route::from(from.hop()));
+        let is_named = self.named_last.borrow().as_ref() == Some(&from.address);
+        self.straight_last.replace(is_named.then(|| Straight {
+            route: route.clone(),
+            from: from.address.clone(),
+            is_counted,
+        }));
         let message = Any::from(body);
         let type_name = message.type_name();
         let onward = route.iter().skip(1);
         match self.put(onward, back.as_slice().iter(), message) {
-            Ok(()) => {
-                if is_counted {
-                    self.allowance.borrow_mut().note_sent();
-                }
-                self.notice();
-            }
+            Ok(()) => self.notice(),
             Err(cause) => {
+                self.straight_last.take();
                 let routes = Routes::new(route.clone(), Route::from(from.hop()));
                 let kind = ErrorKind::Codec(cause);
                 self.lose(&routes, type_name, Reason::Unencodable, Some(kind));
             }
         }
         Ok(())
+    }
+
+    /// As [`send_straight`](Self::send_straight), for bytes that take the way of the frame before them and are as many.
+    #[inline]
+    pub(super) fn send_alike(
+        &self,
+        from: &MailboxRc,
+        route: &Route,
+        body: Body,
+    ) -> Result<(), Body> {
+        let last = self.straight_last.borrow();
+        let is_counted = match &*last {
+            Some(last) if last.route.shares_with(route) && last.from == from.address => {
+                last.is_counted
+            }
+            _ => return Err(body),
+        };
+        if !self.is_free(is_counted) {
+            return Err(body);
+        }
+        let payload = body.take::<Encoded>()?;
+        if !self.outlet.borrow_mut().push_alike(&payload.0) {
+            return Err(payload.into_body());
+        }
+        self.count_straight(is_counted);
+        self.notice();
+        Ok(())
+    }
+
+    /// Whether a message can be put among the frames now.
+    #[inline]
+    fn is_free(&self, is_counted: bool) -> bool {
+        self.takes_messages()
+            && !self.ending.get()
+            && self.has_room()
+            && (!is_counted || self.has_credit())
+    }
+
+    /// A message goes as if the worker of the connection had handled it.
+    #[inline]
+    fn count_straight(&self, is_counted: bool) {
+        self.core.tally().sent_local.add(1);
+        self.core.tally().handled.add(1);
+        if is_counted {
+            self.allowance.borrow_mut().note_sent();
+        }
     }
 
     /// What is to be sent to the peer without a way on: a word of this node, or nothing that can be.

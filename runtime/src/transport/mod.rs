@@ -27,7 +27,7 @@ pub use options::{TcpConnectionOptions, TcpLimits, TcpListenerOptions};
 
 pub use tally::TransportStats;
 
-pub(crate) use carrier::{bounce, dial, send_straight};
+pub(crate) use carrier::{bounce, dial, send_alike, send_straight};
 pub(crate) use registry::Registry;
 pub(crate) use tally::TransportTally;
 

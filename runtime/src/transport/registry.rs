@@ -10,6 +10,7 @@ use ringpost_router::{Address, Handle, Message};
 use crate::core::Core;
 use crate::envelope::ReplyTo;
 use crate::task::Wake;
+use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
 use crate::transport::connection::Connection;
 
@@ -25,8 +26,8 @@ pub(crate) struct Registry {
     carried: RefCell<Vec<Option<Carried>>>,
 }
 
-/// A connection, and the place of the worker that carries it.
-type Carried = (Handle, Rc<Connection>);
+/// A connection, and the worker that carries it.
+type Carried = (MailboxRc, Rc<Connection>);
 
 /// What a task that accepts connections is told.
 pub(super) struct Accepting {
@@ -62,33 +63,36 @@ impl Registry {
         self.dialed.borrow_mut().insert(name, connection);
     }
 
-    /// A worker that carries a connection has this place.
-    pub(super) fn note_carried(&self, place: Handle, connection: &Rc<Connection>) {
-        let (mut carried, at) = (self.carried.borrow_mut(), place.index as usize);
+    /// A worker carries a connection.
+    pub(super) fn note_carried(&self, worker: &MailboxRc, connection: &Rc<Connection>) {
+        let at = worker.handle.get().index as usize;
+        let mut carried = self.carried.borrow_mut();
         if carried.len() <= at {
             carried.resize_with(at.saturating_add(1), || None);
         }
         if let Some(slot) = carried.get_mut(at) {
-            *slot = Some((place, Rc::clone(connection)));
+            *slot = Some((worker.clone(), Rc::clone(connection)));
         }
     }
 
     /// The worker at this place is no more.
-    pub(super) fn forget_carried(&self, place: Handle) {
+    pub(super) fn forget_carried(&self, connection: &Connection, place: Handle) {
         let mut carried = self.carried.borrow_mut();
         let slot = carried.get_mut(place.index as usize);
-        if let Some(slot) = slot
-            && slot.as_ref().is_some_and(|(there, _)| *there == place)
-        {
-            *slot = None;
-        }
+        let forgotten = slot.and_then(|slot| {
+            slot.take_if(|(_, there)| std::ptr::eq(Rc::as_ptr(there), connection))
+        });
+        drop(carried);
+        drop(forgotten);
     }
 
     /// The connection that the worker at this place carries, if it carries one.
     #[inline]
-    pub(super) fn carried_by(&self, place: Handle) -> Option<Rc<Connection>> {
+    pub(super) fn carried_by(&self, place: Handle) -> Option<Carried> {
         match self.carried.borrow().get(place.index as usize) {
-            Some(Some((there, connection))) if *there == place => Some(Rc::clone(connection)),
+            Some(Some((worker, connection))) if worker.handle.get() == place => {
+                Some((worker.clone(), Rc::clone(connection)))
+            }
             _ => None,
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ringpost::sim::Sim;
 use ringpost::{
-    Address, Context, Error, ErrorKind, Reason, Result, Route, TCP, TcpListenerOptions,
-    TcpTransport,
+    Address, Any, Context, Error, ErrorKind, Reason, Result, Route, Routed, TCP,
+    TcpListenerOptions, TcpTransport, Worker,
 };
 
 use crate::common::{MIDDLE, SERVER, connected, on_seeds, server, to};
@@ -30,6 +30,55 @@ fn requests_and_messages_are_answered_from_the_other_node() {
         }
         Ok(())
     });
+}
+
+/// Sends back what it gets, as it came.
+struct Mirror;
+
+impl Worker for Mirror {
+    type Message = Any;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        ctx.send_message(msg.reply(), msg.take()).await
+    }
+}
+
+#[test]
+fn a_reply_comes_from_the_worker_that_sent_it_whoever_sent_the_one_before() {
+    let serve = async |ctx: Context| -> Result<()> {
+        for name in ["echoer-1", "echoer-2"] {
+            ctx.start_worker(name, Mirror).await?;
+        }
+        let options = TcpListenerOptions::new().expose_prefix("echoer-");
+        let tcp = TcpTransport::create(&ctx).await?;
+        tcp.listen(SERVER, options).await?;
+        Ok(())
+    };
+    for seed in 0..4 {
+        let report = Sim::new(seed).beside(serve).run(async |mut ctx: Context| {
+            let _tcp = connected(&ctx, SERVER).await?;
+            for number in 0..200 {
+                let name = if number % 3 == 0 {
+                    "echoer-1"
+                } else {
+                    "echoer-2"
+                };
+                // Of one length, and of others.
+                let text = format!("{name}{}", "x".repeat(number % 7 / 5));
+                ctx.send_message(to(SERVER, name), text).await?;
+            }
+            for _ in 0..200 {
+                let reply = ctx.receive::<String>().await?;
+                let sent_to = reply.trim_end_matches('x').to_owned();
+                assert_eq!(reply.reply(), to(SERVER, &sent_to));
+            }
+            Ok(())
+        });
+        report
+            .output
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
 }
 
 #[test]
