@@ -40,6 +40,7 @@
 //! | | wake list: wakes against drains, absorbed or not | `wake_list::a_wake_during_a_drain_is_drained_later` |
 //! | | | `wake_list::two_wakers_of_one_task_lose_nothing` |
 //! | | | `wake_list::two_wakers_of_two_tasks_lose_nothing` |
+//! | | a look at the worker that a core runs | `glance::nobody_looks_at_what_is_freed_or_not_yet_written` |
 //! | | semaphore: what the last holder did is seen | `semaphore::a_holder_sees_what_the_last_one_did` |
 //! | | | `semaphore::a_permit_left_over_carries_what_was_done` |
 //! | | shared buffers: the last reader | `pool::the_last_readers` |

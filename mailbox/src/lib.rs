@@ -14,6 +14,7 @@
 //! | [`inbox`] | bounded queue of many senders | threads outside the node |
 //! | [`wake_list`] | stack of tasks to be run again | wakers held by any thread |
 //! | [`semaphore`] | permits that can be waited for | threads outside the node |
+//! | [`glance`] | what a core shows of itself | its watchdog |
 //! | [`cell`] | a message of any type in 32 bytes | every send |
 //! | [`pool`], [`buf`] | buffers that go home to their core | payloads |
 //! | [`queue`] | growing queue of one thread | messages within a core |
@@ -21,6 +22,7 @@
 
 pub mod buf;
 pub mod cell;
+pub mod glance;
 pub mod inbox;
 pub mod pool;
 pub mod queue;

@@ -452,6 +452,19 @@ impl Envelope {
         (head, body)
     }
 
+    /// Where the answer is waited for, and by whom, if this is a request.
+    pub(crate) fn asker(&self, here: NodeCore) -> Option<(ReplyTo, Address)> {
+        if let Some(routes) = self.routes() {
+            let last = routes.back.hops().next_back()?;
+            let place = ReplyTo::from_hint(last.hint_of(here.node())?)?;
+            return Some((place, last.address.clone()));
+        }
+        let from = &self.sender.from;
+        let (core, handle) = (from.core.index(), self.sender.reply.get());
+        let place = ReplyTo { core, handle };
+        (handle != Handle::NONE).then(|| (place, from.address.clone()))
+    }
+
     /// The routes that the message has with it.
     pub(crate) fn routes(&self) -> Option<&Routes> {
         match self.origin.detour {

@@ -68,6 +68,12 @@ pub enum ErrorKind {
         /// Who had it.
         address: Address,
     },
+    /// What was asked for could only come from who asks, and it would wait for itself: a request to its own
+    /// address, or a message to itself for which its mailbox has no room.
+    WaitsForItself {
+        /// Who would wait.
+        address: Address,
+    },
     /// A route has no hop to send to.
     EmptyRoute,
     /// A route has more addresses than are allowed: [`Route::HOPS_MAX`].
@@ -215,6 +221,13 @@ fn fmt_refused(f: &mut fmt::Formatter<'_>, address: &Address) -> fmt::Result {
     )
 }
 
+fn fmt_itself(f: &mut fmt::Formatter<'_>, address: &Address) -> fmt::Result {
+    write!(
+        f,
+        "{address} would wait for itself: let its own code do what is asked, or send with try_send_message and go on"
+    )
+}
+
 fn fmt_disconnected(f: &mut fmt::Formatter<'_>, address: &Address, reason: &str) -> fmt::Result {
     write!(
         f,
@@ -257,6 +270,7 @@ impl fmt::Display for Error {
             ErrorKind::Dropped { address } => {
                 write!(f, "{address} ended, or left it, without an answer")
             }
+            ErrorKind::WaitsForItself { address } => fmt_itself(f, address),
             ErrorKind::EmptyRoute => {
                 write!(
                     f,

@@ -55,6 +55,10 @@ pub struct Limits {
     pub worker_burst: u32,
     /// Timers fired in one turn. Default 256.
     pub timers_burst: u32,
+    /// Threads for [calls that block](crate::Context::spawn_blocking). Default 64.
+    pub blocking_threads: u32,
+    /// Calls that wait for such a thread; who comes then waits for a place. Default 1,024.
+    pub blocking_queue: u32,
     /// Unpublished slots after which a ring is published within a turn. Default 16.
     pub flush_slots: u32,
 }
@@ -72,6 +76,8 @@ impl Default for Limits {
             turn_messages: 256,
             worker_burst: 64,
             timers_burst: 256,
+            blocking_threads: 64,
+            blocking_queue: 1024,
             flush_slots: 16,
         }
     }
@@ -93,6 +99,8 @@ impl Limits {
             ("turn_messages", self.turn_messages),
             ("worker_burst", self.worker_burst),
             ("timers_burst", self.timers_burst),
+            ("blocking_threads", self.blocking_threads),
+            ("blocking_queue", self.blocking_queue),
             ("flush_slots", self.flush_slots),
         ];
         let zero = positive.iter().find(|(_, value)| *value == 0);

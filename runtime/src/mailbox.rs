@@ -30,6 +30,8 @@ use crate::envelope::{Envelope, OriginKind, ReplyTo};
 use crate::error::Error;
 use crate::overflow::Overflow;
 use crate::task::Wake;
+use crate::task::raw::MailboxRc;
+use crate::time::Time;
 
 /// What the mailbox is doing. See the module's drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +87,8 @@ pub(crate) struct Mailbox {
     pub(crate) special: Cell<bool>,
     /// Whether other cores have instances under the same address.
     pub(crate) replicated: Cell<bool>,
+    /// Whether the core keeps an eye on what waits here (`core/patrol.rs`).
+    pub(crate) is_crowded: Cell<bool>,
     /// What happens to messages for which there is no room.
     pub(crate) overflow: Cell<Overflow>,
     /// Credits left for senders of this core. 0 sends a sender to the slow path.
@@ -107,6 +111,8 @@ pub(crate) struct Mailbox {
 pub(crate) struct More {
     /// Messages that came while the worker was busy, oldest first.
     stash: VecDeque<Envelope>,
+    /// How many have been taken out of it, ever.
+    taken: u32,
     /// Senders of this core that wait for a credit, first come first served.
     pub(crate) senders: VecDeque<Rc<Waiter>>,
     /// Credits taken beyond those there were, for messages put back; paid with what comes back first.
@@ -136,6 +142,11 @@ pub(crate) struct More {
 }
 
 impl More {
+    /// The messages that wait.
+    pub(crate) fn stash(&self) -> &VecDeque<Envelope> {
+        &self.stash
+    }
+
     /// Where the first message lies that holds a credit, as all do that somebody has sent.
     pub(crate) fn oldest_with_credit(&self) -> Option<usize> {
         let holds = |envelope: &Envelope| envelope.origin.kind != OriginKind::Free;
@@ -153,6 +164,7 @@ impl Mailbox {
             stop: Cell::new(Stop::No),
             special: Cell::new(false),
             overflow: Cell::new(Overflow::Wait),
+            is_crowded: Cell::new(false),
             room: Cell::new(room),
             queued: Cell::new(0),
             replicated: Cell::new(false),
@@ -222,7 +234,11 @@ impl Mailbox {
         if !self.has_stash() {
             return None;
         }
-        let envelope = self.if_more(|more| more.stash.remove(at)).flatten()?;
+        let take = |more: &mut More| {
+            more.taken = more.taken.wrapping_add(1);
+            more.stash.remove(at)
+        };
+        let envelope = self.if_more(take).flatten()?;
         self.stashed.set(self.stashed.get() - 1);
         Some(envelope)
     }
@@ -230,6 +246,17 @@ impl Mailbox {
     #[inline]
     pub(crate) fn has_stash(&self) -> bool {
         self.stashed.get() > 0
+    }
+
+    /// How many messages that had waited were taken, ever; wraps.
+    pub(crate) fn taken(&self) -> u32 {
+        self.if_more(|more| more.taken).unwrap_or(0)
+    }
+
+    /// Whether anybody waits for a credit.
+    pub(crate) fn has_senders(&self) -> bool {
+        self.if_more(|more| !more.senders.is_empty())
+            .unwrap_or(false)
     }
 
     /// How many messages wait.
@@ -345,6 +372,8 @@ pub(crate) enum Waiting {
 pub(crate) struct Waiter {
     pub(crate) state: Cell<Waiting>,
     pub(crate) wake: RefCell<Wake>,
+    /// Who waits to send, and since when.
+    pub(crate) sender: Option<(MailboxRc, Time)>,
 }
 
 impl Waiter {
@@ -352,6 +381,15 @@ impl Waiter {
         Rc::new(Self {
             state: Cell::new(Waiting::Queued),
             wake: RefCell::new(wake),
+            sender: None,
+        })
+    }
+
+    pub(crate) fn of_sender(wake: Wake, who: MailboxRc, since: Time) -> Rc<Self> {
+        Rc::new(Self {
+            state: Cell::new(Waiting::Queued),
+            wake: RefCell::new(wake),
+            sender: Some((who, since)),
         })
     }
 }

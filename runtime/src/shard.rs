@@ -154,6 +154,7 @@ impl Shard {
             core.grant_room();
         }
         done += self.run();
+        core.bury();
         core.replies.arm_young(&core);
         if self.core.node.is_stopping() && self.pass_stages(now) {
             return Turn::Over;
@@ -284,6 +285,7 @@ impl Shard {
                 }
                 Timed::Reply(handle) => self.core.replies.expire(&self.core, handle),
                 Timed::Drain(mailbox) => self.core.drain_is_over(&mailbox),
+                Timed::Patrol => self.core.patrol(),
             }
         }
         self.due = due;

@@ -9,11 +9,12 @@ use ringpost::{Context, ErrorKind, Limits, Node, Overflow, Reason, Result, Route
 
 type Log<T> = Arc<Mutex<Vec<T>>>;
 
-/// Writes down what it gets, a millisecond for each.
+/// Writes down what it gets, taking its time for each.
 struct Slow {
     overflow: Overflow,
     log: Log<u64>,
     answers: bool,
+    pause: Duration,
 }
 
 fn slow(overflow: Overflow, log: Log<u64>) -> Slow {
@@ -21,6 +22,7 @@ fn slow(overflow: Overflow, log: Log<u64>) -> Slow {
         overflow,
         log,
         answers: false,
+        pause: Duration::from_millis(1),
     }
 }
 
@@ -33,7 +35,7 @@ impl Worker for Slow {
     }
 
     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
-        ctx.sleep(Duration::from_millis(1)).await;
+        ctx.sleep(self.pause).await;
         self.log.lock().push(*msg);
         match self.answers {
             true => ctx.send_message(msg.reply(), *msg).await,
@@ -279,11 +281,19 @@ fn g3_what_is_refused_to_a_thread_outside_is_reported() -> Result<()> {
     let log = Log::default();
     let seen = Arc::clone(&log);
     let overflow = Overflow::Refuse;
-    let worker = slow(overflow, log);
+    let pause = Duration::from_millis(50);
+    let worker = Slow {
+        pause,
+        ..slow(overflow, log)
+    };
     node.handle()
         .start_worker_blocking("slow", move || worker)?;
     for number in 0..200u64 {
         node.handle().send_message_blocking("slow", number)?;
+    }
+    // All of them have come to the core by then.
+    while lost.lock().len() + (CREDITS as usize) < 199 {
+        std::thread::yield_now();
     }
     node.stop()?;
     let refused = lost

@@ -3,6 +3,8 @@
 
 use std::process::Command;
 
+use std::time::Duration;
+
 use ringpost::{Context, Error, Node, Result, Routed, Worker};
 use tracing::span;
 
@@ -38,9 +40,16 @@ impl Worker for Failing {
     }
 }
 
+/// Starts a node that says nothing of cores that are held: a panic takes long on a busy machine.
+fn start(cores: usize) -> Node {
+    let node = Node::builder().cores(cores);
+    let node = node.stall_after(Duration::from_secs(3600));
+    node.start().unwrap()
+}
+
 /// Has a worker fail so often, and then panic.
 fn fail(times: u64) {
-    let node = Node::builder().cores(1).start().unwrap();
+    let node = start(1);
     let handle = node.handle();
     handle.start_worker_blocking("failing", || Failing).unwrap();
     for _ in 0..times {
@@ -124,7 +133,7 @@ fn where_somebody_traces_nothing_is_printed() {
 fn messages_that_are_not_delivered_are_printed_where_nobody_traces() {
     let name = "messages_that_are_not_delivered_are_printed_where_nobody_traces";
     let test = || {
-        let node = Node::builder().cores(2).start().unwrap();
+        let node = start(2);
         let handle = node.handle();
         handle.start_worker_blocking("failing", || Failing).unwrap();
         handle.send_message_blocking("falling", 0u64).unwrap();
@@ -174,7 +183,7 @@ impl Drop for BadEnd {
 fn a_worker_whose_destructor_panics_is_named() {
     let name = "a_worker_whose_destructor_panics_is_named";
     let test = || {
-        let node = Node::builder().cores(1).start().unwrap();
+        let node = start(1);
         let handle = node.handle();
         handle.start_worker_blocking("ending", || BadEnd).unwrap();
         pollster::block_on(handle.stop_worker("ending")).unwrap();

@@ -1,5 +1,6 @@
 //! The interface of workers and futures to their node.
 
+mod blocking;
 pub(crate) mod receive;
 pub(crate) mod request;
 pub(crate) mod send;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
-use ringpost_router::{Address, Body, Handle, Message, Route};
+use ringpost_router::{Address, Body, Handle, HandleKind, Hop, Message, Route};
 
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Outgoing};
@@ -126,7 +127,8 @@ impl Context {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when the first hop is known not to exist, [`ErrorKind::EmptyRoute`],
-    /// [`ErrorKind::RouteTooLong`], [`ErrorKind::NoTransport`]. The error hands the message back
+    /// [`ErrorKind::RouteTooLong`], [`ErrorKind::NoTransport`], [`ErrorKind::Full`] where the receiver lets
+    /// nobody wait, and [`ErrorKind::WaitsForItself`]. The error hands the message back
     /// ([`Error::into_message`]).
     #[inline(always)]
     pub fn send_message(&self, route: impl Into<Route>, message: impl Message) -> SendMessage<'_> {
@@ -332,7 +334,7 @@ impl Context {
         core: u16,
         work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
     ) -> Result<Body> {
-        let handle = self.core.replies.reserve(None, None);
+        let handle = self.core.replies.reserve(None);
         let place = Place { ctx: self, handle };
         let to = ReplyTo {
             core: self.core.id,
@@ -357,6 +359,14 @@ impl Context {
             Some(answer) => Poll::Ready(answer),
             None => Poll::Pending,
         }
+    }
+
+    /// Whether a message along this hop comes to this context's own mailbox.
+    pub(crate) fn is_own_hop(&self, hop: &Hop) -> bool {
+        let is_here = hop
+            .hint_of(self.core.here.node())
+            .is_none_or(|hint| hint.kind == HandleKind::Worker && hint.core == self.core.here);
+        is_here && self.kind != Kind::Outside && hop.address == self.mailbox.address
     }
 
     pub(crate) fn is_own(&self, address: &Address) -> bool {

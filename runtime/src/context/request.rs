@@ -11,8 +11,11 @@ use ringpost_router::{Body, Handle, Message, Route, Unpack};
 
 use crate::context::Context;
 use crate::context::send::{Blocked, Sending};
+use crate::core::deliver::{Lack, Outgoing};
+use crate::core::replies::Asking;
 use crate::envelope::Origin;
 use crate::error::{Error, ErrorKind, Result};
+use crate::task::raw::MailboxRc;
 
 /// How long a request waits when nothing else is said.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,7 +27,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// first poll and includes waiting for room (a message that still waits then is given back with it);
 /// [`ErrorKind::NotFound`] or [`ErrorKind::Dropped`] when the receiver is gone, or nobody can answer any
 /// more ([`ErrorKind::Dropped`] says when that is known); [`ErrorKind::WrongType`] when the receiver does
-/// not take the message or the reply is not an `R`.
+/// not take the message or the reply is not an `R`; [`ErrorKind::WaitsForItself`] when the receiver is who asks.
 ///
 /// # Cancellation
 /// Dropping it gives the reply's place up; a reply that comes later is counted as late.
@@ -76,13 +79,22 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         let ctx = self.ctx;
         let core = &ctx.core;
         let now = core.now.get();
-        let deadline = self
-            .timeout
-            .map(|timeout| (now.saturating_add(timeout), timeout));
-        let place = core.replies.reserve(Some(&route), deadline);
+        let place = core.replies.reserve(Some(&Asking {
+            who: ctx.mailbox.handle.get(),
+            route: &route,
+            since: now,
+            limit: self.timeout,
+        }));
         if let Some(to) = core.receiver_here(&route) {
+            if MailboxRc::ptr_eq(&to, &ctx.mailbox) {
+                core.give_grant_back(&Lack::Local(to));
+                return self.refuse_own(place, Outgoing::with_body(route, body));
+            }
             core.enqueue(to, &ctx.mailbox, place, Origin::LOCAL, body);
             return self.wait(place, polling);
+        }
+        if route.only().is_some_and(|hop| ctx.is_own_hop(hop)) {
+            return self.refuse_own(place, Outgoing::with_body(route, body));
         }
         let mut sending = Sending::new(route, body);
         match sending.poll_further(ctx, place, polling) {
@@ -98,6 +110,13 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
                 self.poll_deadline(place, polling)
             }
         }
+    }
+
+    /// Nobody but who waits for the answer could give it.
+    #[cold]
+    fn refuse_own(&mut self, place: Handle, mut out: Outgoing) -> Poll<Result<A>> {
+        self.ctx.core.replies.cancel(&self.ctx.core, place);
+        Poll::Ready(Err(out.fail_own(&self.ctx.mailbox)))
     }
 
     #[cold]

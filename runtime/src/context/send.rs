@@ -117,6 +117,9 @@ fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
     match ctx.core.attempt(&ctx.mailbox, &mut out) {
         Attempt::Sent => None,
         Attempt::Failed(error) => Some(Box::new(Rest::Fail(error))),
+        Attempt::Blocked(lack) if lack.is_of(&ctx.mailbox) => {
+            Some(Box::new(Rest::Fail(out.fail_own(&ctx.mailbox))))
+        }
         Attempt::Blocked(lack) => {
             let mut blocked = Blocked::new(out);
             blocked.lacked = Some(lack);
@@ -359,8 +362,12 @@ impl Sending {
                     Attempt::Sent => return Poll::Ready(Ok(())),
                     Attempt::Failed(error) => return Poll::Ready(Err(error)),
                     Attempt::Misgranted => Box::new(Blocked::new(out)),
+                    Attempt::Blocked(lack) if lack.is_of(&ctx.mailbox) => {
+                        return Poll::Ready(Err(out.fail_own(&ctx.mailbox)));
+                    }
                     Attempt::Blocked(lack) => {
-                        Box::new(Blocked::for_lack(out, &ctx.core, lack, polling))
+                        let from = &ctx.mailbox;
+                        Box::new(Blocked::for_lack(out, &ctx.core, from, lack, polling))
                     }
                 }
             }
@@ -410,11 +417,12 @@ impl Blocked {
     pub(crate) fn for_lack(
         out: Outgoing,
         core: &Rc<Core>,
+        from: &MailboxRc,
         lack: Lack,
         polling: &Polling<'_>,
     ) -> Self {
         let mut blocked = Self::new(out);
-        blocked.begin_wait(core, lack, polling);
+        blocked.begin_wait(core, from, lack, polling);
         blocked
     }
 
@@ -451,7 +459,7 @@ impl Blocked {
             && to.room.get() == 0
             && to.accepts()
         {
-            self.begin_wait(core, lack, polling);
+            self.begin_wait(core, from, lack, polling);
             return Poll::Pending;
         }
         loop {
@@ -481,7 +489,7 @@ impl Blocked {
                     self.cancel(core);
                     return Poll::Ready(Err(error));
                 }
-                Attempt::Blocked(lack) => self.begin_wait(core, lack, polling),
+                Attempt::Blocked(lack) => self.begin_wait(core, from, lack, polling),
                 // The name has moved between cores: what was meant for the other place goes back.
                 Attempt::Misgranted => self.cancel(core),
             }
@@ -527,7 +535,7 @@ impl Blocked {
     }
 
     /// Queues this sender for what it lacks. Room is not held while a credit is waited for.
-    fn begin_wait(&mut self, core: &Rc<Core>, lack: Lack, polling: &Polling<'_>) {
+    fn begin_wait(&mut self, core: &Rc<Core>, from: &MailboxRc, lack: Lack, polling: &Polling<'_>) {
         let credit_of = self.wait.take().and_then(|wait| {
             if self.out.grant.room()
                 && let Some(to) = wait.lack.core()
@@ -541,7 +549,7 @@ impl Blocked {
             }
             wait.credit_of
         });
-        let waiter = core.wait_for(&lack, core.tasks.register(polling));
+        let waiter = core.wait_for(&lack, from, core.tasks.register(polling));
         self.wait = Some(Wait {
             lack,
             waiter,

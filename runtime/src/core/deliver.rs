@@ -111,6 +111,12 @@ pub(crate) enum Lack {
 }
 
 impl Lack {
+    /// Whether it is room in this mailbox, whose own worker or context is to wait for it: for ever, as nobody
+    /// else can make any.
+    pub(crate) fn is_of(&self, mailbox: &MailboxRc) -> bool {
+        matches!(self, Lack::Local(of) if MailboxRc::ptr_eq(of, mailbox))
+    }
+
     /// The other core that this is about.
     pub(crate) fn core(&self) -> Option<u16> {
         match self {
@@ -162,6 +168,17 @@ impl Outgoing {
             Some(body) => Error::returning(kind, body),
             None => Error::new(kind),
         })
+    }
+
+    /// A failure of who would wait for itself.
+    #[cold]
+    pub(crate) fn fail_own(&mut self, own: &MailboxRc) -> Error {
+        let address = own.address.clone();
+        let kind = ErrorKind::WaitsForItself { address };
+        match self.take_payload() {
+            Some(body) => Error::returning(kind, body),
+            None => Error::new(kind),
+        }
     }
 
     #[cold]
@@ -440,12 +457,18 @@ impl Core {
     }
 
     /// Queues a sender for what it lacks.
-    pub(crate) fn wait_for(&self, lack: &Lack, wake: Wake) -> Rc<Waiter> {
-        let waiter = Waiter::new(wake);
+    pub(crate) fn wait_for(
+        self: &Rc<Self>,
+        lack: &Lack,
+        from: &MailboxRc,
+        wake: Wake,
+    ) -> Rc<Waiter> {
+        let waiter = Waiter::of_sender(wake, from.clone(), self.now.get());
         match lack {
             Lack::Local(mailbox) => {
                 mailbox.special.set(true);
                 mailbox.with_more(|more| more.senders.push_back(Rc::clone(&waiter)));
+                self.note_crowded(mailbox);
             }
             Lack::Link { core, link, epoch } => {
                 self.wait_for_link(*core, *link, *epoch, &waiter);

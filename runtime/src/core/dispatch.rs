@@ -63,6 +63,7 @@ impl Core {
     /// Runs the handler of an idle worker, for the next message and at most `more` of those that follow.
     #[inline]
     fn handle(self: &Rc<Self>, to: &MailboxRc, spare: &mut Spare<'_>, more: &mut u32) {
+        self.shared.shown.show(to);
         let step = to.handle(self, &mut spare.polling(), more);
         if matches!(step, Step::Done) && self.may_go_on(to) {
             to.state.set(State::Idle);
@@ -105,6 +106,7 @@ impl Core {
     pub(crate) fn run_call(self: &Rc<Self>, mailbox: &MailboxRc, call: Call) -> Step {
         let mut spare = self.tasks.spare();
         begin_step();
+        self.shared.shown.show(mailbox);
         let step = mailbox.call(call, &self.frames, &mut spare.polling());
         if matches!(step, Step::Pending) {
             self.keep(mailbox, &mut spare);
@@ -259,6 +261,7 @@ impl Core {
     /// Handles waiting messages of one worker, up to its burst, or ends it if it is to stop.
     fn work_off(self: &Rc<Self>, mailbox: &MailboxRc) -> u32 {
         let mut spare = self.tasks.spare();
+        self.shared.shown.show(mailbox);
         for done in 0..self.limits.worker_burst {
             if mailbox.state.get() != State::Backlog {
                 return done;
@@ -315,6 +318,7 @@ impl Core {
                 ReadyTask::Nothing => {}
                 ReadyTask::Handler(mailbox) => {
                     begin_step();
+                    self.shared.shown.show(&mailbox);
                     let step = self.tasks.with_task(ready.key, &ready.waker, |polling| {
                         mailbox.resume(&self.frames, polling)
                     });
@@ -348,6 +352,7 @@ impl Core {
 
     fn poll_spawned(self: &Rc<Self>, key: u32, waker: &std::task::Waker, mut future: Spawned) {
         begin_step();
+        self.shared.shown.show(&self.outside);
         let poll = self.tasks.with_task(key, waker, |polling| {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 future.as_mut().poll(polling).is_ready()

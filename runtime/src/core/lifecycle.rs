@@ -395,6 +395,7 @@ impl Core {
         if was_worker {
             self.workers.set(self.workers.get() - 1);
             self.tally().ended.add(1);
+            self.entomb(mailbox.clone());
             self.exempt.borrow_mut().remove(&mailbox.handle.get());
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct Link {
     pub(crate) state: LinkState,
     /// Whether the worker there wants nobody to wait.
     pub(crate) refuses: bool,
+    /// Whether the core keeps an eye on those who wait (`core/patrol.rs`).
+    pub(crate) is_noted: bool,
     /// Counts the uses of this number, so that a waiter of an old use is told apart.
     pub(crate) epoch: u32,
     /// Set at each use, cleared by the hand that looks for links to close.
@@ -140,6 +142,7 @@ impl LinkTable {
                     waiters: VecDeque::new(),
                     state: LinkState::Free,
                     refuses: false,
+                    is_noted: false,
                     epoch: 0,
                     used: false,
                 });

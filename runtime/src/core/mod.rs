@@ -24,6 +24,7 @@ pub(crate) mod names;
 pub(crate) mod outbound;
 pub(crate) mod overflow;
 pub(crate) mod pairs;
+pub(crate) mod patrol;
 pub(crate) mod placed;
 pub(crate) mod record;
 pub(crate) mod replicated;
@@ -62,6 +63,7 @@ use self::inbound::Owed;
 use self::io::Io;
 use self::names::Names;
 use self::pairs::Pairs;
+use self::patrol::Patrol;
 use self::replies::Replies;
 use self::unanswered::Unanswered;
 
@@ -83,6 +85,9 @@ pub(crate) struct Core {
     pub(crate) guests: Cell<u32>,
     pub(crate) replies: Replies,
     pub(crate) unanswered: Unanswered,
+    pub(crate) patrol: Patrol,
+    /// Mailboxes of workers that have ended, which somebody may be looking at.
+    graves: RefCell<Vec<MailboxRc>>,
     pub(crate) tasks: Tasks,
     pub(crate) pairs: RefCell<Pairs>,
     /// Cores for which something was written and not published.
@@ -136,6 +141,8 @@ impl Core {
             guests: Cell::new(0),
             replies: Replies::new(),
             unanswered: Unanswered::default(),
+            patrol: Patrol::default(),
+            graves: RefCell::default(),
             tasks: Tasks::new(Arc::clone(&shared)),
             pairs: RefCell::new(Pairs::new(node.limits, node.placement.cores())),
             dirty: RefCell::default(),
@@ -218,6 +225,21 @@ impl Core {
         self.attention.borrow_mut().push_back(mailbox);
     }
 
+    /// Keeps the mailbox of a worker that has ended until nobody can be looking at it.
+    pub(crate) fn entomb(&self, mailbox: MailboxRc) {
+        self.graves.borrow_mut().push(mailbox);
+    }
+
+    /// The core runs no worker any more: those that have ended can go, if nobody looks.
+    pub(crate) fn bury(&self) {
+        let shown = &self.shared.shown;
+        shown.hide();
+        let mut graves = self.graves.borrow_mut();
+        if !graves.is_empty() && shown.may_free() {
+            graves.clear();
+        }
+    }
+
     /// Whether anything could run without input from elsewhere.
     pub(crate) fn has_local_work(&self) -> bool {
         !self.queue.is_empty()
@@ -235,6 +257,8 @@ pub(crate) enum Timed {
     Reply(Handle),
     /// Ends the draining of a stopping worker.
     Drain(MailboxRc),
+    /// Has the core look for workers that wait for each other.
+    Patrol,
 }
 
 /// Shared between a sleeping future and its timer.

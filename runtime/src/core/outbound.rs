@@ -585,7 +585,12 @@ impl Core {
         self.pair_tally(core).credit_waits.add(1);
         let entry = pairs.of(core).links.at_mut(link);
         match entry.filter(|entry| entry.epoch == epoch) {
-            Some(entry) => entry.waiters.push_back(Rc::clone(waiter)),
+            Some(entry) => {
+                entry.waiters.push_back(Rc::clone(waiter));
+                if !std::mem::replace(&mut entry.is_noted, true) {
+                    self.note_link(core, link);
+                }
+            }
             // The link was closed between the attempt and the wait, which one poll does not let happen.
             None => self.grant(waiter),
         }

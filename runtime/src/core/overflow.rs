@@ -71,6 +71,7 @@ impl Core {
             }
             None => to.stash(to.stashed(), envelope),
         }
+        self.note_crowded(to);
         let receiver = to.with_more(|more| pop_waiting(&mut more.receivers));
         if let Some(receiver) = receiver {
             self.grant(&receiver);

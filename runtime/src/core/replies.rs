@@ -30,11 +30,29 @@ struct Place {
 
 /// How long an answer is waited for.
 struct Terms {
-    /// When to give up, and how long that was from the start.
-    deadline: (Time, Duration),
+    /// Since when it is waited for, and how long at the most.
+    since: Time,
+    limit: Option<Duration>,
     timer: Option<TimerKey>,
     /// Whose answer is waited for, for the text of the error.
     of: Option<Address>,
+    /// Who waits.
+    who: Handle,
+}
+
+/// A request for whose answer a place is reserved.
+pub(crate) struct Asking<'a> {
+    pub(crate) who: Handle,
+    pub(crate) route: &'a Route,
+    pub(crate) since: Time,
+    pub(crate) limit: Option<Duration>,
+}
+
+/// A request whose answer has been waited for, for some time.
+pub(crate) struct Asked {
+    pub(crate) place: Handle,
+    pub(crate) who: Handle,
+    pub(crate) of: Address,
 }
 
 /// The pending replies of a core.
@@ -60,18 +78,20 @@ impl Replies {
     }
 
     /// Reserves a place.
-    pub(crate) fn reserve(&self, of: Option<&Route>, deadline: Option<(Time, Duration)>) -> Handle {
+    pub(crate) fn reserve(&self, asking: Option<&Asking<'_>>) -> Handle {
         let place = Place {
             answer: None,
             wake: Wake::Nobody,
             is_timed: false,
         };
         let handle = self.places.borrow_mut().insert(place);
-        if let Some(deadline) = deadline {
+        if let Some(asking) = asking {
             let terms = Terms {
-                deadline,
+                since: asking.since,
+                limit: asking.limit,
                 timer: None,
-                of: of.and_then(Route::last).cloned(),
+                of: asking.route.last().cloned(),
+                who: asking.who,
             };
             self.young.borrow_mut().push((handle, terms));
         }
@@ -167,7 +187,8 @@ impl Replies {
                 && place.answer.is_none()
             {
                 place.is_timed = true;
-                terms.timer = Some(timers.arm(terms.deadline.0, Timed::Reply(handle)));
+                let deadline = terms.limit.map(|limit| terms.since.saturating_add(limit));
+                terms.timer = deadline.map(|deadline| timers.arm(deadline, Timed::Reply(handle)));
                 let index = handle.index as usize;
                 if index >= all.len() {
                     all.resize_with(index + 1, || None);
@@ -193,7 +214,7 @@ impl Replies {
         let (None, Some(terms)) = (&place.answer, terms) else {
             return;
         };
-        let after = terms.deadline.1;
+        let after = terms.limit.unwrap_or_default();
         let waiting_for = match &terms.of {
             Some(of) => format!("a reply of {of}"),
             None => "a reply".to_owned(),
@@ -217,6 +238,22 @@ impl Replies {
             }
             _ => Err(answer),
         }
+    }
+
+    /// The requests whose answers have been waited for so long; so many are looked at, at the most.
+    pub(crate) fn asked_before(&self, now: Time, long: Duration, most: usize) -> Vec<Asked> {
+        let (places, terms) = (self.places.borrow(), self.terms.borrow());
+        let waiting = places
+            .iter()
+            .take(most)
+            .filter(|(_, place)| place.answer.is_none());
+        let asked = |(place, _): (Handle, &Place)| {
+            let terms = terms.get(place.index as usize)?.as_ref()?;
+            let is_long = now.saturating_since(terms.since) >= long;
+            let (who, of) = (terms.who, terms.of.clone()?);
+            is_long.then_some(Asked { place, who, of })
+        };
+        waiting.filter_map(asked).collect()
     }
 
     /// Whether this place was abandoned, and its answer has now come.

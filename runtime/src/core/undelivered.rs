@@ -31,7 +31,7 @@ impl Core {
             reason = ?undelivered.reason,
             "a message was not delivered"
         );
-        match &self.node.on_undelivered {
+        match &self.node.hooks.undelivered {
             Some(hook) => {
                 guarded("the hook for undelivered messages panicked", None, || {
                     hook(undelivered);

@@ -8,7 +8,9 @@
 //! is no trait over the two, since they share nothing but what they call; threads and pinning, which
 //! [`threads`] asks of the operating system, are behind one ([`system`]).
 
+pub(crate) mod blocking;
 pub(crate) mod cores;
+pub(crate) mod helper;
 pub(crate) mod net;
 pub(crate) mod rare;
 pub(crate) mod signals;
@@ -16,6 +18,7 @@ pub mod sim;
 pub(crate) mod stderr;
 pub(crate) mod system;
 pub(crate) mod threads;
+pub(crate) mod watchdog;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -19,15 +19,17 @@ use std::time::{Duration, Instant};
 use core_affinity::CoreId;
 use mio::Waker;
 use ringpost_mailbox::sync::Mutex;
-use ringpost_mailbox::sync::thread::{ThreadId, current};
+use ringpost_mailbox::sync::thread::{ThreadId, current, yield_now};
 use ringpost_mailbox::wake::{Parked, Parker};
 use ringpost_router::Address;
 
 use crate::driver::cores::CorePlan;
+use crate::driver::helper;
 use crate::driver::net::Network;
 use crate::driver::stderr::failure;
 use crate::driver::system::{Crew, Os, System};
 use crate::driver::threads::kernel::{BELL, Kernel, SocketPoll};
+use crate::driver::watchdog::Watchdog;
 use crate::driver::{APP, MainMaker};
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::shared::{Bell, NodeShared, Plan, Seed, assemble};
@@ -70,14 +72,20 @@ impl Bell for MioBell {
 ///
 /// # Errors
 /// [`ErrorKind::Io`] of the system: no descriptors or no threads. No thread is left then.
-pub(crate) fn start(plan: Plan, cores: CorePlan, main: Option<MainMaker>) -> Result<Threads> {
-    start_on(&Os, plan, cores, main)
+pub(crate) fn start(
+    plan: Plan,
+    cores: CorePlan,
+    stall_after: Duration,
+    main: Option<MainMaker>,
+) -> Result<Threads> {
+    start_on(&Os, plan, cores, stall_after, main)
 }
 
 fn start_on(
     system: &impl System,
     plan: Plan,
     cores: CorePlan,
+    stall_after: Duration,
     mut main: Option<MainMaker>,
 ) -> Result<Threads> {
     let count = cores.loops.len();
@@ -100,11 +108,19 @@ fn start_on(
             if let Some(cpu) = cpu {
                 pin(&system_there, &seed, cpu);
             }
+            let node = Arc::clone(&seed.node);
             run_core(seed, kernel, clock, spin, main);
+            node.blocking.core_is_over();
         };
         crew.spawn(system, format!("ringpost-{core}"), body)
             .map_err(|error| no_thread(core, count, &error))?;
     }
+    let (there, system_there) = (Arc::clone(&node), system.clone());
+    let watchdog = Watchdog::new(Arc::clone(&node), stall_after);
+    let help = move || helper::run(&system_there, &there, watchdog, || clock.now());
+    crew.spawn(system, "ringpost-helper".to_owned(), help)
+        .map_err(|error| no_thread(count as u16, count, &error))?;
+    node.blocking.use_threads();
     let joins = crew.open();
     Ok(Threads {
         node,
@@ -192,7 +208,7 @@ fn run_core(seed: Seed, kernel: Kernel, clock: Clock, spin: Duration, main: Opti
     let mut woken = false;
     loop {
         match guarded_turn(&mut shard, now) {
-            Turn::Over => return,
+            Turn::Over => return let_go(&shard),
             Turn::Busy => {
                 idle_since = None;
                 woken = false;
@@ -220,6 +236,13 @@ fn run_core(seed: Seed, kernel: Kernel, clock: Clock, spin: Duration, main: Opti
                 now = clock.now();
             }
         }
+    }
+}
+
+/// Waits until nobody looks at a worker of this core any more: they are freed with it.
+fn let_go(shard: &Shard) {
+    while !shard.core.shared.shown.may_free() {
+        yield_now();
     }
 }
 

@@ -17,10 +17,15 @@ use crate::error::{Error, ErrorKind, Result, Undelivered};
 use crate::limits::Limits;
 use crate::mailbox::Stop;
 use crate::node::handle::NodeHandle;
-use crate::node::shared::{Plan, UndeliveredHook};
+use crate::node::shared::{Hooks, Plan};
+use crate::stall::Stall;
+use crate::waits::WaitCycle;
 
 /// The most cores a node can have.
 pub const CORES_MAX: usize = 1024;
+
+/// How long a handler may hold its core before it is reported, if nothing else is said.
+const STALL_AFTER: Duration = Duration::from_millis(250);
 
 /// A running node. Dropping it stops it.
 ///
@@ -113,7 +118,8 @@ pub struct NodeBuilder {
     limits: Limits,
     drain: Duration,
     seed: Option<u64>,
-    on_undelivered: Option<UndeliveredHook>,
+    hooks: Hooks,
+    stall_after: Duration,
 }
 
 impl Default for NodeBuilder {
@@ -124,7 +130,8 @@ impl Default for NodeBuilder {
             limits: Limits::default(),
             drain: DRAIN_TIMEOUT,
             seed: None,
-            on_undelivered: None,
+            hooks: Hooks::default(),
+            stall_after: STALL_AFTER,
         }
     }
 }
@@ -168,7 +175,27 @@ impl NodeBuilder {
 
     /// Calls `hook` for each accepted message that could not be delivered, on the core that finds out.
     pub fn on_undelivered(mut self, hook: impl Fn(&Undelivered) + Send + Sync + 'static) -> Self {
-        self.on_undelivered = Some(Arc::new(hook));
+        self.hooks.undelivered = Some(Arc::new(hook));
+        self
+    }
+
+    /// Reports a handler that has held its core for so long: in the log, in `CoreStats::stalls`, and to the hook.
+    /// Default 250 ms. The time is looked at four times as often, by a thread beside the cores.
+    pub fn stall_after(mut self, held: Duration) -> Self {
+        self.stall_after = held.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Calls `hook` for each handler that holds its core, on that thread, while it does.
+    pub fn on_stall(mut self, hook: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
+        self.hooks.stall = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` for workers that wait for each other in a circle, on the core that finds out: within a
+    /// second of the last of them beginning to wait, and once.
+    pub fn on_wait_cycle(mut self, hook: impl Fn(&WaitCycle) + Send + Sync + 'static) -> Self {
+        self.hooks.wait_cycle = Some(Arc::new(hook));
         self
     }
 
@@ -269,10 +296,10 @@ impl NodeBuilder {
             limits: self.limits,
             drain: self.drain,
             seed: self.seed.unwrap_or_else(random_seed),
-            on_undelivered: self.on_undelivered,
+            hooks: self.hooks,
         };
         let cores = CoreSet::of_process().plan(self.cores, self.pinning);
-        threads::start(plan, cores, main)
+        threads::start(plan, cores, self.stall_after, main)
     }
 }
 

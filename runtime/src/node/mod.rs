@@ -8,3 +8,4 @@ pub(crate) mod permits;
 pub(crate) mod shared;
 pub(crate) mod stats;
 pub(crate) mod stop;
+pub(crate) mod waits;

@@ -10,10 +10,12 @@ use std::time::Duration;
 use ringpost_mailbox::inbox::{InboxReceiver, InboxSender, inbox};
 use ringpost_mailbox::ring::Producer;
 use ringpost_mailbox::semaphore::Semaphore;
+use ringpost_mailbox::sync::CachePadded;
 use ringpost_mailbox::wake::{Parker, WakeWord, publish_fence};
 use ringpost_mailbox::wake_list::{WakeHandle, WakeList};
 use ringpost_router::{Body, Placement};
 
+use crate::driver::blocking::Blocking;
 use crate::error::Undelivered;
 use crate::limits::Limits;
 use crate::mailbox::Stop;
@@ -21,14 +23,26 @@ use crate::node::outside::Visit;
 use crate::node::permits::Permits;
 use crate::node::stats::{Counters, Tally};
 use crate::node::stop::{Stage, StopState};
+use crate::node::waits::Board;
+use crate::stall::Stall;
+use crate::task::raw::Shown;
+use crate::waits::WaitCycle;
 
 /// What wakes a sleeping core's thread. Rung only by whoever won the wake word.
 pub(crate) trait Bell: Send + Sync {
     fn ring(&self);
 }
 
-/// A hook that is told of each message that could not be delivered.
-pub(crate) type UndeliveredHook = Arc<dyn Fn(&Undelivered) + Send + Sync>;
+/// Who is told of something, on the thread that finds out.
+pub(crate) type Hook<T> = Arc<dyn Fn(&T) + Send + Sync>;
+
+/// Who is told of what goes wrong in a node.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) undelivered: Option<Hook<Undelivered>>,
+    pub(crate) wait_cycle: Option<Hook<WaitCycle>>,
+    pub(crate) stall: Option<Hook<Stall>>,
+}
 
 /// What a core's inbox takes.
 pub(crate) enum InboxItem {
@@ -62,6 +76,8 @@ pub(crate) struct CoreShared {
     /// Places in the inbox for threads outside the node; the rest of it belongs to the cores.
     pub(crate) transit: Semaphore,
     pub(crate) counters: Arc<Counters>,
+    /// The worker that the core runs.
+    pub(crate) shown: CachePadded<Shown>,
 }
 
 impl CoreShared {
@@ -102,8 +118,12 @@ pub(crate) struct NodeShared {
     pub(crate) drain: Duration,
     pub(crate) placement: Placement,
     pub(crate) seed: u64,
-    pub(crate) on_undelivered: Option<UndeliveredHook>,
+    pub(crate) hooks: Hooks,
     pub(crate) stop: StopState,
+    /// Calls that block.
+    pub(crate) blocking: Blocking,
+    /// Who has long waited for whom.
+    pub(crate) waits: Board,
     /// What threads outside may have under way, by address.
     pub(crate) permits: Permits,
 }
@@ -143,7 +163,7 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     pub(crate) drain: Duration,
     pub(crate) seed: u64,
-    pub(crate) on_undelivered: Option<UndeliveredHook>,
+    pub(crate) hooks: Hooks,
 }
 
 /// Makes the shared part of a node with one core for each bell, and the seeds of its cores.
@@ -165,6 +185,7 @@ pub(crate) fn assemble(plan: Plan, bells: Vec<Box<dyn Bell>>) -> (Arc<NodeShared
             inbox: sender,
             transit: Semaphore::new(plan.limits.inbox_slots),
             counters: Arc::new(Counters::new(count)),
+            shown: CachePadded::default(),
         }));
         parts.push((id, parker, wakes, receiver));
     }
@@ -176,7 +197,9 @@ pub(crate) fn assemble(plan: Plan, bells: Vec<Box<dyn Bell>>) -> (Arc<NodeShared
         drain: plan.drain,
         placement,
         seed: plan.seed,
-        on_undelivered: plan.on_undelivered,
+        hooks: plan.hooks,
+        blocking: Blocking::new(&plan.limits, count),
+        waits: Board::default(),
         stop: StopState::new(count),
         permits: Permits::new(plan.id, plan.limits.outside_credits),
     });

@@ -19,6 +19,7 @@ pub(crate) struct Tally {
     pub(crate) restarted: Counter,
     pub(crate) blocked: Counter,
     pub(crate) refused: Counter,
+    pub(crate) wait_cycles: Counter,
     pub(crate) turns: Counter,
     pub(crate) wakes: Counter,
     pub(crate) parks: Counter,
@@ -54,6 +55,8 @@ pub(crate) struct PairTally {
 #[derive(Debug)]
 pub(crate) struct Counters {
     pub(crate) core: CachePadded<Tally>,
+    /// Written by the watchdog alone.
+    pub(crate) stalls: CachePadded<Counter>,
     pub(crate) pairs: Box<[PairTally]>,
 }
 
@@ -61,6 +64,7 @@ impl Counters {
     pub(crate) fn new(cores: usize) -> Self {
         Self {
             core: CachePadded::default(),
+            stalls: CachePadded::default(),
             pairs: (0..cores).map(|_| PairTally::default()).collect(),
         }
     }
@@ -79,6 +83,8 @@ impl Counters {
             workers_restarted: tally.restarted.value(),
             senders_blocked: tally.blocked.value(),
             refused: tally.refused.value(),
+            stalls: self.stalls.value(),
+            wait_cycles: tally.wait_cycles.value(),
             turns: tally.turns.value(),
             wakes: tally.wakes.value(),
             parks: tally.parks.value(),
@@ -161,6 +167,10 @@ pub struct CoreStats {
     pub senders_blocked: u64,
     /// Sends that a full mailbox refused, as its worker wants it: see [`Overflow`](crate::Overflow).
     pub refused: u64,
+    /// Times that a handler was reported for holding this core: see [`Stall`](crate::Stall).
+    pub stalls: u64,
+    /// Circles of workers waiting for each other that this core has reported: see [`WaitCycle`](crate::WaitCycle).
+    pub wait_cycles: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// Times that this core woke another that slept.

@@ -187,7 +187,10 @@ impl<'a> Arrivals<'a> {
     fn blocked(&self, out: Outgoing, attempt: Attempt, polling: &Polling<'_>) -> Blocked {
         let core = &self.ctx.core;
         match attempt {
-            Attempt::Blocked(lack) => Blocked::for_lack(out, core, lack, polling),
+            Attempt::Blocked(lack) => {
+                let from = &self.ctx.mailbox;
+                Blocked::for_lack(out, core, from, lack, polling)
+            }
             _ => {
                 core.io.put_off(core.tasks.register(polling));
                 Blocked::new(out)

@@ -17,7 +17,7 @@ use crate::error::{Result, Undelivered};
 use crate::limits::Limits;
 use crate::mailbox::Stop;
 use crate::node::handle::NodeHandle;
-use crate::node::shared::{Plan, UndeliveredHook, assemble};
+use crate::node::shared::{Hook, Hooks, Plan, assemble};
 use crate::node::stats::NodeStats;
 use crate::shard::Shard;
 use crate::time::Time;
@@ -28,7 +28,7 @@ pub(super) struct Terms {
     pub(super) seed: u64,
     pub(super) limits: Limits,
     pub(super) drain: Duration,
-    pub(super) on_undelivered: Option<UndeliveredHook>,
+    pub(super) hooks: Hooks,
 }
 
 /// What a node runs.
@@ -118,7 +118,7 @@ impl Host {
             limits: self.limits(terms, fate),
             drain: terms.drain,
             seed: terms.seed.wrapping_add(self.first as u64 | lives),
-            on_undelivered: self.hook(terms),
+            hooks: self.hooks(terms),
         };
         if fate.strikes(Fault::FewDescriptors) {
             let most = fate.roll(Fault::FewDescriptors, |dice| dice.magnitude(6, 60));
@@ -168,14 +168,21 @@ impl Host {
         limits
     }
 
-    fn hook(&self, terms: &Terms) -> Option<UndeliveredHook> {
-        let hook = terms.on_undelivered.clone()?;
+    /// The hooks, which a crash silences.
+    fn hooks(&self, terms: &Terms) -> Hooks {
         let muted = Arc::clone(&self.muted);
-        Some(Arc::new(move |lost: &Undelivered| {
-            if !*muted.lock() {
-                hook(lost);
-            }
-        }))
+        let undelivered = terms.hooks.undelivered.clone().map(|hook| {
+            let muted = move |lost: &Undelivered| {
+                if !*muted.lock() {
+                    hook(lost);
+                }
+            };
+            Arc::new(muted) as Hook<Undelivered>
+        });
+        Hooks {
+            undelivered,
+            ..terms.hooks.clone()
+        }
     }
 
     /// Ends every core at once.

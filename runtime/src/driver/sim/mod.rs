@@ -71,8 +71,10 @@ use crate::driver::rare::RareRates;
 use crate::error::{Error, Result, Undelivered};
 use crate::limits::Limits;
 use crate::mailbox::Stop;
+use crate::node::shared::Hooks;
 use crate::node::stats::NodeStats;
 use crate::time::Time;
+use crate::waits::WaitCycle;
 
 use self::host::{Host, Mains, Terms};
 use self::world::World;
@@ -160,7 +162,7 @@ impl Sim {
                 seed,
                 limits: Limits::default(),
                 drain: crate::DRAIN_TIMEOUT,
-                on_undelivered: None,
+                hooks: Hooks::default(),
             },
             cores: 1,
             network: Network::new(),
@@ -198,7 +200,14 @@ impl Sim {
     /// reports.
     #[must_use]
     pub fn on_undelivered(mut self, hook: impl Fn(&Undelivered) + Send + Sync + 'static) -> Self {
-        self.terms.on_undelivered = Some(Arc::new(hook));
+        self.terms.hooks.undelivered = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` for workers that wait for each other in a circle, on whatever node.
+    #[must_use]
+    pub fn on_wait_cycle(mut self, hook: impl Fn(&WaitCycle) + Send + Sync + 'static) -> Self {
+        self.terms.hooks.wait_cycle = Some(Arc::new(hook));
         self
     }
 

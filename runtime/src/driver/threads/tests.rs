@@ -17,6 +17,7 @@ use crate::limits::Limits;
 use crate::mailbox::Stop;
 use crate::node::builder::Node;
 use crate::node::handle::NodeHandle;
+use crate::node::shared::Hooks;
 use crate::routed::Routed;
 use crate::worker::Worker;
 
@@ -61,6 +62,9 @@ impl System for Refusing {
     }
 }
 
+/// Longer than any test takes.
+const STALL: Duration = Duration::from_secs(600);
+
 /// Keeps the text of every warning.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
@@ -100,7 +104,7 @@ fn plan() -> Plan {
         limits: Limits::default(),
         drain: crate::DRAIN_TIMEOUT,
         seed: 7,
-        on_undelivered: None,
+        hooks: Hooks::default(),
     }
 }
 
@@ -121,7 +125,7 @@ fn a_thread_that_cannot_be_started_leaves_no_other_behind() {
             *note.lock() = true;
             Ok(())
         });
-        let error = start_on(&system, plan(), pinned_to(4), Some(main)).err();
+        let error = start_on(&system, plan(), pinned_to(4), STALL, Some(main)).err();
         let text = error.expect("a thread was refused").to_string();
         assert!(
             text.contains(&format!("no thread for core {refused} of 4")),
@@ -151,7 +155,8 @@ impl Worker for Echo {
 fn a_core_that_may_not_be_pinned_works_unpinned_and_says_so() {
     let log = Log::default();
     let system = Refusing::new(usize::MAX, &log);
-    let threads = start_on(&system, plan(), pinned_to(3), None).expect("threads are allowed");
+    let threads =
+        start_on(&system, plan(), pinned_to(3), STALL, None).expect("threads are allowed");
     let handle = NodeHandle::new(Arc::clone(&threads.node));
     for number in 0..12u64 {
         let name = format!("echo-{number}");

@@ -1,5 +1,6 @@
 //! The block of a mailbox and its worker, and the counted pointer to it.
 
+use std::any::type_name;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
@@ -38,7 +39,7 @@ pub(super) enum Phase {
 #[repr(C)]
 pub(super) struct Header {
     count: Cell<usize>,
-    table: &'static BlockTable,
+    pub(super) table: &'static BlockTable,
     pub(super) phase: Cell<Phase>,
     /// The future of the live call.
     pub(super) frame: Cell<Option<Frame>>,
@@ -73,11 +74,13 @@ pub(super) struct State<W> {
 }
 
 /// The worker's type, erased. Each function asks that its block was made for that type.
-struct BlockTable {
+pub(super) struct BlockTable {
     handle: unsafe fn(&MailboxRc, &Rc<Core>, &mut Polling<'_>, &mut u32) -> Step,
     call: unsafe fn(NonNull<Header>, Call, &Frames, &mut Polling<'_>) -> Step,
     drop_state: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
+    /// The names of the types of the worker and of its messages.
+    pub(super) names: fn() -> (&'static str, &'static str),
 }
 
 /// A counted pointer to a mailbox, and to the worker behind it if there is one.
@@ -242,6 +245,7 @@ impl<W: Worker<Context = Context>> Vacant<W> {
                     call: call::call::<W>,
                     drop_state: drop_state::<W>,
                     free: free::<W>,
+                    names: || (type_name::<W>(), type_name::<W::Message>()),
                 }
             },
             phase: Cell::new(Phase::Vacant),

@@ -48,7 +48,9 @@ mod block;
 mod call;
 mod frames;
 mod queue;
+mod shown;
 
+pub(crate) use self::shown::Shown;
 pub(crate) use block::{MailboxRc, Vacant};
 pub(crate) use frames::Frames;
 pub(crate) use queue::Queue;

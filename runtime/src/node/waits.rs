@@ -1,0 +1,230 @@
+//! Where cores note who has long waited for whom, and where circles are read from that.
+//!
+//! The notes of a core say what was true for all of [`LONG`] before they were written. So if those of several
+//! cores are not further apart than that, there was a moment at which all of them were true: a circle in them
+//! is one, though the cores did not look at the same time.
+
+use std::collections::{HashMap, HashSet};
+
+use ringpost_mailbox::sync::Mutex;
+use ringpost_router::Address;
+
+use crate::core::patrol::LONG;
+use crate::envelope::ReplyTo;
+use crate::time::Time;
+use crate::waits::{Awaited, Wait, WaitCycle};
+
+/// Circles that are remembered, so that each is reported once.
+const REPORTED_MAX: usize = 1024;
+
+/// A worker, or a context.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Who {
+    pub(crate) address: Address,
+    /// On which core, where several have this name.
+    pub(crate) instance: Option<u16>,
+}
+
+/// Somebody waits for somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Edge {
+    /// The core of who waits.
+    pub(crate) core: u16,
+    pub(crate) who: Who,
+    pub(crate) awaited: Awaited,
+    /// Where the reply is waited for.
+    pub(crate) place: Option<ReplyTo>,
+    pub(crate) of: Who,
+}
+
+impl Edge {
+    pub(crate) fn new(core: u16, who: Who, awaited: Awaited, of: Who) -> Self {
+        Self {
+            core,
+            who,
+            awaited,
+            place: None,
+            of,
+        }
+    }
+}
+
+/// What a core has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) time: Time,
+    pub(crate) edges: Vec<Edge>,
+    /// Replies that somebody on this core has long waited for.
+    pub(crate) requests: Vec<ReplyTo>,
+}
+
+impl Notes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.edges.is_empty() && self.requests.is_empty()
+    }
+}
+
+/// The notes of all cores. Its lock is taken by cores where somebody has waited for long, ten times a second.
+#[derive(Default)]
+pub(crate) struct Board(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    notes: HashMap<u16, Notes>,
+    /// The circles that have been reported, each as its edges.
+    reported: HashSet<Vec<Edge>>,
+}
+
+impl Board {
+    /// Whether this core has notes there that may have to go.
+    pub(crate) fn has_notes_of(&self, core: u16) -> bool {
+        self.0.lock().notes.contains_key(&core)
+    }
+
+    /// Takes what a core has seen. Returns the circles that are new.
+    pub(crate) fn write(&self, core: u16, notes: Notes) -> Vec<WaitCycle> {
+        let mut inner = self.0.lock();
+        let now = notes.time;
+        match notes.is_empty() {
+            true => inner.notes.remove(&core),
+            false => inner.notes.insert(core, notes),
+        };
+        let circles = circles(&edges_at(&inner.notes, now));
+        let mut new = Vec::new();
+        for circle in circles {
+            if inner.reported.len() >= REPORTED_MAX {
+                inner.reported.clear();
+            }
+            if inner.reported.insert(circle.clone()) {
+                new.push(WaitCycle {
+                    waits: circle.into_iter().map(wait).collect(),
+                });
+            }
+        }
+        new
+    }
+}
+
+fn wait(edge: Edge) -> Wait {
+    Wait {
+        worker: edge.who.address,
+        core: usize::from(edge.core),
+        awaited: edge.awaited,
+        of: edge.of.address,
+    }
+}
+
+/// What all cores have seen lately, without the requests that their requesters do not wait for any more.
+fn edges_at(notes: &HashMap<u16, Notes>, now: Time) -> Vec<&Edge> {
+    let recent = |notes: &&Notes| {
+        let (early, late) = (notes.time.min(now), notes.time.max(now));
+        late.saturating_since(early) <= LONG
+    };
+    let recent: Vec<&Notes> = notes.values().filter(recent).collect();
+    let requests: HashSet<&ReplyTo> = recent.iter().flat_map(|notes| &notes.requests).collect();
+    let is_awaited = |place: &ReplyTo| requests.contains(place);
+    let edges = recent.iter().flat_map(|notes| &notes.edges);
+    edges
+        .filter(|edge| edge.place.as_ref().is_none_or(is_awaited))
+        .collect()
+}
+
+/// The circles among these edges, each beginning with its lowest worker: one for each edge that closes one in
+/// a search that visits everybody once.
+fn circles(edges: &[&Edge]) -> Vec<Vec<Edge>> {
+    let mut waits_of: HashMap<&Who, Vec<&Edge>> = HashMap::new();
+    for edge in edges {
+        waits_of.entry(&edge.who).or_default().push(edge);
+    }
+    let mut starts: Vec<_> = waits_of.keys().copied().collect();
+    starts.sort_unstable();
+    let mut seen = HashSet::new();
+    let mut circles: Vec<Vec<Edge>> = Vec::new();
+    for start in starts {
+        // The way to where the search is, with what is still to be looked at there.
+        let mut path: Vec<(&Who, usize)> = Vec::new();
+        if seen.insert(start) {
+            path.push((start, 0));
+        }
+        while let Some((who, at)) = path.last_mut() {
+            let Some(edge) = waits_of.get(*who).and_then(|waits| waits.get(*at)) else {
+                path.pop();
+                continue;
+            };
+            *at += 1;
+            if seen.insert(&edge.of) {
+                path.push((&edge.of, 0));
+            } else if let Some(first) = path.iter().position(|(who, _)| **who == edge.of) {
+                let taken =
+                    |(who, at): &(&Who, usize)| Some((*waits_of.get(*who)?.get(at - 1)?).clone());
+                circles.push(path[first..].iter().filter_map(taken).collect());
+            }
+        }
+    }
+    circles
+        .iter_mut()
+        .for_each(|circle| begin_with_lowest(circle));
+    circles
+}
+
+fn begin_with_lowest(circle: &mut [Edge]) {
+    let lowest = (0..circle.len()).min_by_key(|at| &circle[*at].who);
+    circle.rotate_left(lowest.unwrap_or(0));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(who: &str, of: &str) -> Edge {
+        let who_of = |name: &str| Who {
+            address: Address::from(name),
+            instance: None,
+        };
+        Edge::new(0, who_of(who), Awaited::Room, who_of(of))
+    }
+
+    fn found(edges: &[(&str, &str)]) -> Vec<String> {
+        let edges: Vec<_> = edges.iter().map(|(who, of)| edge(who, of)).collect();
+        let circles = circles(&edges.iter().collect::<Vec<_>>());
+        let shown = |circle: Vec<Edge>| {
+            let names = circle.iter().map(|edge| edge.who.address.to_string());
+            names.collect::<Vec<_>>().join(" ")
+        };
+        circles.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn circles_are_found_among_chains() {
+        assert_eq!(found(&[("a", "b"), ("b", "c"), ("d", "b")]), [""; 0]);
+        assert_eq!(found(&[("a", "a")]), ["0#a"]);
+        let chain = [("z", "c"), ("c", "a"), ("a", "b"), ("b", "c"), ("b", "x")];
+        assert_eq!(found(&chain), ["0#a 0#b 0#c"]);
+        let two = [("a", "b"), ("b", "a"), ("c", "d"), ("d", "c"), ("a", "d")];
+        assert_eq!(found(&two), ["0#a 0#b", "0#c 0#d"]);
+    }
+
+    #[test]
+    fn a_circle_is_told_once_and_only_of_notes_of_one_moment() {
+        let board = Board::default();
+        let notes = |nanos, edge| Notes {
+            time: Time::ZERO.saturating_add(nanos),
+            edges: vec![edge],
+            requests: Vec::new(),
+        };
+        let long = LONG;
+        assert!(board.write(0, notes(long, edge("a", "b"))).is_empty());
+        let late = long * 3;
+        assert!(
+            board.write(1, notes(late, edge("b", "a"))).is_empty(),
+            "core 0 has not looked"
+        );
+        let cycles = board.write(0, notes(late, edge("a", "b")));
+        assert_eq!(cycles.len(), 1);
+        assert_eq!(
+            cycles[0].to_string(),
+            "0#a waits for room at 0#b, 0#b waits for room at 0#a"
+        );
+        assert!(board.write(0, notes(late, edge("a", "b"))).is_empty());
+    }
+}

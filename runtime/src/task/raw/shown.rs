@@ -1,0 +1,58 @@
+//! Which worker a core runs, as its watchdog sees it from another thread.
+
+use ringpost_mailbox::glance::Glance;
+use ringpost_router::Address;
+
+use super::block::{Header, MailboxRc};
+
+/// Where a core shows the mailbox whose worker it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Shown(Glance<Header>);
+
+/// What is to be seen of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Running {
+    pub(crate) address: Address,
+    /// The types of the worker and of its messages.
+    pub(crate) worker: &'static str,
+    pub(crate) message: &'static str,
+}
+
+impl Shown {
+    /// Shows a mailbox. Its block is not freed before another is shown, or none, and [`may_free`](Self::may_free)
+    /// has said so: the core keeps the blocks of workers that have ended until then.
+    #[inline]
+    pub(crate) fn show(&self, mailbox: &MailboxRc) {
+        self.0.show(mailbox.as_raw().as_ptr());
+    }
+
+    #[inline]
+    pub(crate) fn hide(&self) {
+        self.0.hide();
+    }
+
+    pub(crate) fn may_free(&self) -> bool {
+        self.0.may_free()
+    }
+
+    /// Tells one that is shown from others.
+    pub(crate) fn mark(&self) -> usize {
+        self.0.shown().addr()
+    }
+
+    /// What is shown. By one thread at a time.
+    pub(crate) fn look(&self) -> Option<Running> {
+        self.0.look(|header| {
+            // SAFETY: `show` got the pointer from a live block, whose owner keeps it for as long as a look takes.
+            // The two fields are written when the block is made, before it is shown, and never after; and they
+            // are shared with other threads, as an address and a static are: no reference to the rest is made.
+            let (address, table) = unsafe { (&(*header).mailbox.address, (*header).table) };
+            let (worker, message) = (table.names)();
+            Running {
+                address: address.clone(),
+                worker,
+                message,
+            }
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! Handlers that hold their core are named (G7), and calls that block have threads of their own.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier};
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use ringpost::sim::Sim;
+use ringpost::{Context, ErrorKind, Node, NodeBuilder, Result, Routed, Stall, Worker};
+
+/// A node that tells of stalls, and what it tells.
+fn watched(after: Duration) -> (NodeBuilder, Receiver<Stall>) {
+    let (tell, told) = channel();
+    let hook = move |stall: &Stall| {
+        // The test may have seen enough.
+        let _ = tell.send(stall.clone());
+    };
+    let node = Node::builder().cores(1).stall_after(after);
+    (node.on_stall(hook), told)
+}
+
+/// Holds its core until it is told that it does, so often.
+struct Holder {
+    told: Receiver<Stall>,
+    times: usize,
+}
+
+impl Worker for Holder {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        let mut seen = VecDeque::new();
+        while seen.len() < self.times {
+            let stall = self.told.recv().map_err(ringpost::Error::other)?;
+            // The machine may have kept the node's start waiting too.
+            if stall.worker == Some(ctx.address()) {
+                seen.push_back(stall);
+            }
+        }
+        assert!(seen.iter().all(|stall| stall.core == 0));
+        assert!(seen.iter().is_sorted_by_key(|stall| stall.held));
+        let text = seen[0].to_string();
+        let (worker, message) = (seen[0].worker_type, seen[0].message_type);
+        ctx.send_message(msg.reply(), format!("{text} | {worker} | {message}"))
+            .await
+    }
+}
+
+/// G7: while a handler holds its core, it is named, with its types and for how long; twice as long, again.
+#[test]
+fn g7_a_handler_that_holds_its_core_is_named() -> Result<()> {
+    let (node, told) = watched(Duration::from_millis(10));
+    let node = node.start()?;
+    let holder = Holder { told, times: 2 };
+    node.handle()
+        .start_worker_blocking("a-holder-with-a-long-name", move || holder)?;
+    let text: String = node
+        .handle()
+        .request_blocking("a-holder-with-a-long-name", 1u64)?;
+    for part in [
+        "a-holder-with-a-long-name",
+        "Holder",
+        "u64",
+        "has held core 0 for",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(node.handle().stats().total(|core| core.stalls) >= 2);
+    node.stop()
+}
+
+/// A spawned future has no name, and is told of too.
+#[test]
+fn a_future_that_holds_its_core_is_told_of() -> Result<()> {
+    let (node, told) = watched(Duration::from_millis(10));
+    node.run(async move |ctx: Context| {
+        ctx.spawn(async move { while told.recv().is_ok_and(|stall| stall.worker.is_some()) {} });
+        ctx.yield_now().await;
+        ctx.yield_now().await;
+        ctx.stop().await
+    })
+}
+
+/// Workers that come and go while the watchdog looks all the time: what it sees are workers, and nothing is freed
+/// under its eyes (under the address sanitizer, this fails if it is).
+#[test]
+fn workers_end_while_they_are_looked_at() -> Result<()> {
+    let (node, told) = watched(Duration::from_millis(1));
+    node.run(async move |ctx: Context| {
+        for round in 0..3_000u64 {
+            let name = format!("a worker that comes and goes again, number {round}");
+            let (sender, told) = channel();
+            drop(sender);
+            ctx.start_worker(name.as_str(), Holder { told, times: 0 })
+                .await?;
+            ctx.stop_worker(name.as_str()).await?;
+        }
+        for stall in told.try_iter() {
+            let name = stall.worker.map(|worker| worker.to_string());
+            assert!(name.is_none_or(|name| name.contains("comes and goes")));
+        }
+        ctx.stop().await
+    })
+}
+
+#[test]
+fn a_call_that_blocks_gives_its_result_and_its_panic() -> Result<()> {
+    Node::builder().cores(1).run(async |ctx: Context| {
+        let sum: u64 = ctx.spawn_blocking(|| (1..=10).sum()).await?;
+        assert_eq!(sum, 55);
+        let panics = || -> u64 { panic!("on purpose") };
+        let error = ctx.spawn_blocking(panics).await.unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::Panicked { message, .. } if message == "on purpose"),
+            "{error}"
+        );
+        assert_eq!(ctx.spawn_blocking(|| 7).await?, 7, "the thread lives on");
+        ctx.stop().await
+    })
+}
+
+/// The threads are not pinned, though they are wanted by one that is.
+#[test]
+fn calls_that_block_may_run_on_every_cpu() -> Result<()> {
+    let cpus = || core_affinity::get_core_ids().map_or(0, |cpus| cpus.len());
+    let all = cpus();
+    Node::builder()
+        .cores(1)
+        .pin(true)
+        .run(async move |ctx: Context| {
+            assert_eq!(ctx.spawn_blocking(cpus).await?, all);
+            ctx.stop().await
+        })
+}
+
+/// So many threads at the most; who comes later waits, and the core goes on.
+#[test]
+fn the_threads_and_the_queue_are_bounded() -> Result<()> {
+    let mut limits = ringpost::Limits::default();
+    limits.blocking_threads = 2;
+    limits.blocking_queue = 3;
+    Node::builder()
+        .cores(1)
+        .limits(limits)
+        .run(async |ctx: Context| {
+            let (open, gate): (Sender<()>, _) = channel();
+            let (gate, running) = (Arc::new(Mutex::new(gate)), Arc::new(Mutex::new((0, 0))));
+            let results = Arc::new(Mutex::new(0));
+            for _ in 0..20 {
+                let asking = ctx.detached()?;
+                let (gate, running, results) = (
+                    Arc::clone(&gate),
+                    Arc::clone(&running),
+                    Arc::clone(&results),
+                );
+                ctx.spawn(async move {
+                    let call = move || {
+                        {
+                            let (now, most) = &mut *running.lock();
+                            *now += 1;
+                            *most = (*now).max(*most);
+                        }
+                        let _ = gate.lock().recv();
+                    };
+                    let count = asking.spawn_blocking(call).await;
+                    *results.lock() += usize::from(count.is_ok());
+                });
+            }
+            // The core does other things meanwhile.
+            while *results.lock() == 0 && running.lock().0 < 2 {
+                ctx.yield_now().await;
+            }
+            assert_eq!(*results.lock(), 0);
+            assert_eq!(running.lock().0, 2, "the others wait");
+            for _ in 0..20 {
+                open.send(()).map_err(ringpost::Error::other)?;
+            }
+            while *results.lock() < 20 {
+                ctx.yield_now().await;
+            }
+            ctx.stop().await
+        })
+}
+
+/// A call that nobody waits for any more is not made, if it has not begun.
+#[test]
+fn a_call_that_is_given_up_is_not_made() -> Result<()> {
+    let mut limits = ringpost::Limits::default();
+    limits.blocking_threads = 1;
+    Node::builder()
+        .cores(1)
+        .limits(limits)
+        .run(async |ctx: Context| {
+            let (free, blocked): (Sender<()>, Receiver<()>) = channel();
+            let begun = Arc::new(Barrier::new(2));
+            let there = Arc::clone(&begun);
+            let asking = ctx.detached()?;
+            ctx.spawn(async move {
+                let first = asking.spawn_blocking(move || {
+                    there.wait();
+                    blocked.recv().is_ok()
+                });
+                assert!(first.await.is_ok_and(|freed| freed));
+            });
+            ctx.yield_now().await;
+            begun.wait();
+            let made = Arc::new(Mutex::new(false));
+            let note = Arc::clone(&made);
+            {
+                let mut second = pin!(ctx.spawn_blocking(move || *note.lock() = true));
+                let polled = poll_fn(|polling| Poll::Ready(second.as_mut().poll(polling))).await;
+                assert!(polled.is_pending(), "there is one thread, and it is busy");
+            }
+            free.send(()).map_err(ringpost::Error::other)?;
+            assert_eq!(ctx.spawn_blocking(|| 7).await?, 7);
+            assert!(!*made.lock());
+            ctx.stop().await
+        })
+}
+
+/// In a simulation there are no threads: a call is made at once.
+#[test]
+fn in_a_simulation_calls_are_made_where_they_stand() {
+    let report = Sim::new(1).cores(2).run(async |ctx: Context| {
+        let here = std::thread::current().id();
+        let there = ctx.spawn_blocking(|| std::thread::current().id()).await?;
+        assert_eq!(here, there);
+        ctx.stop().await
+    });
+    report.output.unwrap();
+    assert_eq!(report.elapsed, Duration::ZERO);
+}
