@@ -59,6 +59,8 @@ pub(crate) enum OriginKind {
     Local,
     /// A credit of a link from another core.
     Link,
+    /// A credit of a lane for urgent messages of the sending core.
+    Urgent,
     /// No credit is held: it was given back, or the message never needed one.
     Free,
 }

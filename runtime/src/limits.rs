@@ -18,7 +18,8 @@ const INBOX_SLOTS_MAX: u32 = 1 << 18;
 /// messages: each other core has one window for what it sends to the worker's name, and one for what it
 /// sends to its place, as replies are. Messages that the worker itself [puts
 /// back](crate::Context::put_back) can come on top, and if it [forwards](crate::Context::forward) requests,
-/// one answer to each of those, on its way back. Threads outside the node send by way of a core and
+/// one answer to each of those, on its way back. Of [urgent](crate::Context::send_urgent) messages there may be
+/// `2 * urgent_credits * cores` more. Threads outside the node send by way of a core and
 /// share its windows; of theirs, `outside_credits` more for each address wait for room, and `inbox_slots`
 /// for each core are in transit. What is in the rings is part of this. Each takes 64 bytes of a queue, and
 /// a block of its own if its payload has more than 24 bytes.
@@ -35,6 +36,9 @@ pub struct Limits {
     /// Messages that the workers of one other core may have waiting at one worker, sent to its name, and
     /// as many sent to its place. Default 512.
     pub link_credits: u32,
+    /// Urgent messages that the workers of one core may have waiting at one worker, sent to its name, and as many
+    /// sent to its place. Default 64.
+    pub urgent_credits: u32,
     /// Messages that threads outside the node may have under way to one address. Default 256.
     pub outside_credits: u32,
     /// Messages in transit from threads outside the node to one core. Default 1,024.
@@ -52,6 +56,9 @@ pub struct Limits {
     /// Messages handled in one turn before timers and rings get theirs. Default 256.
     pub turn_messages: u32,
     /// Messages one worker takes from its backlog before others get their turn. Default 64.
+    ///
+    /// Also how many urgent messages a worker takes in a row while others wait there, and how many a core handles
+    /// before others get their turn, and the other way round.
     pub worker_burst: u32,
     /// Timers fired in one turn. Default 256.
     pub timers_burst: u32,
@@ -68,6 +75,7 @@ impl Default for Limits {
         Self {
             mailbox_credits: 1024,
             link_credits: 512,
+            urgent_credits: 64,
             outside_credits: 256,
             inbox_slots: 1024,
             ring_slots: 0,
@@ -92,6 +100,7 @@ impl Limits {
         let positive = [
             ("mailbox_credits", self.mailbox_credits),
             ("link_credits", self.link_credits),
+            ("urgent_credits", self.urgent_credits),
             ("outside_credits", self.outside_credits),
             ("inbox_slots", self.inbox_slots),
             ("links_max", self.links_max),

@@ -113,6 +113,10 @@ pub(crate) struct More {
     stash: VecDeque<Envelope>,
     /// How many have been taken out of it, ever.
     taken: u32,
+    /// How many of these are urgent; they are the first.
+    urgent: usize,
+    /// How many urgent ones were taken in a row while others waited.
+    urgent_run: u32,
     /// Senders of this core that wait for a credit, first come first served.
     pub(crate) senders: VecDeque<Rc<Waiter>>,
     /// Credits taken beyond those there were, for messages put back; paid with what comes back first.
@@ -149,7 +153,8 @@ impl More {
 
     /// Where the first message lies that holds a credit, as all do that somebody has sent.
     pub(crate) fn oldest_with_credit(&self) -> Option<usize> {
-        let holds = |envelope: &Envelope| envelope.origin.kind != OriginKind::Free;
+        let kind = |envelope: &Envelope| envelope.origin.kind;
+        let holds = |it: &Envelope| matches!(kind(it), OriginKind::Local | OriginKind::Link);
         self.stash.iter().position(holds)
     }
 }
@@ -223,9 +228,19 @@ impl Mailbox {
         self.more.borrow_mut().take()
     }
 
-    /// Puts a message aside, at this position of those that wait.
+    /// Puts a message aside, at this position of those that wait, or at the nearest that it may have: those that
+    /// are urgent come before all others.
     pub(crate) fn stash(&self, at: usize, envelope: Envelope) {
-        self.with_more(|more| more.stash.insert(at, envelope));
+        self.with_more(|more| {
+            let at = match envelope.origin.kind {
+                OriginKind::Urgent => {
+                    more.urgent += 1;
+                    at.min(more.urgent - 1)
+                }
+                _ => at.max(more.urgent),
+            };
+            more.stash.insert(at, envelope);
+        });
         self.stashed.set(self.stashed.get() + 1);
     }
 
@@ -236,11 +251,29 @@ impl Mailbox {
         }
         let take = |more: &mut More| {
             more.taken = more.taken.wrapping_add(1);
+            more.urgent -= usize::from(at < more.urgent);
             more.stash.remove(at)
         };
         let envelope = self.if_more(take).flatten()?;
         self.stashed.set(self.stashed.get() - 1);
         Some(envelope)
+    }
+
+    /// Takes the message whose turn it is: an urgent one, unless so many have been in a row while others wait.
+    pub(crate) fn unstash_next(&self, urgent_max: u32) -> Option<Envelope> {
+        if !self.has_stash() {
+            return None;
+        }
+        let next = |more: &mut More| {
+            let is_mixed = more.urgent > 0 && more.urgent < more.stash.len();
+            let is_their_turn = is_mixed && more.urgent_run >= urgent_max;
+            more.urgent_run = match is_mixed && !is_their_turn {
+                true => more.urgent_run + 1,
+                false => 0,
+            };
+            if is_their_turn { more.urgent } else { 0 }
+        };
+        self.unstash(self.if_more(next).unwrap_or(0))
     }
 
     #[inline]

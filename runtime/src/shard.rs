@@ -259,6 +259,9 @@ impl Shard {
         let mut done = 0;
         while done < budget {
             let before = done;
+            if !core.urgent.queue.is_empty() {
+                done += core.run_urgent(slice);
+            }
             done += core.run_queue(slice);
             done += core.run_ready(slice);
             done += core.run_attention(slice);
@@ -368,7 +371,7 @@ impl Shard {
     fn sweep(&mut self) {
         self.inbox.close();
         while self.take_arrivals() > 0 || self.has_untaken() {}
-        while self.core.run_queue(u32::MAX) > 0 {}
+        while self.core.run_urgent(u32::MAX) > 0 || self.core.run_queue(u32::MAX) > 0 {}
         self.core.drop_user_code();
     }
 }

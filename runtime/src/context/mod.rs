@@ -5,6 +5,7 @@ pub(crate) mod receive;
 pub(crate) mod request;
 pub(crate) mod send;
 pub(crate) mod sleep;
+mod urgent;
 mod watch;
 mod workers;
 

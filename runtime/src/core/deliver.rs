@@ -425,7 +425,7 @@ impl Core {
 
     /// Packs the routes of a message that has more than one hop before it into its body.
     #[cold]
-    fn wrap(&self, from: &MailboxRc, out: &mut Outgoing) {
+    pub(crate) fn wrap(&self, from: &MailboxRc, out: &mut Outgoing) {
         let Some(body) = out.body.take() else { return };
         let back = if out.reply == Handle::NONE {
             from.hop()
@@ -512,14 +512,17 @@ impl Core {
             OriginKind::Local if !to.special.get() => to.room.set(to.room.get() + 1),
             OriginKind::Local => self.local_credit_back(to),
             OriginKind::Link => self.owe(origin.core, origin.link, false),
+            OriginKind::Urgent => self.settle_urgent(origin),
             OriginKind::Free => {}
         }
     }
 
     /// As [`settle`](Self::settle), for a message that finds its receiver gone.
     pub(crate) fn settle_ended(self: &Rc<Self>, origin: Origin) {
-        if origin.kind == OriginKind::Link {
-            self.owe(origin.core, origin.link, true);
+        match origin.kind {
+            OriginKind::Link => self.owe(origin.core, origin.link, true),
+            OriginKind::Urgent => self.settle_urgent(origin),
+            OriginKind::Local | OriginKind::Free => {}
         }
     }
 

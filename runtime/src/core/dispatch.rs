@@ -278,7 +278,7 @@ impl Core {
                 }
                 Stop::No | Stop::Drain => {}
             }
-            match mailbox.unstash(0) {
+            match mailbox.unstash_next(self.limits.worker_burst) {
                 Some(envelope) => {
                     self.queue.push_front(mailbox.clone(), envelope);
                     let step = mailbox.handle(self, &mut spare.polling(), &mut 0);

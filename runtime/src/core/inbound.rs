@@ -254,6 +254,8 @@ fn take_control(core: &Rc<Core>, from: u16, answering: &mut Option<Handle>, cell
         Control::Chain(chain) => core.pool.accept(chain),
         Control::LinkFree { link } => core.link_freed(from, link),
         Control::Answer { to } => *answering = Some(to),
+        Control::Urgent(hurrying) => core.take_hurrying(from, *hurrying),
+        Control::UrgentTaken { lane } => core.urgent_back(lane),
         Control::Return(returning) => core.take_returning(from, *returning),
         Control::Fail { to, error } => {
             core.answer(

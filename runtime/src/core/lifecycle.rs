@@ -171,11 +171,11 @@ impl Core {
         let ending = match step {
             Step::Pending => return,
             Step::Done => {
-                // Of one that has been restarted, somebody may await the end by now.
-                if !mailbox.started.replace(true) {
-                    self.answer(mailbox.take_asker(), Ok(().into_body()));
+                match mailbox.started.replace(true) {
+                    false => self.answer(mailbox.take_asker(), Ok(().into_body())),
+                    // Here somebody may await the end by now.
+                    true => self.came_back(mailbox),
                 }
-                self.came_back(mailbox);
                 return self.rest(mailbox);
             }
             Step::Ended(ending) => ending,

@@ -33,6 +33,7 @@ pub(crate) mod returning;
 pub(crate) mod supervised;
 pub(crate) mod unanswered;
 pub(crate) mod undelivered;
+pub(crate) mod urgent;
 pub(crate) mod watches;
 
 use std::cell::{Cell, RefCell};
@@ -66,6 +67,7 @@ use self::pairs::Pairs;
 use self::patrol::Patrol;
 use self::replies::Replies;
 use self::unanswered::Unanswered;
+use self::urgent::Urgent;
 
 /// The state of one core.
 pub(crate) struct Core {
@@ -77,6 +79,7 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) placement: Placement,
     pub(crate) queue: Queue,
+    pub(crate) urgent: Urgent,
     /// Mailboxes that need a look: to initialize, to work off a backlog, to end.
     pub(crate) attention: RefCell<VecDeque<MailboxRc>>,
     pub(crate) table: RefCell<Table<MailboxRc>>,
@@ -135,6 +138,7 @@ impl Core {
             limits: node.limits,
             placement: node.placement,
             queue: Queue::new(),
+            urgent: Urgent::new(),
             attention: RefCell::default(),
             table: RefCell::new(Table::new()),
             names: Names::new(),
@@ -243,6 +247,7 @@ impl Core {
     /// Whether anything could run without input from elsewhere.
     pub(crate) fn has_local_work(&self) -> bool {
         !self.queue.is_empty()
+            || !self.urgent.queue.is_empty()
             || !self.attention.borrow().is_empty()
             || self.tasks.has_ready()
             || self.io.has_put_off()

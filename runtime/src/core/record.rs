@@ -12,6 +12,7 @@ use ringpost_router::{Address, CodecError, Handle, Message};
 
 use crate::core::Core;
 use crate::core::returning::Returning;
+use crate::core::urgent::Hurrying;
 use crate::error::Error;
 
 /// A slot of the data ring that is not a payload.
@@ -82,6 +83,10 @@ pub(crate) enum Control {
     Chain(Chain),
     /// An answer that goes back the way the request came.
     Return(Box<Returning>),
+    /// A message that passes those in the data ring.
+    Urgent(Box<Hurrying>),
+    /// A message of this lane was taken.
+    UrgentTaken { lane: u32 },
     /// This request will not be answered.
     Fail { to: Handle, error: Error },
 }

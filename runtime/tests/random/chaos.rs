@@ -45,7 +45,7 @@ impl Worker for Chaotic {
             }
             12 => {
                 ctx.yield_now().await;
-                ctx.send_message(msg.reply(), 1u64).await
+                ctx.send_urgent(msg.reply(), 1u64).await
             }
             13 => {
                 let wait = Duration::from_micros(self.0.roll(1_000));
@@ -142,7 +142,7 @@ async fn watch(ctx: &mut Context, dice: &mut Dice, target: String) {
 async fn step(ctx: &mut Context, dice: &mut Dice) {
     let target = name(dice.roll(WORKERS));
     let wait = Duration::from_micros(dice.roll(3_000));
-    match dice.roll(26) {
+    match dice.roll(29) {
         0..=1 => drop(ctx.start_worker(target, Chaotic(dice.clone())).await),
         2 => {
             let core = dice.roll(ctx.cores() as u64) as usize;
@@ -197,6 +197,9 @@ async fn step(ctx: &mut Context, dice: &mut Dice) {
             );
         }
         24 => drop(ctx.stop_worker(format!("group-{}", dice.roll(3))).await),
+        25 => drop(ctx.send_urgent(target, dice.roll(100)).await),
+        26 => cancelled(ctx.send_urgent(target, 8u64), dice.roll(4)).await,
+        27 => drop(ctx.send_urgent(route!["hop", target], 9u64).await),
         _ => ctx.sleep(wait).await,
     }
 }
@@ -205,6 +208,7 @@ fn limits(dice: &mut Dice) -> Limits {
     let mut limits = Limits::default();
     limits.mailbox_credits = 1 + dice.roll(4) as u32;
     limits.link_credits = 1 + dice.roll(4) as u32;
+    limits.urgent_credits = 1 + dice.roll(4) as u32;
     limits.links_max = 1 + dice.roll(8) as u32;
     limits.ring_slots = 8 << dice.roll(3);
     limits.turn_messages = 1 + dice.roll(16) as u32;

@@ -1,0 +1,134 @@
+//! Sending in the urgent lane.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use ringpost_router::{Address, Message, Route};
+
+use crate::context::Context;
+use crate::core::Core;
+use crate::core::deliver::{Attempt, Outgoing};
+use crate::core::urgent::Hurry;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mailbox::{Waiter, Waiting};
+
+impl Context {
+    /// Sends a message that passes those which wait at its receiver.
+    ///
+    /// It needs none of the room that other messages wait for. Of urgent ones,
+    /// [`Limits::urgent_credits`](crate::Limits::urgent_credits) from one core may wait at one worker; beyond
+    /// that the sender waits. Urgent messages stay in order among themselves. They hold up the others no more
+    /// than the limits say: see [`Limits::worker_burst`](crate::Limits::worker_burst).
+    ///
+    /// Urgent is the way to the first hop of the route. A worker that passes the message on, one that stands at
+    /// the home of a name that lives elsewhere, and a connection to another node send it like any other.
+    ///
+    /// ```
+    /// # use ringpost::{Context, Result, Routed, Worker};
+    /// # use std::time::Duration;
+    /// struct Slow;
+    ///
+    /// impl Worker for Slow {
+    ///     type Message = String;
+    ///     type Context = Context;
+    ///
+    ///     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
+    ///         ctx.sleep(Duration::from_millis(1)).await;
+    ///         ctx.send_message(msg.reply(), msg.take()).await
+    ///     }
+    /// }
+    /// # fn main() -> Result<()> {
+    /// # ringpost::Node::builder().cores(1).run(async |mut ctx: Context| {
+    /// ctx.start_worker("slow", Slow).await?;
+    /// for number in 0..3 {
+    ///     ctx.send_message("slow", number.to_string()).await?;
+    /// }
+    /// ctx.send_urgent("slow", "stop".to_owned()).await?;
+    /// let first = ctx.receive::<String>().await?;
+    /// assert_eq!(*first, "stop");
+    /// # ctx.stop_now().await
+    /// # })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send_message`](Self::send_message).
+    ///
+    /// # Cancellation
+    /// Dropped before it is done, the message is not sent.
+    pub async fn send_urgent(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
+        let mut out = Outgoing::new(route.into(), message);
+        let mut granted = None;
+        loop {
+            let held = granted.take();
+            match self.core.attempt_urgent(&self.mailbox, &mut out, held) {
+                Hurry::Done(Attempt::Sent) => return Ok(()),
+                Hurry::Done(Attempt::Failed(error)) => return Err(error),
+                Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted) => self.yield_now().await,
+                Hurry::Full(lane) => granted = Some(self.urgent_credit(lane).await),
+            }
+        }
+    }
+
+    /// As [`send_urgent`](Self::send_urgent), if there is room for it now.
+    ///
+    /// # Errors
+    /// As [`try_send_message`](Self::try_send_message).
+    pub fn try_send_urgent(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
+        let mut out = Outgoing::new(route.into(), message);
+        match self.core.attempt_urgent(&self.mailbox, &mut out, None) {
+            Hurry::Done(Attempt::Sent) => Ok(()),
+            Hurry::Done(Attempt::Failed(error)) => Err(error),
+            Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted) | Hurry::Full(_) => {
+                let hop = out.route.first();
+                let address: Address = hop.map_or_else(|| self.address(), |it| it.address.clone());
+                match out.fail(ErrorKind::Full { address }) {
+                    Attempt::Failed(error) => Err(error),
+                    _ => Err(Error::new(ErrorKind::EmptyRoute)),
+                }
+            }
+        }
+    }
+
+    /// Waits for a credit of this lane, which is then held.
+    async fn urgent_credit(&self, lane: u32) -> u32 {
+        let mut place = Place {
+            core: &self.core,
+            lane,
+            waiter: None,
+        };
+        poll_fn(|polling| {
+            let wake = self.core.tasks.register(polling);
+            match &place.waiter {
+                Some(waiter) if waiter.state.get() == Waiting::Queued => {
+                    waiter.wake.replace(wake);
+                    Poll::Pending
+                }
+                Some(_) => Poll::Ready(()),
+                None => {
+                    place.waiter = Some(self.core.wait_for_urgent(lane, wake));
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        place.waiter = None;
+        lane
+    }
+}
+
+/// A place among those who wait; given up when it is dropped.
+struct Place<'a> {
+    core: &'a Rc<Core>,
+    lane: u32,
+    waiter: Option<Rc<Waiter>>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(waiter) = &self.waiter {
+            self.core.stop_waiting_for_urgent(self.lane, waiter);
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Urgent messages pass those that wait, in order among themselves, and starve nobody (G15).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use ringpost::sim::{Report, Sim};
+use ringpost::{
+    Any, Context, ErrorKind, Limits, NodeStats, Overflow, Reason, Result, Routed, Worker, route,
+};
+
+fn assert_balanced(stats: &NodeStats) {
+    let sent = stats.total(|core| core.sent_local + core.sent_remote);
+    let ended = stats.total(|core| core.handled) + stats.undelivered_total();
+    assert_eq!(sent, ended, "sent = handled + undelivered: {stats:#?}");
+}
+
+fn done<T>(report: Report<T>) -> T {
+    assert_balanced(&report.stats);
+    report.output.expect("the main function succeeds")
+}
+
+type Log = Arc<Mutex<Vec<u64>>>;
+
+/// From here on numbers are urgent.
+const URGENT: u64 = 1_000;
+const PANIC: u64 = 9_999;
+
+/// Takes its time over each number.
+struct Slow {
+    log: Log,
+    pause: Duration,
+    overflow: Overflow,
+}
+
+impl Worker for Slow {
+    type Message = u64;
+    type Context = Context;
+
+    fn overflow(&self) -> Overflow {
+        self.overflow
+    }
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        ctx.sleep(self.pause).await;
+        assert_ne!(*msg, PANIC, "asked to");
+        self.log.lock().push(*msg);
+        Ok(())
+    }
+}
+
+fn slow(log: &Log) -> Slow {
+    Slow {
+        log: Arc::clone(log),
+        pause: Duration::from_millis(1),
+        overflow: Overflow::Wait,
+    }
+}
+
+fn tight() -> Limits {
+    let mut limits = Limits::default();
+    limits.mailbox_credits = 4;
+    limits.link_credits = 4;
+    limits.urgent_credits = 4;
+    limits.worker_burst = 4;
+    limits
+}
+
+/// The numbers of one lane, which are in order.
+fn lane(log: &[u64], is_urgent: bool) -> Vec<u64> {
+    let is_its = |number: &&u64| (**number >= URGENT) == is_urgent;
+    log.iter().filter(is_its).copied().collect()
+}
+
+/// G15: an urgent message gets through a full mailbox, before all that waits there, from whichever core.
+#[test]
+fn g15_an_urgent_message_passes_those_that_wait() {
+    for seed in 0..40 {
+        done(
+            Sim::new(seed)
+                .cores(3)
+                .limits(tight())
+                .run(async move |ctx: Context| {
+                    let log = Log::default();
+                    for overflow in [Overflow::Wait, Overflow::Refuse, Overflow::DropOldest] {
+                        for number in 0..4 {
+                            let name = format!("slow-{number}-{overflow:?}");
+                            let worker = Slow {
+                                overflow,
+                                ..slow(&log)
+                            };
+                            ctx.start_worker(name.as_str(), worker).await?;
+                            let own = ctx.detached()?;
+                            let to = name.clone();
+                            ctx.spawn(async move {
+                                for number in 0..20u64 {
+                                    let _ = own.send_message(to.as_str(), number).await;
+                                }
+                            });
+                            ctx.sleep(Duration::from_micros(3_500)).await;
+                            let before = log.lock().len();
+                            ctx.send_urgent(name.as_str(), URGENT).await?;
+                            ctx.try_send_urgent(name.as_str(), URGENT + 1)?;
+                            ctx.sleep(Duration::from_millis(60)).await;
+                            let log = std::mem::take(&mut *log.lock());
+                            // The one in hand is handled first.
+                            assert_eq!(
+                                log[before + 1..before + 3],
+                                [URGENT, URGENT + 1],
+                                "seed {seed}"
+                            );
+                            assert!(lane(&log, false).is_sorted(), "seed {seed}: {log:?}");
+                        }
+                    }
+                    ctx.stop().await
+                }),
+        );
+    }
+}
+
+/// G15: each lane is in order, and none is lost or doubled, where senders of all cores wait in both.
+#[test]
+fn g15_each_lane_keeps_its_order() {
+    for seed in 0..40 {
+        let log = Log::default();
+        let seen = Arc::clone(&log);
+        let report = Sim::new(seed)
+            .cores(3)
+            .limits(tight())
+            .run(async move |ctx: Context| {
+                ctx.start_worker("slow", slow(&log)).await?;
+                for core in 0..ctx.cores() {
+                    let node = ctx.handle();
+                    let send = async move |ctx: Context| {
+                        for number in 0..40u64 {
+                            let number = number + 100 * core as u64;
+                            match number % 3 {
+                                0 => ctx.send_urgent("slow", URGENT + number).await.unwrap(),
+                                _ => ctx.send_message("slow", number).await.unwrap(),
+                            }
+                        }
+                    };
+                    ctx.spawn(async move { node.run_on(core, send).await.unwrap() });
+                }
+                ctx.sleep(Duration::from_secs(1)).await;
+                ctx.stop().await
+            });
+        let log = seen.lock();
+        assert_eq!(log.len(), 120, "seed {seed}");
+        for is_urgent in [false, true] {
+            for core in 0..3 {
+                let lane = lane(&log, is_urgent);
+                let own = lane.iter().filter(|number| *number % URGENT / 100 == core);
+                assert!(own.is_sorted(), "seed {seed}: {log:?}");
+            }
+        }
+        done(report);
+    }
+}
+
+/// Sends itself another urgent message with each that it handles, and notes the others.
+struct Restless {
+    log: Log,
+    urgent: u64,
+    suspends: bool,
+}
+
+impl Worker for Restless {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        if self.suspends {
+            ctx.yield_now().await;
+        }
+        if *msg < URGENT {
+            self.log.lock().push(std::mem::take(&mut self.urgent));
+            return Ok(());
+        }
+        self.urgent += 1;
+        ctx.send_urgent(ctx.address(), *msg).await
+    }
+}
+
+/// G15: urgent messages without end do not starve the others, nor the other workers of the core.
+#[test]
+fn g15_no_lane_starves_the_other() {
+    for suspends in [false, true] {
+        let limits = tight();
+        let report = Sim::new(1).limits(limits).run(async move |ctx: Context| {
+            let log = Log::default();
+            let restless = Restless {
+                log: Arc::clone(&log),
+                urgent: 0,
+                suspends,
+            };
+            ctx.start_worker("restless", restless).await?;
+            for _ in 0..4 {
+                ctx.send_urgent("restless", URGENT).await?;
+            }
+            for number in 0..50u64 {
+                ctx.send_message("restless", number).await?;
+            }
+            for _ in 0..10_000 {
+                ctx.yield_now().await;
+            }
+            assert_eq!(log.lock().len(), 50);
+            let most = u64::from(limits.worker_burst);
+            let log = std::mem::take(&mut *log.lock());
+            assert!(log.iter().all(|urgent| *urgent <= 2 * most), "{log:?}");
+            ctx.stop_now().await
+        });
+        done(report);
+    }
+}
+
+/// G15, G4: no more than so many urgent messages wait; then senders do, first come first served, or are refused.
+#[test]
+fn g15_urgent_messages_are_bounded_too() {
+    for seed in 0..30 {
+        let report = Sim::new(seed)
+            .cores(2)
+            .limits(tight())
+            .run(async move |ctx: Context| {
+                let mut logs = Vec::new();
+                for name in ["slow-a", "slow-b", "slow-c"] {
+                    let log = Log::default();
+                    ctx.start_worker(name, slow(&log)).await?;
+                    logs.push(log);
+                    let taken =
+                        (0..100).take_while(|it| ctx.try_send_urgent(name, URGENT + it).is_ok());
+                    assert_eq!(taken.count(), 4, "seed {seed}");
+                    let full = ctx.try_send_urgent(name, URGENT).unwrap_err();
+                    assert!(matches!(full.kind(), ErrorKind::Full { .. }), "{full}");
+                    assert_eq!(full.into_message::<u64>().unwrap(), URGENT);
+                    for number in 4..12u64 {
+                        ctx.send_urgent(name, URGENT + number).await?;
+                    }
+                    // Others have room.
+                    ctx.try_send_message(name, 1u64)?;
+                }
+                ctx.sleep(Duration::from_millis(100)).await;
+                let numbers: Vec<u64> = (URGENT..URGENT + 12).collect();
+                for log in logs {
+                    assert_eq!(lane(&log.lock(), true), numbers, "seed {seed}");
+                    assert_eq!(lane(&log.lock(), false), [1], "seed {seed}");
+                }
+                ctx.send_urgent("slow-a", PANIC).await?;
+                ctx.sleep(Duration::from_millis(10)).await;
+                // The lane to who has ended is empty again, whether that was known at once or not.
+                for _ in 0..12 {
+                    let _ = ctx.send_urgent("slow-a", URGENT).await;
+                }
+                ctx.stop().await
+            });
+        done(report);
+    }
+}
+
+/// Passes on whatever comes.
+struct Hop;
+
+impl Worker for Hop {
+    type Message = Any;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        ctx.forward(msg).await
+    }
+}
+
+/// G15, G3: urgent messages are accounted for like any other, also along routes, at ends, and when given up.
+#[test]
+fn g15_urgent_messages_are_accounted_for() {
+    for seed in 0..40 {
+        let log = Log::default();
+        let report = Sim::new(seed)
+            .cores(3)
+            .limits(tight())
+            .run(async move |ctx: Context| {
+                for name in ["hop-a", "hop-b"] {
+                    ctx.start_worker(name, Hop).await?;
+                }
+                for name in ["slow-a", "slow-b", "slow-c"] {
+                    ctx.start_worker(name, slow(&log)).await?;
+                    ctx.send_message(name, 0u64).await?;
+                    ctx.send_urgent(route!["hop-a", "hop-b", name], URGENT)
+                        .await?;
+                    ctx.send_urgent(name, URGENT).await?;
+                    ctx.send_urgent(name, PANIC).await?;
+                    for number in 0..3u64 {
+                        let _ = ctx.send_urgent(name, URGENT + number).await;
+                        let _ = ctx.send_urgent("nobody", number).await;
+                    }
+                    // Given up while it waits.
+                    for _ in 0..8 {
+                        let own = ctx.detached()?;
+                        let name = name.to_owned();
+                        let send = async move { own.send_urgent(name, URGENT + 1).await };
+                        let wait = ctx.sleep(Duration::from_micros(100));
+                        first_of(send, wait).await;
+                    }
+                }
+                ctx.sleep(Duration::from_millis(seed % 7)).await;
+                ctx.stop_now().await
+            });
+        let wrong = report.stats.undelivered(Reason::WrongType);
+        assert_eq!(wrong, 0, "seed {seed}");
+        done(report);
+    }
+}
+
+/// Whichever is done first.
+async fn first_of(one: impl Future<Output = Result<()>>, other: impl Future<Output = ()>) {
+    let (mut one, mut other) = (std::pin::pin!(one), std::pin::pin!(other));
+    std::future::poll_fn(|polling| match one.as_mut().poll(polling) {
+        std::task::Poll::Ready(_) => std::task::Poll::Ready(()),
+        std::task::Poll::Pending => other.as_mut().poll(polling),
+    })
+    .await;
+}
