@@ -43,6 +43,8 @@ pub struct LocalQueue<T> {
     slots: Cell<NonNull<T>>,
     /// How many slots there are: none, or a power of two.
     capacity: Cell<usize>,
+    /// What makes an index of a position: the capacity less one.
+    mask: Cell<usize>,
     head: Cell<usize>,
     tail: Cell<usize>,
     /// Owns values, and is neither `Send` nor `Sync`.
@@ -56,6 +58,7 @@ impl<T> LocalQueue<T> {
         Self {
             slots: Cell::new(NonNull::dangling()),
             capacity: Cell::new(0),
+            mask: Cell::new(0),
             head: Cell::new(0),
             tail: Cell::new(0),
             owns: PhantomData,
@@ -83,6 +86,22 @@ impl<T> LocalQueue<T> {
         let tail = self.tail.get();
         // SAFETY: the queue is not full, so the slot at `tail` exists and is empty (rule 3).
         unsafe { self.slot(tail).write(value) };
+        self.tail.set(tail.wrapping_add(1));
+    }
+
+    /// Adds a value at the end, which `write` moves to its slot.
+    ///
+    /// # Safety
+    ///
+    /// `write` makes a value of the slot, does not unwind, and does not touch the queue.
+    #[inline(always)]
+    pub unsafe fn push_with(&self, write: impl FnOnce(NonNull<T>)) {
+        if self.len() == self.capacity.get() {
+            grow(self);
+        }
+        let tail = self.tail.get();
+        // SAFETY: the queue is not full, so the slot at `tail` exists and is empty (rule 3).
+        write(unsafe { self.slot(tail) });
         self.tail.set(tail.wrapping_add(1));
     }
 
@@ -147,7 +166,7 @@ impl<T> LocalQueue<T> {
     /// There are slots.
     #[inline]
     unsafe fn slot(&self, position: usize) -> NonNull<T> {
-        let index = position & (self.capacity.get().wrapping_sub(1));
+        let index = position & self.mask.get();
         // SAFETY: the caller upholds that there are slots; their number is a power of two, so the
         // index is below it.
         unsafe { self.slots.get().add(index) }
@@ -171,6 +190,7 @@ impl<T> LocalQueue<T> {
         self.free_slots();
         self.slots.set(larger);
         self.capacity.set(new);
+        self.mask.set(new.wrapping_sub(1));
         self.head.set(0);
         self.tail.set(old);
     }

@@ -9,7 +9,7 @@ use ringpost_router::{
 
 use crate::core::unanswered::{Obligation, note};
 use crate::task::panics::guarded;
-use crate::task::raw::MailboxRc;
+use crate::task::raw::{MailboxRc, MailboxRef};
 
 /// A message between its sending and its handling. Its receiver is known from where it lies.
 #[repr(C)]
@@ -136,9 +136,9 @@ impl Routes {
         place(self.back.hops().next_back()).or_else(|| place(self.onward.hops().next_back()))
     }
 
-    /// Out of line: most messages have no routes of their own.
-    #[cold]
-    #[inline(never)]
+    /// The way back, which somebody may keep. It is cloned where it is needed, and not out of line: a route
+    /// that is returned through memory on the rare path would lie in memory on the usual one too.
+    #[inline(always)]
     fn way_back(&self) -> Route {
         self.shared.set(true);
         self.back.clone()
@@ -289,7 +289,7 @@ impl Head {
         self.from().reply_hop(self.place().handle)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn return_route(&self) -> Route {
         match &self.towards.routes {
             Some(routes) => routes.way_back(),
@@ -376,52 +376,79 @@ impl Head {
 
     /// Where the answer of a message without routes goes.
     fn place(&self) -> ReplyTo {
-        let mut handle = self.sender.reply.get();
-        handle.index &= !SHARED;
-        ReplyTo {
-            core: self.from().core.index(),
-            handle,
-        }
+        place(self.from().core.index(), self.sender.reply.get())
     }
 
     fn obligation(&self) -> Option<Obligation> {
-        let requester = self.requester()?;
-        let (shared, elsewhere) = match self.towards.routes() {
-            Some(routes) => {
-                let node = self.to().core.node();
-                let shared = routes.shared.get();
-                // An answer that goes by others could be overtaken by the news that there is none.
-                let by_others = shared && routes.back.len() > 1;
-                (shared, by_others || routes.asks(node).is_none())
-            }
-            None => (self.sender.reply.get().index & SHARED != 0, false),
-        };
-        Some(Obligation {
-            requester,
-            holder: self.to().clone(),
-            shared,
-            elsewhere,
-        })
+        let from = self.from().core.index();
+        let holder = self.to().borrowed();
+        owed(from, self.sender.reply.get(), holder, self.towards.routes())
     }
 }
 
-/// Of the C calling convention for the reason that [`drop_routes`] is.
-#[inline(never)]
-extern "C" fn let_go(head: &Head) {
-    // True of most requests, also of those that have been answered.
-    let is_shared = head.sender.reply.get().index & SHARED != 0;
-    if !(is_shared && note(head.place())) {
-        guarded("who waits for an answer panicked", None, || {
-            drop(head.obligation());
+/// What whoever has a message owes, if it is a request.
+fn owed(
+    from: u16,
+    reply: Handle,
+    holder: MailboxRef<'_>,
+    routes: Option<&Routes>,
+) -> Option<Obligation> {
+    let Some(routes) = routes else {
+        let requester = place(from, reply);
+        return (requester.handle != Handle::NONE).then(|| Obligation {
+            requester,
+            holder: holder.counted(),
+            shared: reply.index & SHARED != 0,
+            elsewhere: false,
         });
+    };
+    let requester = routes.requester(holder.core)?;
+    let shared = routes.shared.get();
+    // An answer that goes by others could be overtaken by the news that there is none.
+    let by_others = shared && routes.back.len() > 1;
+    let elsewhere = by_others || routes.asks(holder.core.node()).is_none();
+    Some(Obligation {
+        requester,
+        holder: holder.counted(),
+        shared,
+        elsewhere,
+    })
+}
+
+/// Where the answer of a message without routes goes.
+fn place(core: u16, mut handle: Handle) -> ReplyTo {
+    handle.index &= !SHARED;
+    ReplyTo { core, handle }
+}
+
+/// Of the C calling convention for the reason that [`drop_routes`] is. It is given what a head holds instead
+/// of the head, which so need not be in memory.
+#[inline(never)]
+extern "C" fn let_go(
+    from: u16,
+    index: u32,
+    generation: u32,
+    holder: MailboxRef<'_>,
+    routes: Option<&Routes>,
+) {
+    let reply = Handle { index, generation };
+    // True of most requests, also of those that have been answered.
+    if index & SHARED != 0 && note(place(from, reply)) {
+        return;
     }
+    guarded("who waits for an answer panicked", None, || {
+        drop(owed(from, reply, holder, routes));
+    });
 }
 
 impl Drop for Head {
     #[inline]
     fn drop(&mut self) {
-        if self.sender.reply.get().generation != Handle::NONE.generation {
-            let_go(self);
+        let Handle { index, generation } = self.sender.reply.get();
+        if generation != Handle::NONE.generation {
+            let holder = self.to().borrowed();
+            let from = self.from().core.index();
+            let_go(from, index, generation, holder, self.towards.routes());
         }
     }
 }

@@ -28,15 +28,17 @@ use crate::error::{Reason, Undelivered};
 /// # })
 /// # }
 /// ```
+#[repr(C)]
 pub struct Routed<M> {
-    message: M,
+    /// In front, so that its halves stay whole wherever a handler moves this.
     head: Head,
+    message: M,
 }
 
 impl<M> Routed<M> {
     #[inline]
     pub(crate) fn new(message: M, head: Head) -> Self {
-        Self { message, head }
+        Self { head, message }
     }
 
     /// The payload, by value.
@@ -46,7 +48,7 @@ impl<M> Routed<M> {
     }
 
     /// The route on which a reply reaches the sender; for a request, the requester's reserved place.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn reply(&self) -> Route {
         self.head.return_route()

@@ -140,6 +140,12 @@ impl Shard {
 
     /// One turn of the loop.
     pub(crate) fn turn(&mut self, now: Time) -> Turn {
+        let turn = self.take_turn(now);
+        self.core.count();
+        turn
+    }
+
+    fn take_turn(&mut self, now: Time) -> Turn {
         let core = Rc::clone(&self.core);
         let _current = core.pool.enter();
         let _turning = Turning::of(&core);
@@ -384,21 +390,11 @@ impl Core {
         drain: std::time::Duration,
         concerns: fn(&MailboxRc) -> bool,
     ) {
-        let workers: Vec<_> = {
-            let table = self.table.borrow();
-            let exempt = self.exempt.borrow();
-            let ends = |mailbox: &&MailboxRc| {
-                mailbox.state.get() != State::Detached
-                    && !exempt.contains(&mailbox.handle.get())
-                    && concerns(mailbox)
-            };
-            table
-                .iter()
-                .map(|(_, mailbox)| mailbox)
-                .filter(ends)
-                .cloned()
-                .collect()
-        };
+        let mut workers = self.table.all();
+        workers.retain(|mailbox: &MailboxRc| {
+            let is_exempt = self.exempt.borrow().contains(&mailbox.handle.get());
+            mailbox.state.get() != State::Detached && !is_exempt && concerns(mailbox)
+        });
         for worker in workers {
             self.begin_stop(&worker, stop, drain);
         }
@@ -406,8 +402,7 @@ impl Core {
 
     /// Wakes whoever waits in `receive` outside a worker: nothing will come any more.
     fn wake_detached(&self) {
-        let table = self.table.borrow();
-        for (_, mailbox) in table.iter() {
+        for mailbox in self.table.all() {
             if mailbox.is_detached()
                 && let Some(mut receivers) =
                     mailbox.if_more(|more| std::mem::take(&mut more.receivers))
@@ -423,13 +418,7 @@ impl Core {
         for future in waiting.into_iter().chain(self.tasks.take_futures()) {
             drop_guarded(future);
         }
-        let left: Vec<_> = self
-            .table
-            .borrow()
-            .iter()
-            .map(|(_, mailbox)| mailbox.clone())
-            .collect();
-        for mailbox in left {
+        for mailbox in self.table.all() {
             self.close(&mailbox, crate::error::Reason::NodeStopped);
         }
         let timers = self.timers.borrow_mut().clear();

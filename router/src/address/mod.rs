@@ -101,6 +101,20 @@ impl Address {
         }
     }
 
+    /// Whether the name lies inside the address.
+    #[inline]
+    pub(crate) fn is_short(&self) -> bool {
+        self.repr.is_short()
+    }
+
+    /// A copy of an address with a short name.
+    #[inline(always)]
+    pub(crate) fn copy_short(&self) -> Self {
+        Self {
+            repr: self.repr.copy_short(),
+        }
+    }
+
     #[inline]
     fn from_parts(transport: u8, bytes: &[u8]) -> Self {
         Self {

@@ -68,6 +68,21 @@ impl Repr {
     }
 
     #[inline]
+    pub(super) fn is_short(&self) -> bool {
+        self.long.0.is_none()
+    }
+
+    /// A copy, where the name is known to be short.
+    #[inline(always)]
+    pub(super) fn copy_short(&self) -> Self {
+        Self {
+            hash64: self.hash64,
+            words: self.words,
+            long: LongName(None),
+        }
+    }
+
+    #[inline]
     pub(super) fn hash64(&self) -> u64 {
         self.hash64
     }

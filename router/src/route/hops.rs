@@ -26,7 +26,10 @@ pub(super) struct Hops {
 #[repr(u64)]
 enum Count {
     None,
+    /// With a short name, which is copied and forgotten as plain words.
     One,
+    /// With a long name.
+    OneLong,
     Many,
 }
 
@@ -64,8 +67,11 @@ impl Hops {
     #[inline]
     pub(super) fn one(hop: Hop) -> Self {
         Self {
+            count: match hop.address.is_short() {
+                true => Count::One,
+                false => Count::OneLong,
+            },
             one: hop,
-            count: Count::One,
             many: More(None),
         }
     }
@@ -98,6 +104,12 @@ impl Hops {
     /// The hop of a route that has no other.
     #[inline]
     pub(super) fn only(&self) -> Option<&Hop> {
+        matches!(self.count, Count::One | Count::OneLong).then_some(&self.one)
+    }
+
+    /// As [`only`](Self::only), if the hop's name is a short one.
+    #[inline]
+    pub(super) fn only_short(&self) -> Option<&Hop> {
         (self.count == Count::One).then_some(&self.one)
     }
 
@@ -105,7 +117,9 @@ impl Hops {
     pub(super) fn push_front(&mut self, hop: Hop) {
         match self.count {
             Count::None => *self = Self::one(hop),
-            Count::One => *self = Self::many(Many::Two([core::mem::take(self).one, hop])),
+            Count::One | Count::OneLong => {
+                *self = Self::many(Many::Two([core::mem::take(self).one, hop]))
+            }
             Count::Many => self.edit(|reversed| reversed.push(hop)),
         }
     }
@@ -114,7 +128,9 @@ impl Hops {
     pub(super) fn push_back(&mut self, hop: Hop) {
         match self.count {
             Count::None => *self = Self::one(hop),
-            Count::One => *self = Self::many(Many::Two([hop, core::mem::take(self).one])),
+            Count::One | Count::OneLong => {
+                *self = Self::many(Many::Two([hop, core::mem::take(self).one]))
+            }
             Count::Many => self.edit(|reversed| reversed.insert(0, hop)),
         }
     }
@@ -123,7 +139,7 @@ impl Hops {
     pub(super) fn pop_front(&mut self) -> Option<Hop> {
         match self.count {
             Count::None => None,
-            Count::One => Some(core::mem::take(self).one),
+            Count::One | Count::OneLong => Some(core::mem::take(self).one),
             Count::Many => self.edit(Vec::pop),
         }
     }
@@ -132,7 +148,7 @@ impl Hops {
     pub(super) fn pop_back(&mut self) -> Option<Hop> {
         match self.count {
             Count::None => None,
-            Count::One => Some(core::mem::take(self).one),
+            Count::One | Count::OneLong => Some(core::mem::take(self).one),
             Count::Many => self.edit(|reversed| Some(reversed.remove(0))),
         }
     }
@@ -189,7 +205,7 @@ impl Hops {
     #[inline]
     pub(super) fn reversed(&self) -> &[Hop] {
         match (self.count, &self.many.0) {
-            (Count::One, _) => core::slice::from_ref(&self.one),
+            (Count::One | Count::OneLong, _) => core::slice::from_ref(&self.one),
             (_, Some(many)) => many.hops(),
             (_, None) => &[],
         }
@@ -198,7 +214,7 @@ impl Hops {
     /// The hops, last to first.
     pub(super) fn into_reversed(mut self) -> Vec<Hop> {
         let many = match (self.count, self.many.0.take()) {
-            (Count::One, _) => return vec![self.one],
+            (Count::One | Count::OneLong, _) => return vec![self.one],
             (_, Some(many)) => many,
             (_, None) => return Vec::new(),
         };
@@ -211,8 +227,15 @@ impl Hops {
 
 impl Clone for Hops {
     /// A plain copy for a route of one short name, which is what senders clone for each message.
-    #[inline]
+    #[inline(always)]
     fn clone(&self) -> Self {
+        if self.count == Count::One {
+            return Self {
+                one: self.one.copy_short(),
+                count: Count::One,
+                many: More(None),
+            };
+        }
         Self {
             one: self.one.clone(),
             count: self.count,

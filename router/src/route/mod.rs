@@ -56,6 +56,15 @@ impl Hop {
         self.kept.hint_of(node)
     }
 
+    /// A copy of a hop with a short name.
+    #[inline(always)]
+    fn copy_short(&self) -> Self {
+        Self {
+            address: self.address.copy_short(),
+            kept: self.kept,
+        }
+    }
+
     /// Whether nothing is known of where that worker is.
     #[inline]
     pub fn is_unseen(&self) -> bool {
@@ -132,7 +141,7 @@ pub struct Route {
 }
 
 impl Clone for Route {
-    #[inline]
+    #[inline(always)]
     fn clone(&self) -> Self {
         Self {
             hops: self.hops.clone(),
@@ -228,6 +237,13 @@ impl Route {
     #[inline]
     pub fn only(&self) -> Option<&Hop> {
         self.hops.only()
+    }
+
+    /// The hop of a route that has no other, if its name is so short that it lies in the route: such a route
+    /// is copied, moved and dropped as plain words.
+    #[inline]
+    pub fn only_short(&self) -> Option<&Hop> {
+        self.hops.only_short()
     }
 
     /// The last address, which is the recipient.

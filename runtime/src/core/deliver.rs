@@ -200,24 +200,15 @@ impl Core {
     /// once and has room; a credit of it is taken.
     #[inline(always)]
     pub(crate) fn receiver_here(&self, route: &Route) -> Option<MailboxRc> {
-        self.receiver_at(route.only()?)
+        self.receiver_at(route.only_short()?)
     }
 
     /// The worker of this core that a message visits first, if it is found at once and has room; a credit
     /// of it is taken.
     #[inline(always)]
     pub(crate) fn receiver_at(&self, hop: &Hop) -> Option<MailboxRc> {
-        // Nothing here may unwind: what would then have to be dropped could not stay in registers.
-        let table = self.table.try_borrow().ok()?;
-        let to = match hop.worker_on(self.here) {
-            Some(handle) => table.at(handle)?,
-            None if hop.is_unseen() => table
-                .at(self.names.recall(&hop.address))
-                .filter(|to| to.address == hop.address)?,
-            None => return None,
-        };
-        to.room.set(to.room.get().checked_sub(1)?);
-        Some(to.clone())
+        let recall = |address: &Address| self.names.recall(address);
+        self.table.claim(hop, self.here, recall)
     }
 
     /// Puts a message with routes of its own in the queue; its credit is taken.
@@ -327,11 +318,11 @@ impl Core {
         body: Body,
     ) {
         to.queued.set(to.queued.get() + 1);
-        self.tally().sent_local.add(1);
-        let sender = match reply {
-            Handle::NONE => from.sender(),
-            _ => Sender::new(from.clone(), reply),
-        };
+        self.sent.set(self.sent.get() + 1);
+        if reply == Handle::NONE {
+            return self.queue.push_plain(to, from, origin, body);
+        }
+        let sender = Sender::new(from.clone(), reply);
         let envelope = Envelope {
             sender,
             origin,
@@ -506,7 +497,7 @@ impl Core {
 
     /// A message has been taken: its credit goes back to where it came from.
     #[inline]
-    pub(crate) fn settle(self: &Rc<Self>, to: &MailboxRc, origin: Origin) {
+    pub(crate) fn settle(self: &Rc<Self>, to: &Mailbox, origin: Origin) {
         to.queued.set(to.queued.get() - 1);
         match origin.kind {
             OriginKind::Local if !to.special.get() => to.room.set(to.room.get() + 1),
@@ -528,7 +519,7 @@ impl Core {
 
     /// A local credit is free: the first who waits gets it.
     #[cold]
-    fn local_credit_back(&self, mailbox: &MailboxRc) {
+    fn local_credit_back(&self, mailbox: &Mailbox) {
         if !mailbox.accepts() || mailbox.overflow.get().drops() {
             return;
         }

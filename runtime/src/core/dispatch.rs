@@ -1,6 +1,7 @@
 //! Handling: from the queue to the worker's handler, and what follows from how it ended.
 
 use std::rc::Rc;
+use std::task::Context as Polling;
 
 use ringpost_router::Unpack;
 use ringpost_router::wire::Refusal;
@@ -11,10 +12,10 @@ use crate::core::unanswered::begin_step;
 use crate::driver::stderr::failure;
 use crate::envelope::{Envelope, Head, Origin};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
-use crate::mailbox::{State, Stop};
+use crate::mailbox::{Mailbox, State, Stop};
 use crate::supervision::Outcome;
 use crate::task::panics::{drop_guarded, into_text};
-use crate::task::raw::{Call, Ending, MailboxRc, Step};
+use crate::task::raw::{Call, Ending, MailboxRc, Next, Step};
 use crate::task::{ReadyTask, Spare, Spawned};
 use crate::transport::bounce;
 
@@ -24,25 +25,34 @@ impl Core {
         let mut spare = self.tasks.spare();
         let mut left = budget;
         while left > 0 {
-            let Some(to) = self.queue.next_receiver() else {
-                break;
+            let waker = spare.waker();
+            let mut polling = Polling::from_waker(&waker);
+            let came = loop {
+                if left == 0 {
+                    break None;
+                }
+                left -= 1;
+                match self.queue.handle_next(self, &mut polling, &mut left) {
+                    Next::Handled => {}
+                    Next::Nothing => return budget - left - 1,
+                    Next::NotReady => self.set_aside(),
+                    Next::Came(to, step) => break Some((to, step)),
+                }
             };
-            left -= 1;
-            if to.state.get() == State::Idle {
-                self.handle(&to, &mut spare, &mut left);
-            } else {
-                self.set_aside(&to);
+            if let Some((to, step)) = came {
+                self.after_handler(&to, step, &mut spare);
             }
         }
-        budget - left
+        budget
     }
 
     /// The receiver is not ready: the message waits at its mailbox, or is reported.
     #[cold]
-    fn set_aside(self: &Rc<Self>, to: &MailboxRc) {
-        let Some(envelope) = self.queue.take_envelope() else {
+    fn set_aside(self: &Rc<Self>) {
+        let Some((to, envelope)) = self.queue.take() else {
             return;
         };
+        let to = &to;
         match to.state.get() {
             State::Closed => {
                 let reason = if to.panicked.get() {
@@ -60,27 +70,15 @@ impl Core {
         }
     }
 
-    /// Runs the handler of an idle worker, for the next message and at most `more` of those that follow.
-    #[inline]
-    fn handle(self: &Rc<Self>, to: &MailboxRc, spare: &mut Spare<'_>, more: &mut u32) {
-        self.shared.shown.show(to);
-        let step = to.handle(self, &mut spare.polling(), more);
-        if matches!(step, Step::Done) && self.may_go_on(to) {
-            to.state.set(State::Idle);
-        } else {
-            self.after_handler(to, step, spare);
-        }
-    }
-
     /// Whether the worker, whose handler has ended well, is ready for the next message in the queue.
     #[inline]
-    pub(crate) fn may_go_on(&self, to: &MailboxRc) -> bool {
+    pub(crate) fn may_go_on(&self, to: &Mailbox) -> bool {
         to.stop.get() == Stop::No && !to.has_stash()
     }
 
     /// A message leaves the queues: its credit is free and it counts as handled.
     #[inline]
-    pub(crate) fn begin(self: &Rc<Self>, to: &MailboxRc, origin: Origin) {
+    pub(crate) fn begin(self: &Rc<Self>, to: &Mailbox, origin: Origin) {
         self.settle(to, origin);
         self.tally().handled.add(1);
         begin_step();
@@ -107,7 +105,7 @@ impl Core {
         let mut spare = self.tasks.spare();
         begin_step();
         self.shared.shown.show(mailbox);
-        let step = mailbox.call(call, &self.frames, &mut spare.polling());
+        let step = mailbox.call(call, self, &mut spare.polling());
         if matches!(step, Step::Pending) {
             self.keep(mailbox, &mut spare);
         }
@@ -281,12 +279,16 @@ impl Core {
             match mailbox.unstash_next(self.limits.worker_burst) {
                 Some(envelope) => {
                     self.queue.push_front(mailbox.clone(), envelope);
-                    let step = mailbox.handle(self, &mut spare.polling(), &mut 0);
-                    if matches!(step, Step::Pending) {
-                        self.keep(mailbox, &mut spare);
-                    }
-                    if !self.conclude(mailbox, step) {
-                        return done + 1;
+                    mailbox.state.set(State::Idle);
+                    if let Next::Came(_, step) =
+                        self.queue.handle_next(self, &mut spare.polling(), &mut 0)
+                    {
+                        if matches!(step, Step::Pending) {
+                            self.keep(mailbox, &mut spare);
+                        }
+                        if !self.conclude(mailbox, step) {
+                            return done + 1;
+                        }
                     }
                     mailbox.state.set(State::Backlog);
                 }
@@ -320,7 +322,7 @@ impl Core {
                     begin_step();
                     self.shared.shown.show(&mailbox);
                     let step = self.tasks.with_task(ready.key, &ready.waker, |polling| {
-                        mailbox.resume(&self.frames, polling)
+                        mailbox.resume(self, polling)
                     });
                     self.after_resume(&mailbox, ready.key, step);
                 }

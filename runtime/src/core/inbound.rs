@@ -107,16 +107,18 @@ impl Decoder {
             detour: run.detour,
         };
         run.arrived += 1;
-        let sender = match run.reply {
-            Handle::NONE => run.from.sender(),
-            reply => Sender::new(run.from.clone(), reply),
-        };
-        let envelope = Envelope {
-            sender,
-            origin,
-            body: cell,
-        };
-        core.queue.push(run.to.clone(), envelope);
+        let to = run.to.clone();
+        match run.reply {
+            Handle::NONE => core.queue.push_plain(to, &run.from, origin, cell),
+            reply => {
+                let envelope = Envelope {
+                    sender: Sender::new(run.from.clone(), reply),
+                    origin,
+                    body: cell,
+                };
+                core.queue.push(to, envelope);
+            }
+        }
         if run.reply != Handle::NONE || run.detour {
             self.count_arrivals(core);
             self.run = None;

@@ -137,9 +137,8 @@ impl Core {
     /// Enters a mailbox into the table under its name.
     pub(crate) fn register(&self, mailbox: &MailboxRc) -> Result<(), ErrorKind> {
         let bucket = self.placement.bucket(&mailbox.address);
-        let entered = self.table.borrow_mut().insert(bucket, mailbox.clone());
-        match entered {
-            Ok(handle) => {
+        match self.table.insert(bucket, mailbox.clone()) {
+            Some(handle) => {
                 mailbox.handle.set(handle);
                 self.names.note(mailbox);
                 if self.placement.home(&mailbox.address) != self.id {
@@ -147,7 +146,7 @@ impl Core {
                 }
                 Ok(())
             }
-            Err(_) => Err(ErrorKind::AlreadyExists {
+            None => Err(ErrorKind::AlreadyExists {
                 address: mailbox.address.clone(),
             }),
         }
@@ -156,7 +155,7 @@ impl Core {
     /// Takes a mailbox out of the table; its address is free.
     pub(crate) fn unregister(&self, mailbox: &Mailbox) {
         let handle = mailbox.handle.get();
-        let removed = self.table.borrow_mut().remove(handle);
+        let removed = self.table.remove(handle);
         if removed.is_some() && self.placement.home(&mailbox.address) != self.id {
             self.guests.set(self.guests.get() - 1);
         }
@@ -306,7 +305,7 @@ impl Core {
 
     /// Drops the suspended handler, if there is one.
     pub(crate) fn cancel_handler(self: &Rc<Self>, mailbox: &MailboxRc) -> bool {
-        if !self.ending(mailbox, || mailbox.cancel(&self.frames)) {
+        if !self.ending(mailbox, || mailbox.cancel(self)) {
             return false;
         }
         if let Some(key) = mailbox.with_more(|more| more.task_key.take()) {
@@ -385,7 +384,7 @@ impl Core {
         mailbox.special.set(true);
         mailbox.panicked.set(reason == Reason::Panicked);
         self.unregister(mailbox);
-        let was_worker = self.ending(mailbox, || mailbox.end(&self.frames));
+        let was_worker = self.ending(mailbox, || mailbox.end(self));
         let reason = if self.node.is_stopping() && reason == Reason::Stopped {
             Reason::NodeStopped
         } else {

@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_mailbox::pool::Pool;
-use ringpost_router::{Address, Handle, NodeCore, Placement, Table};
+use ringpost_router::{Address, Handle, NodeCore, Placement};
 use slab::Slab;
 
 use crate::driver::net::Network;
@@ -53,7 +53,7 @@ use crate::mailbox::Mailbox;
 use crate::node::shared::{CoreShared, NodeShared};
 use crate::node::stats::{PairTally, Tally};
 use crate::node::stop::Stage;
-use crate::task::raw::{Frames, MailboxRc, Queue};
+use crate::task::raw::{Frames, MailboxRc, Mailboxes, Queue};
 use crate::task::{Tasks, Wake};
 use crate::time::Time;
 use crate::timers::{TimerId, Timers};
@@ -82,7 +82,7 @@ pub(crate) struct Core {
     pub(crate) urgent: Urgent,
     /// Mailboxes that need a look: to initialize, to work off a backlog, to end.
     pub(crate) attention: RefCell<VecDeque<MailboxRc>>,
-    pub(crate) table: RefCell<Table<MailboxRc>>,
+    pub(crate) table: Mailboxes,
     pub(crate) names: Names,
     /// Names in the table whose home is another core: replicated workers.
     pub(crate) guests: Cell<u32>,
@@ -116,6 +116,8 @@ pub(crate) struct Core {
     pub(crate) workers: Cell<usize>,
     /// Workers whose own handler awaits the node's stop, and connections: they end last.
     pub(crate) exempt: RefCell<BTreeSet<Handle>>,
+    /// Messages sent here to workers of this core that are not in the counters yet.
+    pub(crate) sent: Cell<u64>,
     entropy: Cell<u64>,
     /// Where only a simulation turns off the usual path.
     pub(crate) rare: RareSeam,
@@ -140,7 +142,7 @@ impl Core {
             queue: Queue::new(),
             urgent: Urgent::new(),
             attention: RefCell::default(),
-            table: RefCell::new(Table::new()),
+            table: Mailboxes::new(),
             names: Names::new(),
             guests: Cell::new(0),
             replies: Replies::new(),
@@ -164,6 +166,7 @@ impl Core {
             draining: RefCell::default(),
             workers: Cell::new(0),
             exempt: RefCell::default(),
+            sent: Cell::new(0),
             entropy: Cell::new(node.seed ^ (u64::from(id) << 48) ^ 0x9e37_79b9_7f4a_7c15),
             shared,
         })
@@ -173,6 +176,11 @@ impl Core {
     #[inline]
     pub(crate) fn tally(&self) -> &Tally {
         &self.shared.counters.core
+    }
+
+    /// Brings the counters up to date, which the messages sent are not at each of them.
+    pub(crate) fn count(&self) {
+        self.tally().sent_local.add(self.sent.take());
     }
 
     /// The counters of this core about another.
@@ -194,15 +202,12 @@ impl Core {
     /// The mailbox at this place, if the handle is still good.
     #[inline]
     pub(crate) fn at(&self, handle: Handle) -> Option<MailboxRc> {
-        self.table.borrow().at(handle).cloned()
+        self.table.at(handle)
     }
 
     /// The mailbox with this name on this core.
     pub(crate) fn named(&self, address: &Address) -> Option<MailboxRc> {
-        let table = self.table.borrow();
-        table
-            .named(address, self.placement.bucket(address))
-            .cloned()
+        self.table.named(address, self.placement.bucket(address))
     }
 
     /// Wakes a task of this core or a foreign waker.

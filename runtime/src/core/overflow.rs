@@ -37,7 +37,7 @@ impl Core {
             origin: out.origin(),
             body,
         };
-        self.tally().sent_local.add(1);
+        self.sent.set(self.sent.get() + 1);
         to.queued.set(to.queued.get() + 1);
         self.pile_up(to, envelope);
         Attempt::Sent

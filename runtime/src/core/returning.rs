@@ -166,7 +166,7 @@ impl Core {
         };
         match here {
             Some(to) => {
-                self.tally().sent_local.add(1);
+                self.sent.set(self.sent.get() + 1);
                 self.take_back(to, from.clone(), body);
             }
             None => {

@@ -355,10 +355,7 @@ impl Core {
     #[cold]
     pub(crate) fn run_urgent(self: &Rc<Self>, budget: u32) -> u32 {
         for done in 0..budget {
-            let Some(to) = self.urgent.queue.next_receiver() else {
-                return done;
-            };
-            let Some(envelope) = self.urgent.queue.take_envelope() else {
+            let Some((to, envelope)) = self.urgent.queue.take() else {
                 return done;
             };
             self.queue.push_front(to, envelope);

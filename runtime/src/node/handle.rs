@@ -22,7 +22,7 @@ use crate::node::outside::{Errand, Visit};
 use crate::node::permits::Permit;
 use crate::node::shared::{InboxItem, NodeShared};
 use crate::node::stats::NodeStats;
-use crate::shard::node_of_this_thread;
+use crate::shard::{core_of_this_thread, node_of_this_thread};
 use crate::worker::Worker;
 
 /// A handle to a running node, for other threads and other runtimes. Cheap to clone.
@@ -82,6 +82,9 @@ impl NodeHandle {
     /// The node's counters now.
     #[must_use]
     pub fn stats(&self) -> NodeStats {
+        if let Some(core) = core_of_this_thread() {
+            core.count();
+        }
         let cores = self
             .node
             .cores

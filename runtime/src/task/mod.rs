@@ -263,6 +263,11 @@ pub(crate) struct Spare<'a> {
 }
 
 impl Spare<'_> {
+    /// The waker to poll with, until a handler suspends.
+    pub(crate) fn waker(&self) -> Rc<Waker> {
+        Rc::clone(&self.waker)
+    }
+
     #[inline]
     pub(crate) fn polling(&self) -> Polling<'_> {
         Polling::from_waker(&self.waker)

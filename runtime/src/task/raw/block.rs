@@ -6,15 +6,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::Deref;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
-use std::task::Context as Polling;
+use std::task::{Context as Polling, Waker};
 
 use ringpost_mailbox::cell::Boxed;
 use ringpost_router::{Address, Any, Handle, Named};
 
-use super::call::{self, Frame};
-use super::{Call, Frames, Step};
+use super::call::{self, Frame, Go, Run};
+use super::queue::Entry;
+use super::{Call, Step};
 use crate::context::Context;
 use crate::core::Core;
 use crate::envelope::{Routes, Sender, Towards};
@@ -75,8 +76,9 @@ pub(super) struct State<W> {
 
 /// The worker's type, erased. Each function asks that its block was made for that type.
 pub(super) struct BlockTable {
-    handle: unsafe fn(&MailboxRc, &Rc<Core>, &mut Polling<'_>, &mut u32) -> Step,
-    call: unsafe fn(NonNull<Header>, Call, &Frames, &mut Polling<'_>) -> Step,
+    handle: Run,
+    initialize: Run,
+    shutdown: Run,
     drop_state: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
     /// The names of the types of the worker and of its messages.
@@ -84,10 +86,19 @@ pub(super) struct BlockTable {
 }
 
 /// A counted pointer to a mailbox, and to the worker behind it if there is one.
+#[repr(transparent)]
 pub(crate) struct MailboxRc {
     header: NonNull<Header>,
     /// One core owns the block and all pointers to it.
     local: PhantomData<Rc<Header>>,
+}
+
+/// A mailbox that somebody else's pointer keeps, in one word.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct MailboxRef<'a> {
+    header: NonNull<Header>,
+    kept: PhantomData<&'a MailboxRc>,
 }
 
 /// A block whose worker is still to come; its type is remembered.
@@ -104,6 +115,39 @@ impl Worker for Nobody {
     type Context = Context;
 }
 
+impl Header {
+    #[inline]
+    pub(super) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// # Panics
+    /// If there is no worker, or its last call has not ended: the caller's state machine is broken.
+    #[inline]
+    pub(super) fn assert_idle(&self) {
+        assert!(
+            self.phase.get() == Phase::Idle,
+            "a worker handles one message at a time"
+        );
+    }
+
+    /// Runs the handler of the worker for this message, the next in the queue, and polls it once.
+    ///
+    /// # Safety
+    /// The block is idle, and nothing is done to the queue as long as `next` is used.
+    #[inline]
+    pub(super) unsafe fn handle(
+        this: NonNull<Self>,
+        next: &Entry,
+        core: &Rc<Core>,
+        polling: &mut Polling<'_>,
+        more: &mut u32,
+    ) -> Step {
+        // SAFETY: the caller upholds that the block is there and idle; the table was made for its type.
+        unsafe { (this.as_ref().table.handle)(this, next, core, polling, Go::Start, more) }
+    }
+}
+
 impl MailboxRc {
     /// A mailbox that will never have a worker.
     pub(crate) fn new(mailbox: Mailbox) -> Self {
@@ -118,13 +162,28 @@ impl MailboxRc {
         unsafe { this.header().ends.as_ptr().read() }
     }
 
-    /// What the head of a plain message from this mailbox begins with.
-    #[inline]
-    pub(crate) fn sender(&self) -> Sender {
+    /// Writes what the head of a plain message from this mailbox begins with.
+    ///
+    /// # Safety
+    /// The place is valid for writes.
+    #[inline(always)]
+    pub(super) unsafe fn write_sender(&self, to: *mut Sender) {
         let counted = ManuallyDrop::new(self.clone());
-        // SAFETY: `Vacant::new` wrote a `Towards`, whose bytes are those of a `Sender` too, as is asserted
-        // below. The copy's pointer was counted just now.
-        unsafe { counted.header().ends.as_ptr().cast::<Sender>().read() }
+        let ends = counted.header().ends.as_ptr().cast::<Sender>();
+        // SAFETY: `Vacant::new` wrote a `Towards` there, whose bytes are those of a `Sender` too, as is
+        // asserted above. The copy's pointer was counted just now. The caller upholds the rest.
+        unsafe { to.copy_from_nonoverlapping(ends, 1) };
+    }
+
+    /// A pointer to this block.
+    ///
+    /// # Safety
+    /// The block is there.
+    #[inline]
+    pub(super) unsafe fn of(header: NonNull<Header>) -> Self {
+        let local = PhantomData;
+        // The pointer that is counted is the clone.
+        (*ManuallyDrop::new(Self { header, local })).clone()
     }
 
     /// The block.
@@ -138,6 +197,15 @@ impl MailboxRc {
         // SAFETY: the block lives as long as any pointer to it (rule 7), and its header is only ever
         // borrowed shared.
         unsafe { self.header.as_ref() }
+    }
+
+    /// The mailbox, for as long as this pointer is there.
+    #[inline]
+    pub(crate) fn borrowed(&self) -> MailboxRef<'_> {
+        MailboxRef {
+            header: self.header,
+            kept: PhantomData,
+        }
     }
 
     #[inline]
@@ -155,56 +223,38 @@ impl MailboxRc {
         self.header().phase.get() == Phase::Suspended
     }
 
-    /// Takes the message that the core's queue holds ready, runs the handler for it and polls that once. If
-    /// it is done then, goes on with the message behind it if that is for the same worker, and so on; with
-    /// `more` of them at most, which is counted down.
-    ///
-    /// # Panics
-    /// If there is no worker, or its last call has not ended: the caller's state machine is broken.
-    #[inline]
-    pub(crate) fn handle(
-        &self,
-        core: &Rc<Core>,
-        polling: &mut Polling<'_>,
-        more: &mut u32,
-    ) -> Step {
-        self.assert_idle();
-        // SAFETY: the table was made for this block's type, and the phase is `Idle`: the state is
-        // there (rule 2) and nothing borrows it (rule 3).
-        unsafe { (self.header().table.handle)(self, core, polling, more) }
-    }
-
     /// Starts another call and polls it once.
     ///
     /// # Panics
-    /// As [`handle`](Self::handle).
-    pub(crate) fn call(&self, call: Call, frames: &Frames, polling: &mut Polling<'_>) -> Step {
-        self.assert_idle();
-        // SAFETY: as in `handle`.
-        unsafe { (self.header().table.call)(self.header, call, frames, polling) }
-    }
-
-    #[inline]
-    fn assert_idle(&self) {
-        assert!(
-            self.header().phase.get() == Phase::Idle,
-            "a worker handles one message at a time"
-        );
+    /// If there is no worker, or its last call has not ended: the caller's state machine is broken.
+    pub(crate) fn call(&self, call: Call, core: &Rc<Core>, polling: &mut Polling<'_>) -> Step {
+        self.header().assert_idle();
+        let table = self.header().table;
+        let run = match call {
+            Call::Initialize => table.initialize,
+            Call::Shutdown => table.shutdown,
+        };
+        // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
+        // table was made for this block's type.
+        unsafe { run(self.header, ptr::null(), core, polling, Go::Start, &mut 0) }
     }
 
     /// Polls the suspended call again. `Pending` if there is none: the wake was late.
-    pub(crate) fn resume(&self, frames: &Frames, polling: &mut Polling<'_>) -> Step {
+    pub(crate) fn resume(&self, core: &Rc<Core>, polling: &mut Polling<'_>) -> Step {
         if !self.is_suspended() {
             return Step::Pending;
         }
-        call::resume(self.header(), frames, polling)
+        // SAFETY: this pointer keeps the block.
+        unsafe { call::go_on(self.header, core, polling, Go::Resume) }
     }
 
     /// Drops the suspended call. Whether there was one; a call that is being polled is left alone.
-    pub(crate) fn cancel(&self, frames: &Frames) -> bool {
+    pub(crate) fn cancel(&self, core: &Rc<Core>) -> bool {
         let suspended = self.is_suspended();
         if suspended {
-            call::drop_call(self.header(), frames);
+            let mut nobody = Polling::from_waker(Waker::noop());
+            // SAFETY: this pointer keeps the block.
+            unsafe { call::go_on(self.header, core, &mut nobody, Go::Cancel) };
         }
         suspended
     }
@@ -213,13 +263,13 @@ impl MailboxRc {
     ///
     /// # Panics
     /// If a call is being polled: the caller's state machine is broken.
-    pub(crate) fn end(&self, frames: &Frames) -> bool {
+    pub(crate) fn end(&self, core: &Rc<Core>) -> bool {
         let header = self.header();
         assert!(
             header.phase.get() != Phase::Polled,
             "a worker is not ended from within"
         );
-        self.cancel(frames);
+        self.cancel(core);
         if header.phase.replace(Phase::Vacant) == Phase::Vacant {
             return false;
         }
@@ -230,6 +280,8 @@ impl MailboxRc {
             // changed above, so it is dropped once; the call that borrowed it is gone (rule 5).
             unsafe { (header.table.drop_state)(self.header) };
         });
+        // The worker's own pointer (rule 7). It is not the last: here is another.
+        header.count.set(header.count.get() - 1);
         true
     }
 }
@@ -242,7 +294,8 @@ impl<W: Worker<Context = Context>> Vacant<W> {
             table: const {
                 &BlockTable {
                     handle: call::handle::<W>,
-                    call: call::call::<W>,
+                    initialize: call::initialize::<W>,
+                    shutdown: call::shutdown::<W>,
                     drop_state: drop_state::<W>,
                     free: free::<W>,
                     names: || (type_name::<W>(), type_name::<W::Message>()),
@@ -279,7 +332,10 @@ impl<W: Worker<Context = Context>> Vacant<W> {
         // so nothing borrows the state.
         let state = unsafe { &mut *state_of::<W>(self.mailbox.header) };
         state.write(State { worker, ctx });
-        self.mailbox.header().phase.set(Phase::Idle);
+        let header = self.mailbox.header();
+        header.phase.set(Phase::Idle);
+        // As long as there is a worker, it counts as a pointer to its block (rule 7).
+        header.count.set(header.count.get() + 1);
         self.mailbox
     }
 }
@@ -308,6 +364,24 @@ unsafe fn free<W>(header: NonNull<Header>) {
     // SAFETY: `new` leaked this box, and the caller upholds that nobody uses it any more. A vacant
     // block has no state to be dropped.
     drop(unsafe { Box::from_raw(header.cast::<Block<W>>().as_ptr()) });
+}
+
+impl MailboxRef<'_> {
+    /// A pointer to it.
+    pub(crate) fn counted(self) -> MailboxRc {
+        // SAFETY: the block is there, as a pointer to it is borrowed.
+        unsafe { MailboxRc::of(self.header) }
+    }
+}
+
+impl Deref for MailboxRef<'_> {
+    type Target = Mailbox;
+
+    #[inline]
+    fn deref(&self) -> &Mailbox {
+        // SAFETY: as in `counted`.
+        &unsafe { self.header.as_ref() }.mailbox
+    }
 }
 
 impl Deref for MailboxRc {
@@ -346,8 +420,8 @@ impl Drop for MailboxRc {
         let count = &self.header().count;
         count.set(count.get() - 1);
         if count.get() == 0 {
-            // SAFETY: this was the last pointer, so nobody uses the block any more, and its context
-            // is gone, so it is vacant (rule 7).
+            // SAFETY: this was the last pointer, so nobody uses the block any more, and it is vacant
+            // (rule 7).
             unsafe { free_block(self.header) };
         }
     }

@@ -1,112 +1,124 @@
 //! Starting, polling and dropping the calls of a worker.
 
 use std::alloc::Layout;
+use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
-use std::task::{Context as Polling, Poll};
+use std::task::{Context as Polling, Poll, Waker};
 
 use ringpost_router::{CodecError, Message, Unpack, unpack};
 
-use super::block::{Header, MailboxRc, Phase, State, state_of};
-use super::{Call, Ending, Frames, Step};
+use super::block::{Header, Phase, State, state_of};
+use super::queue::Entry;
+use super::{Ending, Step};
 use crate::context::Context;
 use crate::core::Core;
-use crate::error::Result;
+use crate::driver::stderr::failure;
+use crate::error::{Error, Result};
 use crate::routed::Routed;
-use crate::task::panics::{guarded, into_text};
+use crate::task::panics::into_text;
 use crate::worker::Worker;
 
-/// A block of memory that holds the live future of a call.
+/// A block of memory that holds the live future of a suspended call, and the function that goes on with it.
 #[derive(Clone, Copy)]
 pub(super) struct Frame {
     block: NonNull<u8>,
-    table: &'static FrameTable,
+    run: Run,
 }
 
-/// The future's type, erased. Each function asks that a live future of that type is in the frame.
-struct FrameTable {
-    poll: unsafe fn(NonNull<u8>, &mut Polling<'_>) -> Poll<Result<()>>,
-    drop: unsafe fn(NonNull<u8>),
-    layout: Layout,
+/// What is asked of a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Go {
+    /// To start: there is none yet.
+    Start,
+    /// To be polled again.
+    Resume,
+    /// To be dropped.
+    Cancel,
 }
 
-/// Runs `handle_message` on the message that the core's queue holds ready, and on those after it for as
-/// long as they are for this worker too and nothing else is to be done between; `more` of them at most,
-/// which is counted down.
+/// Runs a call of a worker whose type was erased. To start, the block must have been made for that type and
+/// be idle; else the frame must be that of a call which this function has suspended. To start
+/// `handle_message` the message must be the next in the core's queue; to anything else it is nothing. The
+/// number says how many more messages may be handled, and is counted down.
+pub(super) type Run =
+    unsafe fn(NonNull<Header>, *const Entry, &Rc<Core>, &mut Polling<'_>, Go, &mut u32) -> Step;
+
+/// Runs `handle_message` on this message, and on those after it for as long as they are for this worker too
+/// and nothing else is to be done between.
 ///
 /// # Safety
-/// The block was made for `W` and is idle.
+/// As [`Run`] says, with `W` for the type.
 pub(super) unsafe fn handle<W: Worker<Context = Context>>(
-    to: &MailboxRc,
+    to: NonNull<Header>,
+    next: *const Entry,
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
+    go: Go,
     more: &mut u32,
 ) -> Step {
-    let Some((origin, plain)) = core.queue.look::<W::Message>() else {
-        return Step::Done;
-    };
-    // From here on nobody else touches the state (rule 4): a foreign waker or a decoder that is run
-    // before the handler is user code too.
-    to.header().phase.set(Phase::Polled);
-    core.begin(to, origin);
-    if !plain {
-        // SAFETY: the caller upholds it.
-        return unsafe { handle_converted::<W>(to, core, polling) };
-    }
-    let make = move || {
-        // SAFETY: `look`, or `continues` below, has seen such a message, and what ran since (`begin`)
-        // neither takes nor puts any.
-        let (message, head) = unsafe { core.queue.take_unchecked::<W::Message>() };
-        // SAFETY: the caller upholds that this is a block of `W` that was idle: the state is there
-        // and nothing else borrows it until the future made here is dropped (rules 2 to 5).
-        let State { worker, ctx } = unsafe { borrow::<W>(to.as_raw()) };
-        worker.handle_message(ctx, Routed::new(message, head))
+    let start = move |at, next: *const Entry| {
+        // SAFETY: the caller upholds that the block is there, and the message until one is taken or put.
+        let (mailbox, next) = unsafe { (to.as_ref().mailbox(), &*next) };
+        let (origin, plain) = (next.origin(), next.holds::<W::Message>());
+        core.begin(mailbox, origin);
+        if !plain {
+            return Start::Further;
+        }
+        let make = move || {
+            // SAFETY: the queue has been seen to have such a message in front, and what ran since (`begin`)
+            // neither takes nor puts any.
+            let msg = unsafe { core.queue.take_unchecked::<W::Message>() };
+            // SAFETY: the caller upholds that this is a block of `W` that was idle: the state is there and
+            // nothing else borrows it until the future made here is dropped (rules 2 to 5).
+            let State { worker, ctx } = unsafe { borrow::<W>(to) };
+            worker.handle_message(ctx, msg)
+        };
+        // SAFETY: `drive` hands in a place that is empty.
+        unsafe { put(at, make) };
+        Start::Made
     };
     let another = || {
-        if *more == 0 || !core.may_go_on(to) || !core.queue.continues::<W::Message>(to) {
-            return false;
+        // SAFETY: the caller upholds that the block is there, and as long as there is a worker it stays.
+        if *more == 0 || !core.may_go_on(unsafe { to.as_ref() }.mailbox()) {
+            return None;
         }
-        let Some((origin, _)) = core.queue.look::<W::Message>() else {
-            return false;
-        };
+        // SAFETY: it is handed to `start`, which has taken it when something else is done to the queue.
+        let next = unsafe { core.queue.next_for(to) }?;
         *more -= 1;
-        core.begin(to, origin);
-        true
+        Some(ptr::from_ref(next))
     };
-    launch_each(to.header(), make, another, &core.frames, polling)
-}
-
-/// As [`handle`], for a message that is not simply of the worker's type. The block is closed already.
-///
-/// # Safety
-/// The block was made for `W` and was idle.
-#[cold]
-#[inline(never)]
-unsafe fn handle_converted<W: Worker<Context = Context>>(
-    to: &MailboxRc,
-    core: &Rc<Core>,
-    polling: &mut Polling<'_>,
-) -> Step {
-    let msg = match convert::<W::Message>(to.clone(), core) {
-        Ok(msg) => msg,
-        Err(ending) => {
-            to.header().phase.set(Phase::Idle);
-            return Step::Ended(ending);
-        }
+    let further = move |at| {
+        let msg = convert::<W::Message>(core)?;
+        // SAFETY: as above.
+        let State { worker, ctx } = unsafe { borrow::<W>(to) };
+        // SAFETY: as above.
+        unsafe { put(at, move || worker.handle_message(ctx, msg)) };
+        Ok(())
     };
-    // SAFETY: as in `handle`.
-    let State { worker, ctx } = unsafe { borrow::<W>(to.as_raw()) };
-    let make = move || worker.handle_message(ctx, msg);
-    launch(to.header(), make, &core.frames, polling)
+    // SAFETY: the caller upholds it for this function.
+    unsafe {
+        drive(
+            to,
+            next,
+            core,
+            polling,
+            go,
+            handle::<W>,
+            start,
+            further,
+            another,
+        )
+    }
 }
 
 /// The next message, where it is not simply of the worker's type: it has its routes with it, or it is
 /// converted by code of the user's, which may panic.
-fn convert<M: Message>(to: MailboxRc, core: &Core) -> Result<Routed<M>, Box<Ending>> {
-    let Some(envelope) = core.queue.take_envelope() else {
+fn convert<M: Message>(core: &Core) -> Result<Routed<M>, Box<Ending>> {
+    let Some((to, envelope)) = core.queue.take() else {
         return Err(Box::new(Ending::Panicked("no message".to_owned())));
     };
     let (head, body) = envelope.open(to);
@@ -122,23 +134,73 @@ fn convert<M: Message>(to: MailboxRc, core: &Core) -> Result<Routed<M>, Box<Endi
     }
 }
 
-/// Runs `initialize` or `shutdown`.
+/// Runs `initialize`.
 ///
 /// # Safety
-/// The block was made for `W` and is idle.
-pub(super) unsafe fn call<W: Worker<Context = Context>>(
-    header: NonNull<Header>,
-    call: Call,
-    frames: &Frames,
+/// As [`Run`] says, with `W` for the type.
+pub(super) unsafe fn initialize<W: Worker<Context = Context>>(
+    to: NonNull<Header>,
+    next: *const Entry,
+    core: &Rc<Core>,
     polling: &mut Polling<'_>,
+    go: Go,
+    _more: &mut u32,
 ) -> Step {
-    // SAFETY: as in `handle`.
-    let (header, state) = unsafe { (header.as_ref(), borrow::<W>(header)) };
-    header.phase.set(Phase::Polled);
-    let State { worker, ctx } = state;
-    match call {
-        Call::Initialize => launch(header, move || worker.initialize(ctx), frames, polling),
-        Call::Shutdown => launch(header, move || worker.shutdown(ctx), frames, polling),
+    let start = move |at, _: *const Entry| {
+        // SAFETY: as in `handle`.
+        let State { worker, ctx } = unsafe { borrow::<W>(to) };
+        // SAFETY: `drive` hands in a place that is empty.
+        unsafe { put(at, move || worker.initialize(ctx)) };
+        Start::Made
+    };
+    // SAFETY: the caller upholds it for this function.
+    unsafe {
+        drive(
+            to,
+            next,
+            core,
+            polling,
+            go,
+            initialize::<W>,
+            start,
+            |_| Ok(()),
+            || None,
+        )
+    }
+}
+
+/// Runs `shutdown`.
+///
+/// # Safety
+/// As [`Run`] says, with `W` for the type.
+pub(super) unsafe fn shutdown<W: Worker<Context = Context>>(
+    to: NonNull<Header>,
+    next: *const Entry,
+    core: &Rc<Core>,
+    polling: &mut Polling<'_>,
+    go: Go,
+    _more: &mut u32,
+) -> Step {
+    let start = move |at, _: *const Entry| {
+        // SAFETY: as in `handle`.
+        let State { worker, ctx } = unsafe { borrow::<W>(to) };
+        // SAFETY: `drive` hands in a place that is empty.
+        unsafe { put(at, move || worker.shutdown(ctx)) };
+        Start::Made
+    };
+    // SAFETY: the caller upholds it for this function.
+    unsafe {
+        drive(
+            to,
+            next,
+            core,
+            polling,
+            go,
+            shutdown::<W>,
+            start,
+            |_| Ok(()),
+            || None,
+        )
     }
 }
 
@@ -153,198 +215,189 @@ unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
     unsafe { (*state_of::<W>(header)).assume_init_mut() }
 }
 
-/// Has a future made in a frame, and polls it once. The phase is `Polled`.
-#[inline]
-fn launch<F>(
-    header: &Header,
-    make: impl FnOnce() -> F,
-    frames: &Frames,
-    polling: &mut Polling<'_>,
-) -> Step
-where
-    F: Future<Output = Result<()>>,
-{
-    let block = frames.take(Layout::new::<F>());
-    let (step, live) = first_poll(block.cast(), make, polling);
-    conclude_first::<F>(header, block, step, live, frames)
+/// How a call starts.
+enum Start {
+    /// Its future is there.
+    Made,
+    /// The rest, which is rare, is done out of line.
+    Further,
 }
 
-/// As [`launch`], over again in the same frame for as long as there is another message to handle.
-#[inline]
-fn launch_each<F>(
-    header: &Header,
-    make: impl FnOnce() -> F + Copy,
-    mut another: impl FnMut() -> bool,
-    frames: &Frames,
-    polling: &mut Polling<'_>,
-) -> Step
-where
-    F: Future<Output = Result<()>>,
-{
-    let block = frames.take(Layout::new::<F>());
-    loop {
-        let (step, live) = first_poll(block.cast(), make, polling);
-        if !matches!(step, Step::Done) {
-            return conclude_first::<F>(header, block, step, live, frames);
-        }
-        if !another() {
-            header.phase.set(Phase::Idle);
-            frames.give(block, Layout::new::<F>());
-            return Step::Done;
-        }
-    }
-}
-
-/// Makes a future in this place, which is empty, polls it once, and drops it if it is done. What came of it,
-/// and whether it is still there.
+/// All that is done with the future of a call: `start` makes it, or `further` does, unless that says what came
+/// of it instead; it is polled, and dropped when it has ended; and as long as there is `another` message, all
+/// over again in the same place.
+///
+/// Each type of future is polled in one place of the program, here, and dropped in one. So the optimizer
+/// puts both into the function that calls this, and sees there where a new future begins, and that one
+/// which has ended well has nothing left to be dropped. For that reason too what was made out of line goes on as
+/// if it had been suspended.
+///
+/// # Safety
+/// As for `run`, which is the caller. `start` and `further` write the future when they say so.
 #[inline(always)]
-fn first_poll<F>(
-    future: NonNull<F>,
-    make: impl FnOnce() -> F,
+#[expect(clippy::too_many_arguments, reason = "the parts of one function")]
+unsafe fn drive<F>(
+    to: NonNull<Header>,
+    mut next: *const Entry,
+    core: &Rc<Core>,
     polling: &mut Polling<'_>,
-) -> (Step, bool)
-where
-    F: Future<Output = Result<()>>,
-{
-    let mut live = false;
-    let poll = || {
-        // SAFETY: the caller hands in a place that is valid, aligned and empty.
-        unsafe { put(future, make) };
-        live = true;
-        // SAFETY: the future was just written; it stays where it is until it is dropped there (rule 6).
-        let poll = unsafe { Pin::new_unchecked(&mut *future.as_ptr()) }.poll(polling);
-        if poll.is_ready() {
-            live = false;
-            // SAFETY: the future is live, and no longer known to anybody else.
-            unsafe { future.drop_in_place() };
-        }
-        poll
-    };
-    let step = match catch_unwind(AssertUnwindSafe(poll)) {
-        Ok(Poll::Ready(result)) => concluded(result),
-        Ok(Poll::Pending) => Step::Pending,
-        Err(panic) => panicked(panic),
-    };
-    (step, live)
-}
-
-/// What follows from the first poll of the future in this block.
-#[cold]
-#[inline(never)]
-fn conclude_first<F>(
-    header: &Header,
-    block: NonNull<u8>,
-    step: Step,
-    live: bool,
-    frames: &Frames,
+    go: Go,
+    run: Run,
+    start: impl Fn(NonNull<F>, *const Entry) -> Start,
+    further: impl FnOnce(NonNull<F>) -> Result<(), Box<Ending>>,
+    mut another: impl FnMut() -> Option<*const Entry>,
 ) -> Step
 where
     F: Future<Output = Result<()>>,
 {
-    if !live {
+    // SAFETY: the caller upholds that the block is there; as long as there is a worker it stays (rule 7).
+    let header = unsafe { to.as_ref() };
+    // From here on nobody else touches the state (rule 4): not only the handler is user code, but so are a
+    // foreign waker, a decoder that is run before it, and a destructor.
+    header.phase.set(Phase::Polled);
+    let block = match go {
+        Go::Start => core.frames.take(Layout::new::<F>()),
+        Go::Resume | Go::Cancel => match header.frame.take() {
+            Some(frame) => frame.block,
+            None => return Step::Pending,
+        },
+    };
+    let future = block.cast::<F>();
+    loop {
+        if go == Go::Start && matches!(start(future, next), Start::Further) {
+            // SAFETY: as above.
+            return unsafe { start_further(to, block, core, polling, run, further) };
+        }
+        let mut is_live = true;
+        let once = || {
+            let poll = match go {
+                Go::Cancel => Poll::Ready(Ok(())),
+                // SAFETY: the future is there: it was made just now, or was when the call suspended. It stays
+                // where it is until it is dropped there (rule 6).
+                _ => unsafe { Pin::new_unchecked(&mut *future.as_ptr()) }.poll(polling),
+            };
+            if poll.is_ready() {
+                is_live = false;
+                // SAFETY: the future is live, and no longer known to anybody else.
+                unsafe { future.drop_in_place() };
+            }
+            poll
+        };
+        let step = match catch_unwind(AssertUnwindSafe(once)) {
+            Ok(Poll::Ready(Ok(()))) => match another() {
+                Some(message) if go == Go::Start => {
+                    next = message;
+                    continue;
+                }
+                _ => Step::Done,
+            },
+            Ok(Poll::Ready(Err(error))) => failed(error),
+            Ok(Poll::Pending) => Step::Pending,
+            Err(panic) => panicked(header, panic, go),
+        };
+        if is_live {
+            // SAFETY: as above.
+            return unsafe { suspend(to, Frame { block, run }, core, step) };
+        }
         header.phase.set(Phase::Idle);
-        frames.give(block, Layout::new::<F>());
+        core.frames.give(block, Layout::new::<F>());
         return step;
     }
-    let table = const {
-        &FrameTable {
-            poll: poll_frame::<F>,
-            drop: drop_frame::<F>,
-            layout: Layout::new::<F>(),
+}
+
+/// Starts what does not start the usual way.
+///
+/// # Safety
+/// The block is there, and stays as long as there is a worker.
+#[cold]
+#[inline(never)]
+unsafe fn start_further<F>(
+    to: NonNull<Header>,
+    block: NonNull<u8>,
+    core: &Rc<Core>,
+    polling: &mut Polling<'_>,
+    run: Run,
+    further: impl FnOnce(NonNull<F>) -> Result<(), Box<Ending>>,
+) -> Step {
+    let ended = further(block.cast());
+    // SAFETY: the caller upholds that the block is there.
+    let header = unsafe { to.as_ref() };
+    match ended {
+        Ok(()) => {
+            header.frame.set(Some(Frame { block, run }));
+            // SAFETY: as above.
+            unsafe { go_on(to, core, polling, Go::Resume) }
         }
-    };
-    header.frame.set(Some(Frame { block, table }));
-    if matches!(step, Step::Pending) {
-        header.phase.set(Phase::Suspended);
-    } else {
-        // It panicked before it was done.
-        drop_call(header, frames);
+        Err(ending) => {
+            header.phase.set(Phase::Idle);
+            core.frames.give(block, Layout::new::<F>());
+            Step::Ended(ending)
+        }
+    }
+}
+
+/// A call has not come to its end: it is suspended; or, if it panicked, dropped.
+///
+/// # Safety
+/// The block is there, and stays as long as there is a worker.
+#[cold]
+#[inline(never)]
+unsafe fn suspend(to: NonNull<Header>, frame: Frame, core: &Rc<Core>, step: Step) -> Step {
+    // SAFETY: the caller upholds it.
+    let header = unsafe { to.as_ref() };
+    header.frame.set(Some(frame));
+    header.phase.set(Phase::Suspended);
+    if !matches!(step, Step::Pending) {
+        let mut nobody = Polling::from_waker(Waker::noop());
+        // SAFETY: as above.
+        unsafe { go_on(to, core, &mut nobody, Go::Cancel) };
     }
     step
 }
 
-/// Makes a future where it is to lie. Out of line, because only here does the optimizer see that the
-/// parts of a new future that hold nothing yet need not be copied; and that is most of it.
+/// Makes a future where it is to lie.
 ///
 /// # Safety
 /// The place is valid for writes, aligned and empty.
-#[inline(never)]
+#[inline(always)]
 unsafe fn put<F>(at: NonNull<F>, make: impl FnOnce() -> F) {
     // SAFETY: the caller upholds it.
     unsafe { at.write(make()) };
 }
 
-/// Polls the suspended call.
-pub(super) fn resume(header: &Header, frames: &Frames, polling: &mut Polling<'_>) -> Step {
-    let Some(frame) = header.frame.get() else {
+/// Goes on with the suspended call, or drops it. `Pending` if there is none: the wake was late.
+///
+/// # Safety
+/// The block is there.
+pub(super) unsafe fn go_on(
+    to: NonNull<Header>,
+    core: &Rc<Core>,
+    polling: &mut Polling<'_>,
+    go: Go,
+) -> Step {
+    // SAFETY: the caller upholds it.
+    let Some(frame) = unsafe { to.as_ref() }.frame.get() else {
         return Step::Pending;
     };
-    header.phase.set(Phase::Polled);
-    // SAFETY: the frame is set, so it holds a live future (rule 3) of the type its table is for.
-    let poll = || unsafe { (frame.table.poll)(frame.block, polling) };
-    let step = match catch_unwind(AssertUnwindSafe(poll)) {
-        Ok(Poll::Pending) => {
-            header.phase.set(Phase::Suspended);
-            return Step::Pending;
-        }
-        Ok(Poll::Ready(result)) => concluded(result),
-        Err(panic) => panicked(panic),
-    };
-    match (drop_call(header, frames), &step) {
-        // The worker ends as it would if this were its first poll (rule 8).
-        (Some(text), Step::Done) => Step::Ended(Box::new(Ending::Panicked(text))),
-        (Some(text), Step::Ended(ending)) if !matches!(**ending, Ending::Panicked(_)) => {
-            Step::Ended(Box::new(Ending::Panicked(text)))
-        }
-        _ => step,
-    }
-}
-
-/// Drops the future of a call that is not being polled, and gives its frame back. The text of the panic
-/// if its destructor panicked.
-pub(super) fn drop_call(header: &Header, frames: &Frames) -> Option<String> {
-    let mut panic = None;
-    if let Some(frame) = header.frame.take() {
-        // A destructor is user code, which the block is closed to meanwhile (rule 4).
-        header.phase.set(Phase::Polled);
-        // SAFETY: the frame was set, so it holds a live future of the type its table is for; it was
-        // taken, so nobody will use that again.
-        panic = guarded(
-            "the destructor of a handler panicked",
-            Some(&header.mailbox.address),
-            || unsafe {
-                (frame.table.drop)(frame.block);
-            },
-        );
-        frames.give(frame.block, frame.table.layout);
-    }
-    header.phase.set(Phase::Idle);
-    panic
-}
-
-#[inline(always)]
-fn concluded(result: Result<()>) -> Step {
-    match result {
-        Ok(()) => Step::Done,
-        Err(error) => Step::Ended(Box::new(Ending::Failed(error))),
-    }
+    // SAFETY: the frame is set, so it is that of a call which this function has suspended (rule 3).
+    unsafe { (frame.run)(to, ptr::null(), core, polling, go, &mut 0) }
 }
 
 #[cold]
-fn panicked(panic: Box<dyn std::any::Any + Send>) -> Step {
-    Step::Ended(Box::new(Ending::Panicked(into_text(panic))))
+#[inline(never)]
+fn failed(error: Error) -> Step {
+    Step::Ended(Box::new(Ending::Failed(error)))
 }
 
-/// # Safety
-/// The block holds a live `F` that has not returned.
-unsafe fn poll_frame<F: Future>(block: NonNull<u8>, polling: &mut Polling<'_>) -> Poll<F::Output> {
-    // SAFETY: the caller upholds that a live `F` is there; it is never moved (rule 6).
-    unsafe { Pin::new_unchecked(&mut *block.cast::<F>().as_ptr()) }.poll(polling)
-}
-
-/// # Safety
-/// The block holds a live `F`, which is not used afterwards.
-unsafe fn drop_frame<F>(block: NonNull<u8>) {
-    // SAFETY: the caller upholds that a live `F` is there and is dropped only here.
-    unsafe { block.cast::<F>().drop_in_place() };
+/// What comes of a panic. That of a destructor alone changes nothing.
+#[cold]
+#[inline(never)]
+fn panicked(header: &Header, panic: Box<dyn Any + Send>, go: Go) -> Step {
+    let text = into_text(panic);
+    if go == Go::Cancel {
+        let whose = Some(&header.mailbox().address);
+        failure("the destructor of a handler panicked", whose, Some(&text));
+        return Step::Done;
+    }
+    Step::Ended(Box::new(Ending::Panicked(text)))
 }

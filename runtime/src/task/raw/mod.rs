@@ -30,14 +30,16 @@
 //!
 //! 1. All of this is core-local: no type here is `Send` or `Sync`, so nothing here races.
 //! 2. The worker's state is there in every phase but `Vacant`.
-//! 3. A call's future is live while `frame` is set, and while it is made and polled for the first time,
-//!    which only `launch` and `launch_each` know of; and only then does anything borrow the state. A call starts in phase
-//!    `Idle` alone, where there is no future; so there is one at most.
+//! 3. A call's future is live while `frame` is set, and while it is made and polled, which only `drive` knows
+//!    of; and only then does anything borrow the state. A call starts in phase `Idle` alone, where there is no
+//!    future; so there is one at most. The frame names the function that goes on with it, which is the one that
+//!    made it.
 //! 4. In phase `Polled` nobody but the future touches the state: `cancel` and `end` refuse.
 //! 5. A frame's future is dropped before the state it borrows: `end` cancels first.
 //! 6. A future is never moved once it is in its frame, whose address is fixed until it is given back.
-//! 7. A block is freed when its last `MailboxRc` goes. The context in the state is one of them, so by
-//!    then the block is vacant and no future is left.
+//! 7. A block is freed when its last `MailboxRc` goes. The worker in it counts as one, from `fill` to `end`; so
+//!    by then the block is vacant and no future is left, and as long as a call runs the block is there, whatever
+//!    becomes of other pointers to it.
 //! 8. User code (making, polling and dropping futures, dropping workers) runs inside `catch_unwind`.
 //!    After a panic the future is gone and the caller ends the worker, so no broken state is seen
 //!    again.
@@ -49,11 +51,13 @@ mod call;
 mod frames;
 mod queue;
 mod shown;
+mod table;
 
 pub(crate) use self::shown::Shown;
-pub(crate) use block::{MailboxRc, Vacant};
+pub(crate) use block::{MailboxRc, MailboxRef, Vacant};
 pub(crate) use frames::Frames;
-pub(crate) use queue::Queue;
+pub(crate) use queue::{Next, Queue};
+pub(crate) use table::Mailboxes;
 
 use ringpost_router::Unpack;
 

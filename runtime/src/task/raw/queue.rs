@@ -1,10 +1,18 @@
 //! The messages of a core that wait for their turn.
 
-use ringpost_mailbox::queue::LocalQueue;
-use ringpost_router::Message;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::task::Context as Polling;
 
-use super::block::MailboxRc;
+use ringpost_mailbox::queue::LocalQueue;
+use ringpost_router::{Body, Message};
+
+use super::Step;
+use super::block::{Header, MailboxRc};
+use crate::core::Core;
 use crate::envelope::{Envelope, Head, Origin};
+use crate::mailbox::State;
+use crate::routed::Routed;
 
 /// Messages to be handled on a core, in the order in which they came.
 ///
@@ -12,9 +20,21 @@ use crate::envelope::{Envelope, Head, Origin};
 /// handler runs.
 pub(crate) struct Queue(LocalQueue<Entry>);
 
+/// What came of the next message of a queue.
+pub(crate) enum Next {
+    /// There is none.
+    Nothing,
+    /// Its receiver is not ready for it.
+    NotReady,
+    /// It was handled, and its receiver is idle again.
+    Handled,
+    /// This came of its handler.
+    Came(MailboxRc, Step),
+}
+
 /// A message with its receiver: one cache line.
 #[repr(C)]
-struct Entry {
+pub(super) struct Entry {
     envelope: Envelope,
     to: MailboxRc,
 }
@@ -41,53 +61,110 @@ impl Queue {
         self.0.push(Entry { envelope, to });
     }
 
+    /// As [`push`](Self::push), for a message that wants no answer. What its head begins with is copied to its
+    /// slot as a whole, as it will be loaded.
+    #[inline(always)]
+    pub(crate) fn push_plain(&self, to: MailboxRc, from: &MailboxRc, origin: Origin, body: Body) {
+        let write = |slot: NonNull<Entry>| {
+            let entry = slot.as_ptr();
+            // SAFETY: the queue hands in an empty slot, of which these are the fields.
+            unsafe {
+                from.write_sender(&raw mut (*entry).envelope.sender);
+                (&raw mut (*entry).envelope.origin).write(origin);
+                (&raw mut (*entry).envelope.body).write(body);
+                (&raw mut (*entry).to).write(to);
+            }
+        };
+        // SAFETY: each field of the slot is written; that neither unwinds nor touches the queue.
+        unsafe { self.0.push_with(write) };
+    }
+
     /// Puts a message before all others.
     #[inline]
     pub(crate) fn push_front(&self, to: MailboxRc, envelope: Envelope) {
         self.0.push_front(Entry { envelope, to });
     }
 
-    /// Whom the next message is for.
-    #[inline]
-    pub(crate) fn next_receiver(&self) -> Option<MailboxRc> {
-        // SAFETY: cloning the pointer counts, and touches no queue.
-        unsafe { self.0.front() }.map(|next| next.to.clone())
+    /// Takes the next message, if its receiver is idle, runs the handler for it and polls that once. If it is
+    /// done then, goes on with the message behind it if that is for the same worker, and so on; with `more` of
+    /// them at most, which is counted down.
+    ///
+    /// # Panics
+    /// If the receiver has no worker, or its last call has not ended: the caller's state machine is broken.
+    #[inline(always)]
+    pub(crate) fn handle_next(
+        &self,
+        core: &Rc<Core>,
+        polling: &mut Polling<'_>,
+        more: &mut u32,
+    ) -> Next {
+        // SAFETY: what is done before the message is taken, here and in `handle`, touches no queue as long as
+        // this is used.
+        let Some(next) = (unsafe { self.0.front() }) else {
+            return Next::Nothing;
+        };
+        if next.to.state.get() != State::Idle {
+            return Next::NotReady;
+        }
+        core.shared.shown.show(&next.to);
+        let to = next.to.as_raw();
+        // SAFETY: the receiver's block is there until the message is taken.
+        unsafe { to.as_ref() }.assert_idle();
+        // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
+        // table was made for this block's type.
+        let step = unsafe { Header::handle(to, next, core, polling, more) };
+        // SAFETY: the worker is still there, as nobody can end it from within, and as long as it is, the
+        // block is (rule 7).
+        let header = unsafe { to.as_ref() };
+        if matches!(step, Step::Done) && core.may_go_on(header.mailbox()) {
+            header.mailbox().state.set(State::Idle);
+            return Next::Handled;
+        }
+        // SAFETY: as above.
+        Next::Came(unsafe { MailboxRc::of(to) }, step)
     }
 
-    /// The next message, without its receiver.
+    /// Takes the next message, and its receiver.
     #[inline]
-    pub(crate) fn take_envelope(&self) -> Option<Envelope> {
-        self.0.pop().map(|next| next.envelope)
+    pub(crate) fn take(&self) -> Option<(MailboxRc, Envelope)> {
+        self.0.pop().map(|next| (next.to, next.envelope))
     }
 
-    /// Where the next message came from, and whether it simply holds an `M`.
+    /// The next message, if it is for this worker; looked at where it lies.
+    ///
+    /// # Safety
+    /// Nothing is done to the queue as long as it is looked at.
     #[inline]
-    pub(super) fn look<M: Message>(&self) -> Option<(Origin, bool)> {
-        // SAFETY: looking touches no queue, and what is returned are copies.
-        let next = unsafe { self.0.front() }?;
-        Some((next.envelope.origin, next.envelope.body.holds::<M>()))
-    }
-
-    /// Whether the next message is for `to` and simply holds an `M`.
-    #[inline]
-    pub(super) fn continues<M: Message>(&self, to: &MailboxRc) -> bool {
-        // SAFETY: as in `look`.
-        let next = unsafe { self.0.front() };
-        next.is_some_and(|next| MailboxRc::ptr_eq(&next.to, to) && next.envelope.body.holds::<M>())
+    pub(super) unsafe fn next_for(&self, to: NonNull<Header>) -> Option<&Entry> {
+        // SAFETY: the caller upholds it.
+        unsafe { self.0.front() }.filter(|next| next.to.as_raw() == to)
     }
 
     /// Takes the next message.
     ///
     /// # Safety
-    /// There is one, and it simply holds an `M`, as [`look`](Self::look) or
-    /// [`continues`](Self::continues) has said since the last one was taken or put.
+    /// There is one, and it simply holds an `M`, as [`Entry::holds`] has said since the last one was taken or
+    /// put.
     #[inline]
-    pub(super) unsafe fn take_unchecked<M: Message>(&self) -> (M, Head) {
+    pub(super) unsafe fn take_unchecked<M: Message>(&self) -> Routed<M> {
         // SAFETY: the caller upholds that there is a message.
         let Entry { envelope, to } = unsafe { self.0.pop_unchecked() };
         // SAFETY: the caller upholds what it holds.
         let message = unsafe { envelope.body.take_unchecked::<M>() };
-        let head = Head::new(envelope.sender, to.into_towards());
-        (message, head)
+        Routed::new(message, Head::new(envelope.sender, to.into_towards()))
+    }
+}
+
+impl Entry {
+    /// Where the message came from.
+    #[inline]
+    pub(super) fn origin(&self) -> Origin {
+        self.envelope.origin
+    }
+
+    /// Whether it simply holds an `M`.
+    #[inline]
+    pub(super) fn holds<M: Message>(&self) -> bool {
+        self.envelope.body.holds::<M>()
     }
 }
