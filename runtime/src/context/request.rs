@@ -91,7 +91,10 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
                 return self.refuse_own(place, Outgoing::with_body(route, body));
             }
             core.enqueue(to, &ctx.mailbox, place, Origin::LOCAL, body);
-            return self.wait(place, polling);
+            // Nobody can have answered yet.
+            core.replies.wait(place, core.tasks.register(polling));
+            self.state = State::Waiting(place);
+            return Poll::Pending;
         }
         if route.only().is_some_and(|hop| ctx.is_own_hop(hop)) {
             return self.refuse_own(place, Outgoing::with_body(route, body));

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 
 use ringpost_mailbox::cell::Boxed;
-use ringpost_router::{Body, Handle, Message, Route};
+use ringpost_router::{Body, Handle, HandleKind, Message, Route};
 
 use crate::context::Context;
 use crate::core::Core;
@@ -87,6 +87,13 @@ impl<'a> SendMessage<'a> {
 #[inline(never)]
 fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
     let Unsent(route, mut body) = unsent;
+    let hint = route
+        .only()
+        .and_then(|hop| hop.hint_of(ctx.core.here.node()));
+    if let Some(hint) = hint.filter(|hint| hint.kind == HandleKind::Reply) {
+        ctx.core.post_reply(hint, body);
+        return None;
+    }
     if let Some(to) = route.only().and_then(|hop| ctx.core.receiver_at(hop)) {
         ctx.core
             .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);

@@ -223,9 +223,8 @@ impl Core {
         self.enqueue(to, from, Handle::NONE, Origin::DETOUR, body);
     }
 
-    /// What else needs nothing to be set up: a reply to a request, which never waits, and a message that
-    /// follows another to the same place on another core. Whether it was sent; any other stays where
-    /// it is.
+    /// What else needs nothing to be set up: a message that follows another to the same place on another
+    /// core. Whether it was sent; any other stays where it is.
     #[inline(never)]
     pub(crate) fn post_further(
         self: &Rc<Self>,
@@ -238,10 +237,7 @@ impl Core {
         };
         let to = &hop.address;
         let (core, place) = match hop.hint_of(self.here.node()) {
-            Some(hint) if hint.kind == HandleKind::Reply => {
-                self.post_reply(hint, body);
-                return true;
-            }
+            Some(hint) if hint.kind == HandleKind::Reply => return false,
             Some(hint) => (hint.core.index(), hint.handle),
             None if to.is_local() => (self.placement.home(to), Handle::NONE),
             None => return false,
@@ -249,10 +245,10 @@ impl Core {
         self.post_remote(from, to, core, place, body)
     }
 
-    fn post_reply(self: &Rc<Self>, hint: Hint, body: &mut Option<Body>) {
-        if let Some(to) = ReplyTo::from_hint(hint)
-            && let Some(body) = body.take()
-        {
+    /// A reply to a request: it never waits.
+    #[inline]
+    pub(crate) fn post_reply(self: &Rc<Self>, hint: Hint, body: Body) {
+        if let Some(to) = ReplyTo::from_hint(hint) {
             self.tally().replies.add(1);
             self.answer(to, Ok(body));
         }

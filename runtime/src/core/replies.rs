@@ -131,7 +131,7 @@ impl Replies {
 
     /// Notes whom to wake. Whom it was before is dropped when the places are free again: a foreign waker
     /// is user code.
-    fn wait(&self, handle: Handle, wake: Wake) {
+    pub(crate) fn wait(&self, handle: Handle, wake: Wake) {
         let mut places = self.places.borrow_mut();
         let before = places
             .at_mut(handle)

@@ -17,6 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as Polling, Wake as StdWake, Waker};
@@ -83,6 +84,8 @@ pub(crate) struct Tasks {
     ready: RefCell<VecDeque<u32>>,
     spare: RefCell<(u32, Rc<Waker>)>,
     current: Cell<u32>,
+    /// The waker of the current task, to be compared with others, and for nothing else.
+    current_waker: Cell<*const Waker>,
     shared: Arc<CoreShared>,
 }
 
@@ -96,6 +99,7 @@ impl Tasks {
             ready: RefCell::new(VecDeque::new()),
             spare: RefCell::new(spare),
             current: Cell::new(u32::MAX),
+            current_waker: Cell::new(ptr::null()),
             shared,
         }
     }
@@ -104,7 +108,8 @@ impl Tasks {
     /// polled are told this slot, until it is dropped.
     pub(crate) fn spare(&self) -> Spare<'_> {
         let (key, waker) = self.spare.borrow().clone();
-        let before = self.current.replace(key);
+        let waker_before = self.current_waker.replace(&raw const *waker);
+        let before = (self.current.replace(key), waker_before);
         Spare {
             tasks: self,
             waker,
@@ -117,6 +122,7 @@ impl Tasks {
         let next = self.fresh();
         spare.waker = Rc::clone(&next.1);
         self.current.set(next.0);
+        self.current_waker.set(&raw const *next.1);
         let (key, _) = self.spare.replace(next);
         self.set(key, What::Handler(mailbox));
         key
@@ -179,6 +185,9 @@ impl Tasks {
     #[inline]
     pub(crate) fn own(&self, polling: &Polling<'_>) -> Option<Wake> {
         let current = self.current.get();
+        if ptr::eq(polling.waker(), self.current_waker.get()) {
+            return Some(Wake::Task(current));
+        }
         let slots = self.slots.borrow();
         let slot = slots.get(current as usize)?;
         let is_own = slot.waker.will_wake(polling.waker());
@@ -215,8 +224,10 @@ impl Tasks {
         poll: impl FnOnce(&mut Polling<'_>) -> R,
     ) -> R {
         let before = self.current.replace(key);
+        let waker_before = self.current_waker.replace(waker);
         let result = poll(&mut Polling::from_waker(waker));
         self.current.set(before);
+        self.current_waker.set(waker_before);
         result
     }
 
@@ -259,7 +270,7 @@ impl Tasks {
 pub(crate) struct Spare<'a> {
     tasks: &'a Tasks,
     waker: Rc<Waker>,
-    before: u32,
+    before: (u32, *const Waker),
 }
 
 impl Spare<'_> {
@@ -276,7 +287,8 @@ impl Spare<'_> {
 
 impl Drop for Spare<'_> {
     fn drop(&mut self) {
-        self.tasks.current.set(self.before);
+        self.tasks.current.set(self.before.0);
+        self.tasks.current_waker.set(self.before.1);
     }
 }
 

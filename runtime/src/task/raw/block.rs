@@ -134,11 +134,11 @@ impl Header {
     /// Runs the handler of the worker for this message, the next in the queue, and polls it once.
     ///
     /// # Safety
-    /// The block is idle, and nothing is done to the queue as long as `next` is used.
+    /// The block is idle, and `next` is the next message in the queue.
     #[inline]
     pub(super) unsafe fn handle(
         this: NonNull<Self>,
-        next: &Entry,
+        next: *const Entry,
         core: &Rc<Core>,
         polling: &mut Polling<'_>,
         more: &mut u32,
