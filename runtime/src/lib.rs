@@ -41,6 +41,7 @@
 #![deny(unsafe_code)]
 
 mod backoff;
+mod budget;
 mod context;
 mod core;
 mod driver;
@@ -65,6 +66,7 @@ mod watch;
 mod worker;
 
 pub use crate::backoff::Backoff;
+pub use crate::budget::{Budget, BudgetPool, Load};
 pub use crate::context::receive::Receive;
 pub use crate::context::request::{REQUEST_TIMEOUT, Request};
 pub use crate::context::send::{Forward, SendMessage};

@@ -22,7 +22,7 @@ const INBOX_SLOTS_MAX: u32 = 1 << 18;
 /// `2 * urgent_credits * cores` more. Threads outside the node send by way of a core and
 /// share its windows; of theirs, `outside_credits` more for each address wait for room, and `inbox_slots`
 /// for each core are in transit. What is in the rings is part of this. Each takes 64 bytes of a queue, and
-/// a block of its own if its payload has more than 24 bytes.
+/// a block of its own if its payload has more than 24 bytes; [`budget`](Self::budget) adds it all up.
 ///
 /// ```
 /// let limits = ringpost::Limits::default();

@@ -1,0 +1,155 @@
+//! What the messages of a node can take of memory, at the most, as a sum of pools.
+
+use std::fmt;
+
+use ringpost_mailbox::pool::{CLASS_BYTES, PoolLimits};
+
+use crate::limits::Limits;
+
+/// A message in a mailbox, in a core's queue, and in a ring.
+const SET_ASIDE_BYTES: u64 = 56;
+const QUEUED_BYTES: u64 = 64;
+const SLOT_BYTES: u64 = 32;
+/// A queue that doubles as it grows holds its old and its new places while it does: three for each value.
+const GROWTH: u64 = 3;
+/// The header of a block, and what the system's allocator adds.
+const BLOCK_BYTES: u64 = 64;
+/// Payloads up to this length lie in the message.
+const INLINE_BYTES: u64 = 24;
+/// What is kept of a destination on another core, at both ends.
+const LINK_BYTES: u64 = 512;
+/// A message that waits for room, with its waiter, and one from a thread outside, with its task.
+const WAITING_BYTES: u64 = 512;
+const OUTSIDE_BYTES: u64 = 2048;
+/// A place in an inbox, and what is put there.
+const INBOX_BYTES: u64 = 32 + 256;
+
+/// How a node is used: what its [`Limits`] do not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Its cores.
+    pub cores: u16,
+    /// Workers, and contexts, that are sent more than they handle.
+    pub receivers: u64,
+    /// Sends under way at one time: workers and futures that wait for room.
+    pub senders: u64,
+    /// Addresses to which threads outside the node send.
+    pub outside: u64,
+    /// The longest payload.
+    pub payload: u64,
+}
+
+/// The most memory that the messages of a node take, under a load: made by [`Limits::budget`], and shown as a
+/// table. It does not count what workers hold, nor what a node takes when it has nothing to do.
+///
+/// ```
+/// use ringpost::{Limits, Load};
+///
+/// let load = Load { cores: 2, receivers: 1, senders: 8, outside: 0, payload: 8 };
+/// let budget = Limits::default().budget(&load);
+/// println!("{budget}");
+/// assert!(budget.bytes() < 64 << 20);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Budget {
+    /// The parts of the sum.
+    pub pools: Vec<BudgetPool>,
+}
+
+/// One part of a [`Budget`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BudgetPool {
+    /// What it is.
+    pub name: &'static str,
+    /// How many of them there can be.
+    pub holders: u64,
+    /// The bytes of each.
+    pub each: u64,
+}
+
+impl Limits {
+    /// The most memory that messages take in a node with these limits, under this load.
+    #[must_use]
+    pub fn budget(&self, load: &Load) -> Budget {
+        let cores = u64::from(load.cores);
+        let pairs = cores * cores.saturating_sub(1);
+        let windows = u64::from(self.link_credits).saturating_mul(2 * cores.saturating_sub(1));
+        let urgent = u64::from(self.urgent_credits).saturating_mul(2 * cores);
+        let each = u64::from(self.mailbox_credits)
+            .saturating_add(windows)
+            .saturating_add(urgent);
+        let waiting = load.receivers.saturating_mul(each);
+        let outside = load.outside.saturating_mul(u64::from(self.outside_credits));
+        let transit = cores * u64::from(self.inbox_slots);
+        let payloads = waiting.saturating_add(load.senders).saturating_add(outside);
+        let rings = 2 * pairs * u64::from(self.ring_slots_for(load.cores));
+        let pool = |name, holders, each| BudgetPool {
+            name,
+            holders,
+            each,
+        };
+        let pools = vec![
+            pool("messages set aside", waiting, GROWTH * SET_ASIDE_BYTES),
+            pool(
+                "messages in the queues of cores",
+                waiting,
+                GROWTH * QUEUED_BYTES,
+            ),
+            pool("slots of rings", rings, SLOT_BYTES),
+            pool(
+                "payloads in blocks",
+                payloads + transit,
+                block(load.payload),
+            ),
+            pool("free blocks", cores, PoolLimits::default().bytes_max()),
+            pool(
+                "links",
+                pairs.saturating_mul(2 * load.receivers),
+                LINK_BYTES,
+            ),
+            pool("messages that wait for room", load.senders, WAITING_BYTES),
+            pool("messages from outside that wait", outside, OUTSIDE_BYTES),
+            pool("places in inboxes", 2 * transit, INBOX_BYTES),
+        ];
+        Budget { pools }
+    }
+}
+
+/// The bytes of the block for a payload of this length.
+fn block(payload: u64) -> u64 {
+    if payload <= INLINE_BYTES {
+        return 0;
+    }
+    let classes = CLASS_BYTES.into_iter().map(u64::from);
+    let class = classes.into_iter().find(|bytes| payload <= *bytes);
+    class.unwrap_or(payload) + BLOCK_BYTES
+}
+
+impl Budget {
+    /// The sum.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let parts = self.pools.iter().map(BudgetPool::bytes);
+        parts.fold(0, u64::saturating_add)
+    }
+}
+
+impl BudgetPool {
+    /// What all of them take.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.holders.saturating_mul(self.each)
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for pool in &self.pools {
+            let (holders, each, kib) = (pool.holders, pool.each, pool.bytes().div_ceil(1024));
+            writeln!(f, "{kib:>10} KiB  {}: {holders} of {each} bytes", pool.name)?;
+        }
+        write!(f, "{:>10} KiB  in all", self.bytes().div_ceil(1024))
+    }
+}
