@@ -40,23 +40,21 @@ fn pairs(criterion: &mut Criterion<WallTime>, title: &str, arena: &Arena) {
     );
 }
 
-/// Many workers.
+/// Many workers: as many as the Savina suite has, and ten times as many.
 fn crowds(criterion: &mut Criterion<WallTime>, title: &str, arena: &Arena) {
     let group = &mut criterion.benchmark_group(title);
-    row(
-        group,
-        arena,
-        "thread ring of 100, a hop",
-        1,
-        async |ctx, n| workloads::thread_ring(ctx, n, 100).await,
-    );
-    row(
-        group,
-        arena,
-        "fork-join throughput to 60",
-        1,
-        async |ctx, n| workloads::fork_join_throughput(ctx, n, 60).await,
-    );
+    for members in [100, 1000] {
+        let name = format!("thread ring of {members}, a hop");
+        row(group, arena, &name, 1, async move |ctx, n| {
+            workloads::thread_ring(ctx, n, members).await
+        });
+    }
+    for receivers in [60, 600] {
+        let name = format!("fork-join throughput to {receivers}");
+        row(group, arena, &name, 1, async move |ctx, n| {
+            workloads::fork_join_throughput(ctx, n, receivers).await
+        });
+    }
     row(
         group,
         arena,
@@ -64,28 +62,28 @@ fn crowds(criterion: &mut Criterion<WallTime>, title: &str, arena: &Arena) {
         2,
         workloads::fork_join_create,
     );
-    row(
-        group,
-        arena,
-        "chameneos, a meeting of 100",
-        4,
-        async |ctx, n| workloads::chameneos(ctx, n, 100).await,
-    );
-    row(group, arena, "big, 120 workers", 1, async |ctx, n| {
-        workloads::big(ctx, n, 120).await
-    });
-    row(
-        group,
-        arena,
-        "dictionary, an operation of 20 clients",
-        2,
-        async |ctx, n| workloads::dictionary(ctx, n, 20).await,
-    );
-    row(
-        group,
-        arena,
-        "bank, a transaction of 1000 accounts",
-        4,
-        async |ctx, n| workloads::bank(ctx, n, 1000).await,
-    );
+    for creatures in [100, 1000] {
+        let name = format!("chameneos, a meeting of {creatures}");
+        row(group, arena, &name, 4, async move |ctx, n| {
+            workloads::chameneos(ctx, n, creatures).await
+        });
+    }
+    for players in [120, 1200] {
+        let name = format!("big, {players} workers");
+        row(group, arena, &name, 1, async move |ctx, n| {
+            workloads::big(ctx, n, players).await
+        });
+    }
+    for clients in [20, 200] {
+        let name = format!("dictionary, an operation of {clients} clients");
+        row(group, arena, &name, 2, async move |ctx, n| {
+            workloads::dictionary(ctx, n, clients).await
+        });
+    }
+    for accounts in [1000, 10_000] {
+        let name = format!("bank, a transaction of {accounts} accounts");
+        row(group, arena, &name, 4, async move |ctx, n| {
+            workloads::bank(ctx, n, accounts).await
+        });
+    }
 }

@@ -25,7 +25,8 @@ use crate::task::{Spawned, Wake};
 use crate::time::Time;
 
 /// Turns after which freed blocks go home however few there are, and every debt of credits is paid: a
-/// link whose credits are not all back cannot make way for another.
+/// link whose credits are not all back cannot make way for another. That is also done before a sleep, and
+/// not whenever there is nothing to do: who waits for an answer is to be ready when it comes.
 const TURNS_PER_ERRAND: u64 = 64;
 
 /// What a turn found.
@@ -160,16 +161,16 @@ impl Shard {
             core.grant_room();
         }
         done += self.run();
+        core.flush();
         core.bury();
         core.replies.arm_young(&core);
         if self.core.node.is_stopping() && self.pass_stages(now) {
             return Turn::Over;
         }
         core.arm_drains();
-        let is_time = done == 0 || core.tally().turns.value().is_multiple_of(TURNS_PER_ERRAND);
+        let is_time = core.tally().turns.value().is_multiple_of(TURNS_PER_ERRAND);
         if is_time || core.rare.takes(Rare::EarlyErrands) {
-            core.pay_debts();
-            core.send_chains(1);
+            core.run_errands();
         }
         core.flush();
         if done > 0 || core.has_local_work() {
@@ -178,6 +179,12 @@ impl Shard {
         let timer = core.timers.borrow().next_deadline();
         let patience = self.end.patience.filter(|until| *until > now);
         Turn::Idle([timer, patience].into_iter().flatten().min())
+    }
+
+    /// What can wait as long as there is something to do, or soon may be: to be called before a sleep.
+    pub(crate) fn settle(&mut self) {
+        self.core.run_errands();
+        self.core.flush();
     }
 
     /// Whether anything has arrived: the look that a parker takes after announcing sleep.
@@ -383,6 +390,12 @@ impl Shard {
 }
 
 impl Core {
+    /// Pays every debt of credits, and sends all buffers home.
+    fn run_errands(&self) {
+        self.pay_debts();
+        self.send_chains(1);
+    }
+
     /// Asks every worker that this concerns to end, but for those whose handler awaits the end of the others.
     fn stop_workers(
         self: &Rc<Self>,

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
 use crate::core::returning::place_at_the_end;
+use crate::core::stream::end_batch;
 use crate::core::unanswered::Obligation;
 use crate::envelope::{Origin, ReplyTo, Routes};
 use crate::error::{Error, Result};
@@ -44,7 +45,7 @@ enum Rest {
 
 /// A message that is handed to what is done out of line. The value is new, so that the optimizer needs no
 /// address of the ones it is made of, which where the message can be sent at once are never in memory.
-struct Unsent(Route, Body);
+struct Unsent(Route, Option<Body>);
 
 impl<'a> SendMessage<'a> {
     /// Sends the message if that can be done at once: where it is called, as long as route and payload
@@ -60,7 +61,18 @@ impl<'a> SendMessage<'a> {
                 std::mem::forget(route);
                 None
             }
-            None => further(ctx, Unsent(route, message.into_body())),
+            None => {
+                let body = message.into_body();
+                match ctx.core.stream_there(&ctx.mailbox, &route) {
+                    Some(mut pair) => {
+                        if pair.push_next(body) {
+                            end_batch(&ctx.core, &mut pair);
+                        }
+                        None
+                    }
+                    None => further(ctx, Unsent(route, Some(body))),
+                }
+            }
         };
         Self { ctx, rest }
     }
@@ -85,20 +97,32 @@ impl<'a> SendMessage<'a> {
 
 /// The message cannot simply be put into a queue of this core.
 #[inline(never)]
-fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
-    let Unsent(route, mut body) = unsent;
+fn further(ctx: &Context, mut unsent: Unsent) -> Option<Box<Rest>> {
+    // Lent, as a processor waits for what it has just stored in smaller pieces than it is to be moved in.
+    let Unsent(route, lent) = &mut unsent;
     let hint = route
         .only()
         .and_then(|hop| hop.hint_of(ctx.core.here.node()));
     if let Some(hint) = hint.filter(|hint| hint.kind == HandleKind::Reply) {
-        ctx.core.post_reply(hint, body);
+        ctx.core.post_reply(hint, lent.take()?);
         return None;
     }
     if let Some(to) = route.only().and_then(|hop| ctx.core.receiver_at(hop)) {
         ctx.core
-            .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
+            .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, lent.take()?);
         return None;
     }
+    if ctx.core.post_further(&ctx.mailbox, route, lent) {
+        return None;
+    }
+    set_up(ctx, unsent)
+}
+
+/// Something has to be set up first: the message's routes, a link, or the wait for what is lacking.
+#[inline(never)]
+fn set_up(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
+    let Unsent(route, body) = unsent;
+    let mut body = body?;
     if route.len() > 1 {
         match send_alike(&ctx.core, &ctx.mailbox, &route, body) {
             Ok(()) => return None,
@@ -120,14 +144,7 @@ fn further(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
         ctx.core.enqueue_along(to, &ctx.mailbox, routes, body);
         return None;
     }
-    let mut body = Some(body);
-    if ctx.core.post_further(&ctx.mailbox, &route, &mut body) {
-        return None;
-    }
-    let mut out = Outgoing {
-        body,
-        ..Outgoing::along(route)
-    };
+    let mut out = Outgoing::with_body(route, body);
     match ctx.core.attempt(&ctx.mailbox, &mut out) {
         Attempt::Sent => None,
         Attempt::Failed(error) => Some(Box::new(Rest::Fail(error))),

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use ringpost_mailbox::cell::Boxed;
-use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Message, Route};
+use ringpost_router::{Address, Body, Handle, Hint, Hop, Message, Route};
 
 use crate::core::Core;
 use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes, Sender};
@@ -221,28 +221,6 @@ impl Core {
     ) {
         let body = Detour::pack(routes, body);
         self.enqueue(to, from, Handle::NONE, Origin::DETOUR, body);
-    }
-
-    /// What else needs nothing to be set up: a message that follows another to the same place on another
-    /// core. Whether it was sent; any other stays where it is.
-    #[inline(never)]
-    pub(crate) fn post_further(
-        self: &Rc<Self>,
-        from: &MailboxRc,
-        route: &Route,
-        body: &mut Option<Body>,
-    ) -> bool {
-        let Some(hop) = route.only() else {
-            return false;
-        };
-        let to = &hop.address;
-        let (core, place) = match hop.hint_of(self.here.node()) {
-            Some(hint) if hint.kind == HandleKind::Reply => return false,
-            Some(hint) => (hint.core.index(), hint.handle),
-            None if to.is_local() => (self.placement.home(to), Handle::NONE),
-            None => return false,
-        };
-        self.post_remote(from, to, core, place, body)
     }
 
     /// A reply to a request: it never waits.

@@ -279,6 +279,16 @@ pub(crate) struct Owed {
     indebted: Vec<u32>,
 }
 
+/// Messages of one link that were taken one after the other and are not written down yet.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Owing {
+    /// The sending core and its link.
+    link: Option<(u16, u32)>,
+    taken: u32,
+    /// How many more may be taken before it is to be looked whether the credits are due.
+    left: u32,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct OwedLink {
     /// Taken and not given back.
@@ -304,7 +314,35 @@ impl Core {
     }
 
     /// A message of this link was taken: its sender's core gets the credit back, in batches.
+    #[inline]
     pub(crate) fn owe(&self, from: u16, link: u32, ended: bool) {
+        let mut owing = self.owing.get();
+        if owing.link == Some((from, link)) && owing.left > 0 && !ended {
+            owing.left -= 1;
+            owing.taken += 1;
+            return self.owing.set(owing);
+        }
+        self.owe_further(from, link, ended);
+    }
+
+    /// Writes down what was taken of one link since the last time.
+    fn note_taken(&self) {
+        let Owing { link, taken, .. } = self.owing.take();
+        let Some((from, link)) = link.filter(|_| taken > 0) else {
+            return;
+        };
+        let mut owed = self.owed.borrow_mut();
+        let links = owed.get_mut(usize::from(from)).map(|owed| &mut owed.links);
+        if let Some(entry) = links.and_then(|links| links.get_mut(link as usize)) {
+            entry.pending -= taken;
+            entry.count += taken;
+        }
+    }
+
+    /// A message of another link than the last, or one that may complete a batch.
+    #[inline(never)]
+    fn owe_further(&self, from: u16, link: u32, ended: bool) {
+        self.note_taken();
         let batch = self.limits.link_credits / 2;
         let due = {
             let mut owed = self.owed.borrow_mut();
@@ -334,6 +372,11 @@ impl Core {
                     entry.listed = true;
                     indebted.push(link);
                 }
+                self.owing.set(Owing {
+                    link: Some((from, link)),
+                    left: batch.saturating_sub(entry.count + 1),
+                    taken: 0,
+                });
                 return;
             }
         };
@@ -349,6 +392,7 @@ impl Core {
 
     /// Pays every debt: this core has nothing else to do.
     pub(crate) fn pay_debts(&self) {
+        self.note_taken();
         for from in 0..self.cores() {
             loop {
                 let (link, count) = {
@@ -379,6 +423,7 @@ impl Core {
 
     /// The sending core will not use this link again.
     fn close_far_end(&self, from: u16, link: u32) {
+        self.note_taken();
         {
             let mut owed = self.owed.borrow_mut();
             let entry = owed

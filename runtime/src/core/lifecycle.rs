@@ -143,6 +143,7 @@ impl Core {
                 self.names.note(mailbox);
                 if self.placement.home(&mailbox.address) != self.id {
                     self.guests.set(self.guests.get() + 1);
+                    self.guests_ever.set(self.guests_ever.get() + 1);
                 }
                 Ok(())
             }

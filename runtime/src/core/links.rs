@@ -66,6 +66,9 @@ pub(crate) enum LinkState {
 /// Links that are looked at, of very many, before the search for one to close goes on in the next turn.
 const SEARCH_MAX: usize = 2048;
 
+/// Places that are remembered with their links.
+const RECENT: usize = 64;
+
 /// Times that the hand passes each link in vain before there is one more. Credits that are on their way
 /// back should arrive meanwhile.
 const PASSES_MAX: usize = 32;
@@ -75,8 +78,8 @@ pub(crate) struct LinkTable {
     links: Vec<Link>,
     free: Vec<u32>,
     index: HashTable<u32>,
-    /// The last place used, so that a steady stream never hashes.
-    last: (Handle, u32),
+    /// Places used lately with their links, by index, so that what is often used is not hashed.
+    recent: [(Handle, u32); RECENT],
     hand: usize,
     /// How many links the hand has passed since it last found one to close.
     passed: usize,
@@ -90,7 +93,7 @@ impl LinkTable {
             links: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
-            last: (Handle::NONE, 0),
+            recent: [(Handle::NONE, 0); RECENT],
             hand: 0,
             passed: 0,
             links_max: links_max as usize,
@@ -101,8 +104,9 @@ impl LinkTable {
     /// The link to this place, or to this name if the place is `NONE`, if there is one.
     #[inline]
     pub(crate) fn find(&mut self, to: &Address, place: Handle) -> Option<u32> {
-        if place == self.last.0 && place != Handle::NONE {
-            return Some(self.last.1);
+        let (recent, link) = self.recent[slot_of(place)];
+        if place == recent && place != Handle::NONE {
+            return Some(link);
         }
         self.look_up(to, place)
     }
@@ -116,7 +120,7 @@ impl LinkTable {
         });
         let link = *found?;
         if place != Handle::NONE {
-            self.last = (place, link);
+            self.recent[slot_of(place)] = (place, link);
         }
         Some(link)
     }
@@ -205,8 +209,9 @@ impl LinkTable {
         if let Ok(found) = self.index.find_entry(hash, |&other| other == link) {
             found.remove();
         }
-        if self.last.1 == link {
-            self.last = (Handle::NONE, 0);
+        let recent = &mut self.recent[slot_of(entry.target.place())];
+        if recent.1 == link {
+            *recent = (Handle::NONE, 0);
         }
     }
 
@@ -220,25 +225,38 @@ impl LinkTable {
         }
     }
 
+    pub(crate) fn at(&self, link: u32) -> Option<&Link> {
+        self.links.get(link as usize)
+    }
+
     pub(crate) fn at_mut(&mut self, link: u32) -> Option<&mut Link> {
         self.links.get_mut(link as usize)
     }
 
-    /// Takes a credit of this link for a message, if it leads there and has one to spare.
+    /// Takes a credit of this link for a message, if there is one that nobody waits for.
     #[inline]
-    pub(crate) fn take_for(&mut self, link: u32, to: &Address, place: Handle) -> bool {
-        let Some(entry) = self.links.get_mut(link as usize) else {
-            return false;
-        };
-        let ready = entry.state == LinkState::Open
-            && entry.credits > 0
-            && entry.waiters.is_empty()
-            && leads_to(&entry.target, to, place);
-        if ready {
-            entry.used = true;
-            entry.credits -= 1;
+    pub(crate) fn take_open(&mut self, link: u32) -> bool {
+        self.lend(link, 1).is_some()
+    }
+
+    /// Takes up to `max` credits of this link, if there are any and nobody waits for them. How many.
+    #[inline]
+    pub(crate) fn lend(&mut self, link: u32, max: u32) -> Option<u32> {
+        let entry = self.links.get_mut(link as usize)?;
+        let lent = entry.credits.min(max);
+        if entry.state != LinkState::Open || lent == 0 || !entry.waiters.is_empty() {
+            return None;
         }
-        ready
+        entry.used = true;
+        entry.credits -= lent;
+        Some(lent)
+    }
+
+    /// Takes credits back that were lent.
+    pub(crate) fn give_back(&mut self, link: u32, count: u32) {
+        if let Some(entry) = self.links.get_mut(link as usize) {
+            entry.credits += count;
+        }
     }
 
     /// Takes a credit and notes the use.
@@ -254,7 +272,12 @@ impl LinkTable {
 }
 
 #[inline]
-fn leads_to(target: &Target, to: &Address, place: Handle) -> bool {
+fn slot_of(place: Handle) -> usize {
+    place.index as usize % RECENT
+}
+
+#[inline]
+pub(crate) fn leads_to(target: &Target, to: &Address, place: Handle) -> bool {
     match target {
         Target::Place(handle, _) => *handle == place,
         Target::Name(address) => place == Handle::NONE && address == to,

@@ -23,6 +23,7 @@ pub(crate) mod links;
 pub(crate) mod names;
 pub(crate) mod outbound;
 pub(crate) mod overflow;
+pub(crate) mod pair;
 pub(crate) mod pairs;
 pub(crate) mod patrol;
 pub(crate) mod placed;
@@ -30,6 +31,7 @@ pub(crate) mod record;
 pub(crate) mod replicated;
 pub(crate) mod replies;
 pub(crate) mod returning;
+pub(crate) mod stream;
 pub(crate) mod supervised;
 pub(crate) mod unanswered;
 pub(crate) mod undelivered;
@@ -60,7 +62,7 @@ use crate::timers::{TimerId, Timers};
 use crate::transport::Registry;
 
 use self::entrance::Entrance;
-use self::inbound::Owed;
+use self::inbound::{Owed, Owing};
 use self::io::Io;
 use self::names::Names;
 use self::pairs::Pairs;
@@ -86,6 +88,8 @@ pub(crate) struct Core {
     pub(crate) names: Names,
     /// Names in the table whose home is another core: replicated workers.
     pub(crate) guests: Cell<u32>,
+    /// How many there have ever been.
+    pub(crate) guests_ever: Cell<u64>,
     pub(crate) replies: Replies,
     pub(crate) unanswered: Unanswered,
     pub(crate) patrol: Patrol,
@@ -98,6 +102,7 @@ pub(crate) struct Core {
     /// The list that the last flush has worked off.
     pub(crate) flushing: RefCell<Vec<u16>>,
     pub(crate) owed: RefCell<Vec<Owed>>,
+    pub(crate) owing: Cell<Owing>,
     pub(crate) timers: RefCell<TimerQueue>,
     pub(crate) frames: Frames,
     pub(crate) pool: Pool,
@@ -145,6 +150,7 @@ impl Core {
             table: Mailboxes::new(),
             names: Names::new(),
             guests: Cell::new(0),
+            guests_ever: Cell::new(0),
             replies: Replies::new(),
             unanswered: Unanswered::default(),
             patrol: Patrol::default(),
@@ -154,6 +160,7 @@ impl Core {
             dirty: RefCell::default(),
             flushing: RefCell::default(),
             owed: RefCell::default(),
+            owing: Cell::default(),
             timers: RefCell::new(TimerQueue::new(now)),
             frames: Frames::new(),
             pool: Pool::in_group(node.id, id, network.pool_limits()),

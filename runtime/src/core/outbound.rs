@@ -8,272 +8,23 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use ringpost_mailbox::ring::Producer;
 use ringpost_mailbox::wake::publish_fence;
-use ringpost_router::{Address, Body, Handle, Message};
+use ringpost_router::{Handle, Message};
 
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
-use crate::core::links::{LinkState, LinkTable};
-use crate::core::pairs::Introduced;
-use crate::core::record::{Control, Introduction, Job, Opening, Record};
+use crate::core::links::LinkState;
+use crate::core::pair::{Connection, MESSAGE_SLOTS, Pair};
+use crate::core::record::{Control, Job, Record};
 use crate::core::replies::Answer;
 use crate::envelope::ReplyTo;
 use crate::error::ErrorKind;
-use crate::limits::Limits;
-use crate::mailbox::{Mailbox, Waiter, Waiting, pop_waiting, trim};
+use crate::mailbox::{Waiter, Waiting, pop_waiting, trim};
 use crate::node::shared::{InboxItem, Rings};
 use crate::task::raw::MailboxRc;
 
-/// Slots that one message takes at the most: an opening, an introduction, a head and the payload.
-const MESSAGE_SLOTS: u32 = 4;
-
 /// Freed blocks that go home together while a core is busy; an idle core sends what it has.
 const CHAIN_BLOCKS: u32 = 32;
-
-/// Everything one core has for sending to one other.
-pub(crate) struct Pair {
-    to: u16,
-    data: Lane,
-    control: Lane,
-    pub(crate) links: LinkTable,
-    /// Link and sender of the last head, which following payloads need not repeat.
-    run: Option<(u32, Handle)>,
-    introduced: Introduced<Handle>,
-    room_waiters: VecDeque<Rc<Waiter>>,
-    /// Senders to destinations for which there is no link yet.
-    destination_waiters: VecDeque<Rc<Waiter>>,
-    /// How many of them may open a link and have not done so yet.
-    promised: usize,
-    /// Slots granted to waiters that have not used them yet.
-    reserved: u32,
-    connection: Connection,
-    dirty: bool,
-    /// Whether the last flush had anything for the other core.
-    has_news: bool,
-}
-
-/// The rings are made by the core that reads them, when they are first needed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Connection {
-    None,
-    Asked,
-    Made,
-}
-
-/// One ring, and what waits to get into it.
-struct Lane {
-    ring: Option<Producer<Body>>,
-    spill: VecDeque<Body>,
-    slots: u32,
-}
-
-impl Lane {
-    fn new(slots: u32) -> Self {
-        Self {
-            ring: None,
-            spill: VecDeque::new(),
-            slots,
-        }
-    }
-
-    /// Whether so many slots can be pushed without spilling; before there is a ring, its capacity.
-    #[inline]
-    fn has_room(&mut self, slots: u32) -> bool {
-        match &mut self.ring {
-            Some(ring) => self.spill.is_empty() && ring.has_room(slots),
-            None => self.spill.len() as u32 + slots <= self.slots,
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, cell: Body) {
-        let Some(ring) = self.ring.as_mut().filter(|_| self.spill.is_empty()) else {
-            return self.spill.push_back(cell);
-        };
-        if let Err(full) = ring.push(cell) {
-            self.spill.push_back(full.0);
-        }
-    }
-
-    /// Moves what waits into the ring, and publishes. Whether there was anything new.
-    fn pump(&mut self) -> bool {
-        let Some(ring) = &mut self.ring else {
-            return false;
-        };
-        while let Some(cell) = self.spill.pop_front() {
-            if let Err(full) = ring.push(cell) {
-                self.spill.push_front(full.0);
-                break;
-            }
-        }
-        ring.publish() > 0
-    }
-
-    fn unpublished(&self) -> u32 {
-        self.ring.as_ref().map_or(0, Producer::unpublished)
-    }
-}
-
-impl Pair {
-    pub(crate) fn new(limits: &Limits, cores: u16, to: u16) -> Self {
-        let slots = limits.ring_slots_for(cores);
-        Self {
-            to,
-            data: Lane::new(slots),
-            control: Lane::new(slots),
-            links: LinkTable::new(limits.links_max, limits.link_credits),
-            run: None,
-            introduced: Introduced::new(),
-            room_waiters: VecDeque::new(),
-            destination_waiters: VecDeque::new(),
-            promised: 0,
-            reserved: 0,
-            connection: Connection::None,
-            dirty: false,
-            has_news: false,
-        }
-    }
-
-    /// What a message on this link lacks.
-    #[inline]
-    fn lack(&mut self, link: u32, grant: Grant) -> Option<Lack> {
-        let core = self.to;
-        let entry = self.links.at_mut(link)?;
-        let taken = entry.credits == 0 || !entry.waiters.is_empty();
-        if (taken && !grant.credit()) || entry.state == LinkState::Ended {
-            return Some(Lack::Link {
-                core,
-                link,
-                epoch: entry.epoch,
-            });
-        }
-        if grant.room() {
-            return None;
-        }
-        let free =
-            self.room_waiters.is_empty() && self.data.has_room(MESSAGE_SLOTS + self.reserved);
-        (!free).then_some(Lack::Room { core })
-    }
-
-    /// Writes a message into the data ring. Everything it needs has been checked.
-    #[inline]
-    fn push(&mut self, link: u32, from: &Mailbox, out: &mut Outgoing) {
-        let Some(body) = out.body.take() else { return };
-        self.links.take_credit(link, out.grant.credit());
-        if out.grant.room() {
-            self.reserved -= MESSAGE_SLOTS;
-        }
-        out.grant = Grant::Nothing;
-        let sender = from.handle.get();
-        let plain = out.reply == Handle::NONE && !out.detour;
-        if !plain || self.run != Some((link, sender)) {
-            self.push_head(link, from, out.reply, out.detour);
-            self.run = plain.then_some((link, sender));
-        }
-        self.data.push(body);
-    }
-
-    /// Takes a credit for a payload that needs no head of its own, if there is one, and room.
-    #[inline]
-    fn can_follow(&mut self, to: &Address, place: Handle, sender: Handle) -> bool {
-        let Some((link, _)) = self.run.filter(|(_, of)| *of == sender) else {
-            return false;
-        };
-        let free =
-            self.room_waiters.is_empty() && self.data.has_room(MESSAGE_SLOTS + self.reserved);
-        free && self.links.take_for(link, to, place)
-    }
-
-    fn push_head(&mut self, link: u32, from: &Mailbox, reply: Handle, detour: bool) {
-        if let Some(entry) = self.links.at_mut(link)
-            && entry.state == LinkState::New
-        {
-            entry.state = LinkState::Open;
-            let opening = Opening {
-                link,
-                target: entry.target.clone(),
-            };
-            self.data.push(Record::Open(Box::new(opening)).into_body());
-        }
-        let sender = from.handle.get();
-        let known = self.introduced.slot(sender);
-        if *known != Some(sender) {
-            *known = Some(sender);
-            let introduction = Introduction {
-                handle: sender,
-                address: from.address.clone(),
-            };
-            self.data
-                .push(Record::Introduce(Box::new(introduction)).into_body());
-        }
-        let head = if detour {
-            Record::DetourHead { link, from: sender }
-        } else {
-            Record::Head {
-                link,
-                from: sender,
-                reply,
-            }
-        };
-        self.data.push(head.into_body());
-    }
-
-    fn close_link(&mut self, link: u32) {
-        self.links.close(link);
-        if self.run.is_some_and(|(of, _)| of == link) {
-            self.run = None;
-        }
-        self.data.push(Record::Close { link }.into_body());
-    }
-
-    /// Grants room, and links, to those who wait, first come first served. A link is granted together with
-    /// room: one that was opened and not used yet might be closed for the next who waits for a link, and
-    /// then two senders could do that to each other for ever.
-    fn grant_room(&mut self, granted: &mut Vec<Rc<Waiter>>) {
-        let has_room = self.data.has_room(self.reserved + MESSAGE_SLOTS);
-        if has_room && !self.destination_waiters.is_empty() {
-            if self.links.free() > self.promised {
-                if let Some(next) = pop_waiting(&mut self.destination_waiters) {
-                    self.promised += 1;
-                    self.reserved += MESSAGE_SLOTS;
-                    granted.push(next);
-                }
-            } else {
-                match self.links.find_victim() {
-                    Some(victim) => self.close_link(victim),
-                    None => self.links.allow_more(),
-                }
-            }
-        }
-        while !self.room_waiters.is_empty() && self.data.has_room(self.reserved + MESSAGE_SLOTS) {
-            let Some(waiter) = pop_waiting(&mut self.room_waiters) else {
-                break;
-            };
-            self.reserved += MESSAGE_SLOTS;
-            granted.push(waiter);
-        }
-    }
-
-    /// Whether a sender with this grant may open a link: by that grant, which leaves the room that came with
-    /// it, or because nobody has waited for one.
-    fn may_open(&mut self, grant: &mut Grant) -> bool {
-        if *grant == Grant::Link {
-            *grant = Grant::Room;
-            self.promised -= 1;
-            return true;
-        }
-        self.promised == 0 && self.destination_waiters.is_empty()
-    }
-
-    /// Whether something here can only go on when the other core has drained its rings.
-    fn is_stuck(&self) -> bool {
-        !self.room_waiters.is_empty()
-            || !self.destination_waiters.is_empty()
-            || !self.data.spill.is_empty()
-            || !self.control.spill.is_empty()
-    }
-}
 
 impl Core {
     /// Sends to a worker of another core, at this place, or by its name if the place is `NONE`: over its
@@ -312,49 +63,15 @@ impl Core {
         if let Some(lack) = pair.lack(link, out.grant) {
             return self.lacking(pair, link, lack, out);
         }
-        pair.push(link, from, out);
-        self.note_sent(core, pair);
+        pair.push(link, from, out, self.guests_ever.get());
+        self.note_sent(pair);
         Attempt::Sent
     }
 
-    /// The common case of a message to another core: it follows another from the same sender to the
-    /// same receiver, and has a credit and room. Whether it was sent; any other stays where it is.
+    /// After a message to another core: publishes it if that fills a batch.
     #[inline]
-    pub(crate) fn post_remote(
-        &self,
-        from: &MailboxRc,
-        to: &Address,
-        core: u16,
-        place: Handle,
-        body: &mut Option<Body>,
-    ) -> bool {
-        // Here, and where an instance of this core would be preferred, names are looked up first.
-        if core == self.id || self.guests.get() > 0 {
-            return false;
-        }
-        let mut pairs = self.pairs.borrow_mut();
-        let Some(pair) = pairs.made(core) else {
-            return false;
-        };
-        if !pair.can_follow(to, place, from.handle.get()) {
-            return false;
-        }
-        if let Some(body) = body.take() {
-            pair.data.push(body);
-            self.note_sent(core, pair);
-        }
-        true
-    }
-
-    /// Counts a message to another core, and publishes it if that fills a batch.
-    #[inline]
-    fn note_sent(&self, core: u16, pair: &mut Pair) {
-        self.tally().sent_remote.add(1);
-        self.pair_tally(core).sent.add(1);
-        if !pair.dirty {
-            pair.dirty = true;
-            self.dirty.borrow_mut().push(core);
-        }
+    pub(crate) fn note_sent(&self, pair: &mut Pair) {
+        self.mark_dirty(pair);
         if pair.data.unpublished() >= self.limits.flush_slots {
             self.publish_now(pair);
         }
@@ -397,8 +114,9 @@ impl Core {
     }
 
     /// Publishes a full batch in the middle of a turn, so that the other core can begin.
-    fn publish_now(&self, pair: &mut Pair) {
+    pub(crate) fn publish_now(&self, pair: &mut Pair) {
         pair.data.pump();
+        self.count_sent(pair);
         self.pair_tally(pair.to).batches.add(1);
         publish_fence();
         self.node.cores[usize::from(pair.to)].wake_if_parked(self.tally());
@@ -512,7 +230,15 @@ impl Core {
         }
     }
 
-    fn note_flush(&self, core: u16, pair: &Pair) {
+    /// Counts what was sent since the last time: once a batch, not for each message.
+    fn count_sent(&self, pair: &mut Pair) {
+        let sent = u64::from(std::mem::take(&mut pair.uncounted));
+        self.tally().sent_remote.add(sent);
+        self.pair_tally(pair.to).sent.add(sent);
+    }
+
+    fn note_flush(&self, core: u16, pair: &mut Pair) {
+        self.count_sent(pair);
         let tally = self.pair_tally(core);
         tally.batches.add(1);
         let depth = pair.control.spill.len() as u64;

@@ -3,7 +3,7 @@
 
 use ringpost_router::Handle;
 
-use crate::core::outbound::Pair;
+use crate::core::pair::Pair;
 use crate::limits::Limits;
 
 /// Senders that a core remembers having introduced to one other core.
@@ -22,9 +22,10 @@ impl Pairs {
         Self { pairs, limits }
     }
 
-    /// The pair with this core, if anything was ever sent there.
+    /// The pair with this core, if anything was ever sent there, for the next message of its stream. All
+    /// else is for one who has settled it.
     #[inline]
-    pub(crate) fn made(&mut self, core: u16) -> Option<&mut Pair> {
+    pub(crate) fn streaming(&mut self, core: u16) -> Option<&mut Pair> {
         self.pairs.get_mut(usize::from(core))?.as_deref_mut()
     }
 
@@ -33,7 +34,9 @@ impl Pairs {
     pub(crate) fn get(&mut self, core: u16) -> Option<&mut Pair> {
         let cores = self.pairs.len();
         let place = self.pairs.get_mut(usize::from(core))?;
-        Some(place.get_or_insert_with(|| Self::make(&self.limits, cores, core)))
+        let pair = place.get_or_insert_with(|| Self::make(&self.limits, cores, core));
+        pair.settle();
+        Some(pair)
     }
 
     /// As [`get`](Self::get), for a core that the node is known to have.
@@ -41,7 +44,9 @@ impl Pairs {
     pub(crate) fn of(&mut self, core: u16) -> &mut Pair {
         let cores = self.pairs.len();
         let place = &mut self.pairs[usize::from(core)];
-        place.get_or_insert_with(|| Self::make(&self.limits, cores, core))
+        let pair = place.get_or_insert_with(|| Self::make(&self.limits, cores, core));
+        pair.settle();
+        pair
     }
 
     #[cold]
@@ -78,10 +83,14 @@ mod tests {
     #[test]
     fn a_pair_is_made_when_it_is_asked_for() {
         let mut pairs = Pairs::new(Limits::default(), 3);
-        assert!(pairs.made(1).is_none());
+        assert!(pairs.streaming(1).is_none());
         assert!(pairs.get(1).is_some());
-        assert!(pairs.made(1).is_some() && pairs.made(0).is_none() && pairs.made(2).is_none());
-        assert!(pairs.get(3).is_none() && pairs.made(3).is_none());
+        assert!(
+            pairs.streaming(1).is_some()
+                && pairs.streaming(0).is_none()
+                && pairs.streaming(2).is_none()
+        );
+        assert!(pairs.get(3).is_none() && pairs.streaming(3).is_none());
     }
 
     #[test]

@@ -64,6 +64,14 @@ impl Target {
             Target::Place(_, address) | Target::Name(address) => address,
         }
     }
+
+    /// The place, or `NONE` for a name.
+    pub(crate) fn place(&self) -> Handle {
+        match self {
+            Target::Place(place, _) => *place,
+            Target::Name(_) => Handle::NONE,
+        }
+    }
 }
 
 /// Work for the core that receives it. A job takes no time to speak of and never blocks.

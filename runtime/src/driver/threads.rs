@@ -42,6 +42,8 @@ const SLEEP_MAX: Duration = Duration::from_millis(100);
 const SLEEP_FOR_ROOM: Duration = Duration::from_millis(1);
 /// Busy turns between two looks at the clock, and at the sockets.
 const TURNS_PER_CLOCK: u32 = 8;
+/// Looks for arrivals between two turns of an idle loop.
+const LOOKS_PER_TURN: u32 = 32;
 /// Bounds of the time that an idle loop spins before it sleeps.
 const SPIN_MIN: Duration = Duration::from_micros(5);
 const SPIN_MAX: Duration = Duration::from_micros(50);
@@ -226,10 +228,11 @@ fn run_core(seed: Seed, kernel: Kernel, clock: Clock, spin: Duration, main: Opti
                 let since = *idle_since.get_or_insert(now);
                 if now.saturating_since(since) < spin {
                     if !poll.look(&shard.core) {
-                        std::hint::spin_loop();
+                        await_arrivals(&mut shard);
                     }
                     continue;
                 }
+                shard.settle();
                 let wait = sleep_time(&shard, now, deadline);
                 woken = sleep(&mut shard, &mut parker, &mut poll, wait);
                 idle_since = None;
@@ -255,6 +258,20 @@ fn guarded_turn(shard: &mut Shard, now: Time) -> Turn {
         failure(what, None, None);
         std::process::abort()
     })
+}
+
+/// Looks for arrivals for a while, which is quicker than turns that find nothing.
+fn await_arrivals(shard: &mut Shard) {
+    // Room that is waited for does not arrive, it is there.
+    if shard.core.waits_for_room() {
+        return std::hint::spin_loop();
+    }
+    for _ in 0..LOOKS_PER_TURN {
+        if shard.has_arrivals() {
+            return;
+        }
+        std::hint::spin_loop();
+    }
 }
 
 fn sleep_time(shard: &Shard, now: Time, deadline: Option<Time>) -> Duration {

@@ -271,6 +271,7 @@ impl World {
         let Some((shard, parker)) = &mut self.seats[at].works else {
             return (Next::Over, None);
         };
+        shard.settle();
         let room = shard.core.waits_for_room();
         let room = room.then(|| now.saturating_add(SLEEP_FOR_ROOM));
         let until = [deadline, room].into_iter().flatten().min();

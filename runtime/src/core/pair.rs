@@ -1,0 +1,356 @@
+//! What one core has for sending to one other: two rings, links, and who waits for either.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use ringpost_mailbox::queue::LocalQueue;
+use ringpost_mailbox::ring::Producer;
+use ringpost_router::{Address, Body, Handle, Message};
+
+use crate::core::deliver::{Grant, Lack, Outgoing};
+use crate::core::links::{LinkState, LinkTable, leads_to};
+use crate::core::pairs::Introduced;
+use crate::core::record::{Introduction, Opening, Record};
+use crate::core::stream::{Run, Stream};
+use crate::limits::Limits;
+use crate::mailbox::{Mailbox, Waiter, pop_waiting};
+
+/// Slots that one message takes at the most: an opening, an introduction, a head and the payload.
+pub(super) const MESSAGE_SLOTS: u32 = 4;
+
+/// Everything one core has for sending to one other.
+pub(crate) struct Pair {
+    pub(super) to: u16,
+    pub(super) data: Lane,
+    pub(super) control: Lane,
+    pub(crate) links: LinkTable,
+    /// What the last head said, which following payloads need not repeat.
+    pub(crate) run: Option<Run>,
+    pub(crate) stream: Stream,
+    /// Messages that were sent and are not counted yet.
+    pub(super) uncounted: u32,
+    introduced: Introduced<Handle>,
+    pub(super) room_waiters: VecDeque<Rc<Waiter>>,
+    /// Senders to destinations for which there is no link yet.
+    pub(super) destination_waiters: VecDeque<Rc<Waiter>>,
+    /// How many of them may open a link and have not done so yet.
+    pub(super) promised: usize,
+    /// Slots granted to waiters that have not used them yet.
+    pub(super) reserved: u32,
+    /// Slots that are published together.
+    batch: u32,
+    pub(super) connection: Connection,
+    pub(super) dirty: bool,
+    /// Whether the last flush had anything for the other core.
+    pub(super) has_news: bool,
+}
+
+/// The rings are made by the core that reads them, when they are first needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connection {
+    None,
+    Asked,
+    Made,
+}
+
+/// One ring, and what waits to get into it.
+pub(super) struct Lane {
+    pub(super) ring: Option<Producer<Body>>,
+    pub(super) spill: LocalQueue<Body>,
+    slots: u32,
+}
+
+impl Lane {
+    fn new(slots: u32) -> Self {
+        Self {
+            ring: None,
+            spill: LocalQueue::new(),
+            slots,
+        }
+    }
+
+    /// Whether so many slots can be pushed without spilling; before there is a ring, its capacity.
+    #[inline]
+    pub(super) fn has_room(&mut self, slots: u32) -> bool {
+        match &mut self.ring {
+            Some(ring) => self.spill.is_empty() && ring.has_room(slots),
+            None => self.spill.len() as u32 + slots <= self.slots,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&mut self, cell: Body) {
+        let cell = match &mut self.ring {
+            Some(ring) if self.spill.is_empty() => match ring.push(cell) {
+                Ok(()) => return,
+                Err(full) => full.0,
+            },
+            _ => cell,
+        };
+        keep(&self.spill, cell);
+    }
+
+    /// Moves what waits into the ring, and publishes. Whether there was anything new.
+    pub(super) fn pump(&mut self) -> bool {
+        let Some(ring) = &mut self.ring else {
+            return false;
+        };
+        while let Some(cell) = self.spill.pop() {
+            if let Err(full) = ring.push(cell) {
+                self.spill.push_front(full.0);
+                break;
+            }
+        }
+        ring.publish() > 0
+    }
+
+    /// How many slots of `wanted` can be pushed and leave so many; none before there is a ring.
+    pub(super) fn room_beyond(&mut self, wanted: u32, rest: u32) -> u32 {
+        match &mut self.ring {
+            Some(ring) if self.spill.is_empty() => match ring.has_room(wanted + rest) {
+                true => wanted,
+                false => ring.room().saturating_sub(rest),
+            },
+            _ => 0,
+        }
+    }
+
+    pub(super) fn unpublished(&self) -> u32 {
+        self.ring.as_ref().map_or(0, Producer::unpublished)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn keep(spill: &LocalQueue<Body>, cell: Body) {
+    spill.push(cell);
+}
+
+impl Pair {
+    pub(crate) fn new(limits: &Limits, cores: u16, to: u16) -> Self {
+        let slots = limits.ring_slots_for(cores);
+        Self {
+            to,
+            data: Lane::new(slots),
+            control: Lane::new(slots),
+            links: LinkTable::new(limits.links_max, limits.link_credits),
+            run: None,
+            stream: Stream::default(),
+            uncounted: 0,
+            introduced: Introduced::new(),
+            room_waiters: VecDeque::new(),
+            destination_waiters: VecDeque::new(),
+            promised: 0,
+            reserved: 0,
+            batch: limits.flush_slots,
+            connection: Connection::None,
+            dirty: false,
+            has_news: false,
+        }
+    }
+
+    /// Takes a credit of the link that leads there, if there is such a link, nobody waits and there is room.
+    #[inline]
+    pub(super) fn open_link(&mut self, to: &Address, place: Handle) -> Option<u32> {
+        let free =
+            self.room_waiters.is_empty() && self.data.has_room(MESSAGE_SLOTS + self.reserved);
+        let link = self.links.find(to, place).filter(|_| free)?;
+        self.links.take_open(link).then_some(link)
+    }
+
+    /// What a message on this link lacks.
+    #[inline]
+    pub(super) fn lack(&mut self, link: u32, grant: Grant) -> Option<Lack> {
+        let core = self.to;
+        let entry = self.links.at_mut(link)?;
+        let taken = entry.credits == 0 || !entry.waiters.is_empty();
+        if (taken && !grant.credit()) || entry.state == LinkState::Ended {
+            return Some(Lack::Link {
+                core,
+                link,
+                epoch: entry.epoch,
+            });
+        }
+        if grant.room() {
+            return None;
+        }
+        let free =
+            self.room_waiters.is_empty() && self.data.has_room(MESSAGE_SLOTS + self.reserved);
+        (!free).then_some(Lack::Room { core })
+    }
+
+    /// Writes a message into the data ring. Everything it needs has been checked; who it is for was looked up
+    /// when so many guests had been here.
+    #[inline]
+    pub(super) fn push(&mut self, link: u32, from: &Mailbox, out: &mut Outgoing, guests: u64) {
+        let Some(body) = out.body.take() else { return };
+        self.links.take_credit(link, out.grant.credit());
+        if out.grant.room() {
+            self.reserved -= MESSAGE_SLOTS;
+        }
+        out.grant = Grant::Nothing;
+        if out.reply == Handle::NONE && !out.detour {
+            self.push_plain(link, from, body, guests);
+        } else {
+            self.push_head(link, from, out.reply, out.detour);
+            self.run = None;
+            self.data.push(body);
+            self.uncounted += 1;
+        }
+    }
+
+    /// Writes a payload that has nothing with it but its head, and that only if it is not the last one's. The
+    /// second of those that need none is the first of a stream.
+    #[inline]
+    pub(super) fn push_plain(&mut self, link: u32, from: &Mailbox, body: Body, guests: u64) {
+        let run = Run {
+            link,
+            sender: from.handle.get(),
+            guests,
+        };
+        let follows = self.run == Some(run);
+        if !follows {
+            self.push_head(link, from, Handle::NONE, false);
+            self.run = Some(run);
+        }
+        self.data.push(body);
+        self.uncounted += 1;
+        // What is alone in its batch is an answer, most of the time.
+        if follows && self.data.unpublished() > 1 {
+            self.offer();
+        }
+    }
+
+    /// Writes the next payload of the stream. Whether that fills a batch.
+    #[inline(always)]
+    pub(crate) fn push_next(&mut self, body: Body) -> bool {
+        self.stream.left -= 1;
+        self.data.push(body);
+        self.stream.left == 0
+    }
+
+    /// Whether the last head was for whoever has this name, looked up when so many guests had been here.
+    #[inline]
+    pub(super) fn runs_to(&self, to: &Address, guests: u64) -> bool {
+        let run = self.run.as_ref().filter(|run| run.guests == guests);
+        let link = run.and_then(|run| self.links.at(run.link));
+        link.is_some_and(|link| leads_to(&link.target, to, Handle::NONE))
+    }
+
+    /// Lends the stream what the next messages of the run need, up to the end of the batch.
+    pub(crate) fn offer(&mut self) {
+        let Some(run) = &self.run else { return };
+        if !self.room_waiters.is_empty() {
+            return;
+        }
+        let max = self.batch.saturating_sub(self.data.unpublished());
+        let max = max.min(self.data.room_beyond(max, MESSAGE_SLOTS + self.reserved));
+        let place = self.links.at_mut(run.link).map(|link| link.target.place());
+        if let (Some(place), Some(lent)) = (place, self.links.lend(run.link, max)) {
+            self.stream = Stream::new(run, place, lent);
+        }
+    }
+
+    /// What the stream has not used goes back to where it came from.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        if self.stream.lent > 0 {
+            self.end_stream();
+        }
+    }
+
+    fn end_stream(&mut self) {
+        let Stream { lent, left, .. } = std::mem::take(&mut self.stream);
+        self.uncounted += lent - left;
+        if let Some(run) = &self.run {
+            self.links.give_back(run.link, left);
+        }
+    }
+
+    pub(super) fn push_head(&mut self, link: u32, from: &Mailbox, reply: Handle, detour: bool) {
+        if let Some(entry) = self.links.at_mut(link)
+            && entry.state == LinkState::New
+        {
+            entry.state = LinkState::Open;
+            let opening = Opening {
+                link,
+                target: entry.target.clone(),
+            };
+            self.data.push(Record::Open(Box::new(opening)).into_body());
+        }
+        let sender = from.handle.get();
+        let known = self.introduced.slot(sender);
+        if *known != Some(sender) {
+            *known = Some(sender);
+            let introduction = Introduction {
+                handle: sender,
+                address: from.address.clone(),
+            };
+            self.data
+                .push(Record::Introduce(Box::new(introduction)).into_body());
+        }
+        let head = if detour {
+            Record::DetourHead { link, from: sender }
+        } else {
+            Record::Head {
+                link,
+                from: sender,
+                reply,
+            }
+        };
+        self.data.push(head.into_body());
+    }
+
+    pub(super) fn close_link(&mut self, link: u32) {
+        self.links.close(link);
+        self.run.take_if(|run| run.link == link);
+        self.data.push(Record::Close { link }.into_body());
+    }
+
+    /// Grants room, and links, to those who wait, first come first served. A link is granted together with
+    /// room: one that was opened and not used yet might be closed for the next who waits for a link, and
+    /// then two senders could do that to each other for ever.
+    pub(super) fn grant_room(&mut self, granted: &mut Vec<Rc<Waiter>>) {
+        let has_room = self.data.has_room(self.reserved + MESSAGE_SLOTS);
+        if has_room && !self.destination_waiters.is_empty() {
+            if self.links.free() > self.promised {
+                if let Some(next) = pop_waiting(&mut self.destination_waiters) {
+                    self.promised += 1;
+                    self.reserved += MESSAGE_SLOTS;
+                    granted.push(next);
+                }
+            } else {
+                match self.links.find_victim() {
+                    Some(victim) => self.close_link(victim),
+                    None => self.links.allow_more(),
+                }
+            }
+        }
+        while !self.room_waiters.is_empty() && self.data.has_room(self.reserved + MESSAGE_SLOTS) {
+            let Some(waiter) = pop_waiting(&mut self.room_waiters) else {
+                break;
+            };
+            self.reserved += MESSAGE_SLOTS;
+            granted.push(waiter);
+        }
+    }
+
+    /// Whether a sender with this grant may open a link: by that grant, which leaves the room that came with
+    /// it, or because nobody has waited for one.
+    pub(super) fn may_open(&mut self, grant: &mut Grant) -> bool {
+        if *grant == Grant::Link {
+            *grant = Grant::Room;
+            self.promised -= 1;
+            return true;
+        }
+        self.promised == 0 && self.destination_waiters.is_empty()
+    }
+
+    /// Whether something here can only go on when the other core has drained its rings.
+    pub(super) fn is_stuck(&self) -> bool {
+        !self.room_waiters.is_empty()
+            || !self.destination_waiters.is_empty()
+            || !self.data.spill.is_empty()
+            || !self.control.spill.is_empty()
+    }
+}

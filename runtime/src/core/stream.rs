@@ -1,0 +1,145 @@
+//! The short way to another core: messages that follow each other from one sender to one receiver.
+//!
+//! A [`Stream`] is lent what its next messages need, credits of the link and room in the ring, for as many as
+//! fill the batch that is being written. Such a message looks at the stream alone: it compares two handles,
+//! counts down, and is written. Whoever looks at the pair for anything else is given one that is
+//! [settled](Pair::settle): what the stream has not used is back, and what it has is counted.
+
+use std::cell::RefMut;
+use std::rc::Rc;
+
+use ringpost_router::{Address, Body, Handle, HandleKind, Route};
+
+use crate::core::Core;
+use crate::core::pair::Pair;
+use crate::task::raw::MailboxRc;
+
+/// What the last head in the data ring said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) link: u32,
+    pub(crate) sender: Handle,
+    /// How many guests there had been on this core when the receiver was looked up.
+    pub(crate) guests: u64,
+}
+
+/// The messages that may follow the last one without a further look.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stream {
+    sender: Handle,
+    /// The receiver's; `NONE` if it is reached by its name.
+    place: Handle,
+    /// How many messages it was lent credits and room for, and how many of those are still to come.
+    pub(crate) lent: u32,
+    pub(crate) left: u32,
+}
+
+impl Stream {
+    pub(crate) fn new(run: &Run, place: Handle, lent: u32) -> Self {
+        Self {
+            sender: run.sender,
+            place,
+            lent,
+            left: lent,
+        }
+    }
+
+    /// Whether a message from this sender to this place is the next.
+    #[inline]
+    fn carries(&self, sender: Handle, place: Handle) -> bool {
+        self.left > 0 && self.sender == sender && self.place == place
+    }
+}
+
+impl Core {
+    /// The way of a message that is the next of a stream to this place. What is asked lies in registers, and
+    /// need not be written down for it.
+    #[inline(always)]
+    pub(crate) fn stream_there(&self, from: &MailboxRc, route: &Route) -> Option<RefMut<'_, Pair>> {
+        let hint = route.only()?.hint_of(self.here.node())?;
+        match hint.kind {
+            HandleKind::Worker => self.stream(from.handle.get(), hint.core.index(), hint.handle),
+            HandleKind::Reply => None,
+        }
+    }
+
+    #[inline(never)]
+    fn stream(&self, sender: Handle, core: u16, place: Handle) -> Option<RefMut<'_, Pair>> {
+        let pairs = self.pairs.try_borrow_mut().ok()?;
+        RefMut::filter_map(pairs, |pairs| {
+            let pair = pairs.streaming(core)?;
+            pair.stream.carries(sender, place).then_some(pair)
+        })
+        .ok()
+    }
+
+    /// Sends what needs nothing to be set up: a message to another core that has a link, a credit that nobody
+    /// waits for, and room. Whether it was sent; any other stays where it is.
+    #[inline]
+    pub(crate) fn post_further(
+        self: &Rc<Self>,
+        from: &MailboxRc,
+        route: &Route,
+        body: &mut Option<Body>,
+    ) -> bool {
+        let Some(hop) = route.only() else {
+            return false;
+        };
+        let to = &hop.address;
+        let (core, place) = match hop.hint_of(self.here.node()) {
+            Some(hint) if hint.kind == HandleKind::Reply => return false,
+            Some(hint) => (hint.core.index(), hint.handle),
+            None if to.is_local() => (self.placement.home(to), Handle::NONE),
+            None => return false,
+        };
+        let mut pairs = self.pairs.borrow_mut();
+        let Some(pair) = pairs.streaming(core) else {
+            return false;
+        };
+        let is_next = pair.stream.carries(from.handle.get(), place)
+            && (place != Handle::NONE || pair.runs_to(to, self.guests_ever.get()));
+        if !is_next {
+            return self.post_linked(pair, from, to, place, body);
+        }
+        if let Some(body) = body.take()
+            && pair.push_next(body)
+        {
+            end_batch(self, pair);
+        }
+        true
+    }
+
+    fn post_linked(
+        &self,
+        pair: &mut Pair,
+        from: &MailboxRc,
+        to: &Address,
+        place: Handle,
+        body: &mut Option<Body>,
+    ) -> bool {
+        pair.settle();
+        let guests = self.guests_ever.get();
+        // An instance of this core would be preferred, where there is one: then names are looked up first.
+        let looks_up = place == Handle::NONE && self.guests.get() > 0;
+        if looks_up && !pair.runs_to(to, guests) {
+            return false;
+        }
+        let Some(link) = pair.open_link(to, place) else {
+            return false;
+        };
+        if let Some(body) = body.take() {
+            pair.push_plain(link, from, body, guests);
+            self.note_sent(pair);
+        }
+        true
+    }
+}
+
+/// What the stream was lent is used up, which is the end of a batch most of the time. Of the C calling
+/// convention because such a function never unwinds, for which its caller would have to be ready.
+#[inline(never)]
+pub(crate) extern "C" fn end_batch(core: &Core, pair: &mut Pair) {
+    pair.settle();
+    core.note_sent(pair);
+    pair.offer();
+}

@@ -1,0 +1,183 @@
+//! Messages that follow each other to another core on the short way, and what ends it.
+
+use std::time::Duration;
+
+use ringpost::sim::Sim;
+use ringpost::{Context, ErrorKind, Limits, Result, Routed, Worker};
+
+/// Says on which core it runs.
+struct Where;
+
+impl Worker for Where {
+    type Message = ();
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<()>) -> Result<()> {
+        ctx.send_message(msg.reply(), ctx.core() as u64).await
+    }
+}
+
+/// A name that lives on another core than the caller.
+fn name_elsewhere(ctx: &Context) -> String {
+    let mut names = (0u32..).map(|number| format!("name-{number}"));
+    names
+        .find(|name| ctx.home(name.as_str()) != ctx.core())
+        .unwrap_or_default()
+}
+
+async fn cores_of_three(ctx: &mut Context, name: &str) -> Result<Vec<u64>> {
+    for _ in 0..3 {
+        ctx.send_message(name, ()).await?;
+    }
+    let mut cores = Vec::new();
+    for _ in 0..3 {
+        cores.push(ctx.receive::<u64>().await?.take());
+    }
+    Ok(cores)
+}
+
+/// What was found by a name is looked up again when somebody who would be preferred has come to this core.
+#[test]
+fn a_stream_to_a_name_ends_when_an_instance_comes_to_its_own_core() {
+    for seed in 0..12 {
+        let report = Sim::new(seed).cores(2).run(async |mut ctx: Context| {
+            let name = name_elsewhere(&ctx);
+            let (here, there) = (ctx.core() as u64, 1 - ctx.core() as u64);
+            ctx.start_worker(name.as_str(), Where).await?;
+            assert_eq!(cores_of_three(&mut ctx, &name).await?, [there; 3]);
+            // There, so that nothing but the instance comes to this core, and nothing goes from it.
+            let name_there = name.clone();
+            let handle = ctx.handle();
+            let replaced = handle.run_on(there as usize, async move |ctx: Context| {
+                ctx.stop_worker(name_there.as_str()).await?;
+                ctx.start_replicated(name_there, || Where).await
+            });
+            replaced.await??;
+            assert_eq!(cores_of_three(&mut ctx, &name).await?, [here; 3]);
+            ctx.stop().await
+        });
+        report.output.unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+/// G4: what a stream was lent and has not used is there for others.
+#[test]
+fn g4_a_stream_that_is_cut_short_gives_its_credits_back() {
+    let mut limits = Limits::default();
+    limits.link_credits = 12;
+    let sim = Sim::new(5).cores(2).limits(limits);
+    let report = sim.run(async |mut ctx: Context| {
+        // The tag keeps both on one core.
+        let mut tags = (0u32..).map(|tag| format!("{{{tag}}}-"));
+        let tag = tags.find(|tag| ctx.home(format!("{tag}a")) != ctx.core());
+        let names = ["a", "b"].map(|name| tag.clone().unwrap_or_default() + name);
+        for name in &names {
+            ctx.start_worker(name.as_str(), Where).await?;
+        }
+        for name in names.iter().cycle().take(20) {
+            cores_of_three(&mut ctx, name).await?;
+        }
+        // All is paid before a sleep.
+        ctx.sleep(Duration::from_millis(1)).await;
+        for name in &names {
+            for number in 0..12 {
+                let sent = ctx.try_send_message(name.as_str(), ());
+                sent.unwrap_or_else(|error| panic!("message {number} of a window: {error}"));
+            }
+            let over = ctx.try_send_message(name.as_str(), ()).unwrap_err();
+            assert!(matches!(over.kind(), ErrorKind::Full { .. }), "{over}");
+        }
+        ctx.stop().await
+    });
+    report.output.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Takes numbers in the order in which each sender counts, and tells the sum.
+struct InOrder {
+    next: Vec<u64>,
+    left: u64,
+}
+
+impl Worker for InOrder {
+    type Message = (u64, u64);
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<(u64, u64)>) -> Result<()> {
+        let (sender, number) = *msg;
+        let next = &mut self.next[sender as usize];
+        assert_eq!(number, *next, "the order of sender {sender}");
+        *next += 1;
+        self.left -= 1;
+        if self.left == 0 {
+            ctx.send_message("app", self.next.iter().sum::<u64>())
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends bursts of different lengths to two receivers in turn.
+struct Bursts(u64);
+
+impl Worker for Bursts {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        let (mut sent, mut burst) = ([0; 2], 0);
+        while sent != [*msg; 2] {
+            burst += 1;
+            for (to, sent) in sent.iter_mut().enumerate() {
+                for _ in 0..(1 + burst % 7).min(*msg - *sent) {
+                    ctx.send_message(format!("in-order-{to}"), (self.0, *sent))
+                        .await?;
+                    *sent += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const SENDERS: u64 = 3;
+const EACH: u64 = 1000;
+
+/// G1, G4: whatever a stream was lent is used or given back, and what it sent is counted.
+#[test]
+fn g1_streams_of_all_lengths_keep_their_order_and_lose_no_credit() {
+    for seed in 0..40 {
+        let mut limits = Limits::default();
+        limits.link_credits = [1, 3, 12, 40][seed as usize % 4];
+        limits.ring_slots = 8 << (seed % 3 + seed % 2);
+        limits.flush_slots = 1 + seed as u32 % 16;
+        let sim = Sim::new(seed).cores(3).limits(limits);
+        let report = sim.run(async |mut ctx: Context| {
+            for to in 0..2 {
+                let next = vec![0; SENDERS as usize];
+                let left = SENDERS * EACH;
+                ctx.start_worker(format!("in-order-{to}"), InOrder { next, left })
+                    .await?;
+            }
+            for sender in 0..SENDERS {
+                ctx.start_worker(format!("bursts-{sender}"), Bursts(sender))
+                    .await?;
+                ctx.send_message(format!("bursts-{sender}"), EACH).await?;
+            }
+            for _ in 0..2 {
+                assert_eq!(*ctx.receive::<u64>().await?, SENDERS * EACH);
+            }
+            ctx.stop().await
+        });
+        report.output.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(report.stats.undelivered_total(), 0);
+        let cores = &report.stats.cores;
+        for (from, core) in cores.iter().enumerate() {
+            for (to, pair) in core.pairs.iter().enumerate() {
+                let received = cores[to].pairs[from].received;
+                assert_eq!(pair.sent, received, "seed {seed}: from {from} to {to}");
+            }
+            let sent: u64 = core.pairs.iter().map(|pair| pair.sent).sum();
+            assert_eq!(core.sent_remote, sent, "seed {seed}");
+        }
+    }
+}
