@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use ringpost_router::{Address, Body, CodecError, Message, Route};
+use ringpost_router::{Address, Any, Body, CodecError, Message, Route};
 
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -441,6 +441,18 @@ pub struct Undelivered {
     /// Why it was not handled.
     pub reason: Reason,
 }
+
+/// A message that was not delivered, as the worker for [dead letters](crate::NodeBuilder::dead_letters) gets it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// Where it was going, from whom, and why it did not get there.
+    pub undelivered: Undelivered,
+    /// The message, where there is more left of it than that.
+    pub message: Option<Any>,
+}
+
+ringpost_router::local_message!(DeadLetter);
 
 impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -73,7 +73,7 @@ pub use crate::context::send::{Forward, SendMessage};
 pub use crate::context::sleep::{Sleep, YieldNow};
 pub use crate::context::{Context, DRAIN_TIMEOUT};
 pub use crate::driver::sim;
-pub use crate::error::{Error, ErrorKind, Reason, Result, Undelivered};
+pub use crate::error::{DeadLetter, Error, ErrorKind, Reason, Result, Undelivered};
 pub use crate::group::Group;
 pub use crate::limits::Limits;
 pub use crate::node::builder::{CORES_MAX, Node, NodeBuilder};

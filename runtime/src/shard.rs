@@ -317,7 +317,9 @@ impl Shard {
         let ready = match stage {
             Stage::Running => false,
             Stage::Draining | Stage::Hastening => {
+                // What is left behind may be for those who end last.
                 self.core.workers.get() == self.core.exempt.borrow().len()
+                    && !self.core.is_connecting()
             }
             Stage::Finishing => self.is_finished(now),
             Stage::Sweeping => !self.core.waits_for_room(),
@@ -344,6 +346,8 @@ impl Shard {
             Stage::Draining => self.core.stop_workers(stop, drain, |it| !it.is_led()),
             Stage::Hastening => self.core.stop_workers(stop, drain, |_| true),
             Stage::Finishing => {
+                // What the others have left behind, for those who end last.
+                self.take_arrivals();
                 self.core.exempt.borrow_mut().clear();
                 self.core.stop_workers(stop, drain, |_| true);
                 self.core.replies.fail_all(&self.core);

@@ -229,11 +229,14 @@ impl Core {
             expected,
             reason,
         };
-        self.report_told(&undelivered, head.requester().is_some());
+        let body = match mismatch {
+            Unpack::WrongType { body, .. } => Some(body),
+            Unpack::Codec(_) => None,
+        };
+        self.report_with(&undelivered, head.requester().is_some(), body);
         let routes = head.towards.routes();
         bounce(self, routes, &head.to().address, Refusal::Unreadable);
         self.refuse(head.take_requester(), kind);
-        drop_guarded(mismatch);
     }
 
     /// Looks at the mailboxes that need it. Returns how many messages and steps it took.

@@ -106,6 +106,10 @@ impl Core {
                 return Err(Error::new(ErrorKind::Panicked { address, message }));
             }
         }
+        if self.node.hooks.dead_letters.as_ref() == Some(&mailbox.address) {
+            // What the others leave behind is for it.
+            self.exempt.borrow_mut().insert(mailbox.handle.get());
+        }
         self.workers.set(self.workers.get() + 1);
         self.tally().started.add(1);
         Ok(mailbox)

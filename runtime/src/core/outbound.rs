@@ -276,6 +276,14 @@ impl Core {
         !self.dirty.borrow().is_empty()
     }
 
+    /// Whether something waits here for rings that are being made.
+    pub(crate) fn is_connecting(&self) -> bool {
+        let dirty = self.dirty.borrow();
+        let mut pairs = self.pairs.borrow_mut();
+        let is_without = |core: &u16| pairs.of(*core).connection != Connection::Made;
+        dirty.iter().any(is_without)
+    }
+
     /// Grants room in the rings to those who wait for it.
     pub(crate) fn grant_room(&self) {
         if self.dirty.borrow().is_empty() {

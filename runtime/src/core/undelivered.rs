@@ -3,11 +3,14 @@
 use std::rc::Rc;
 
 use ringpost_router::wire::Refusal;
+use ringpost_router::{Address, Any, Body, Message, Route};
 
 use crate::core::Core;
+use crate::core::deliver::{Attempt, Outgoing};
 use crate::driver::stderr::loss;
 use crate::envelope::Envelope;
-use crate::error::{ErrorKind, Reason, Undelivered};
+use crate::error::{DeadLetter, ErrorKind, Reason, Undelivered};
+use crate::shard::core_of_this_thread;
 use crate::task::panics::{drop_guarded, guarded};
 use crate::task::raw::MailboxRc;
 use crate::transport::bounce;
@@ -16,12 +19,12 @@ impl Core {
     /// Counts and traces the loss, and calls the node's hook; where there is neither, says it.
     #[cold]
     pub(crate) fn report(&self, undelivered: &Undelivered) {
-        self.report_told(undelivered, false);
+        self.report_with(undelivered, false, None);
     }
 
-    /// As [`report`](Self::report), of a message whose requester may have been told.
+    /// As [`report`](Self::report), of a message whose requester may have been told, and what it held.
     #[cold]
-    pub(crate) fn report_told(&self, undelivered: &Undelivered, told: bool) {
+    pub(crate) fn report_with(&self, undelivered: &Undelivered, told: bool, body: Option<Body>) {
         self.tally().undelivered(undelivered.reason);
         tracing::warn!(
             to = %undelivered.to,
@@ -37,8 +40,32 @@ impl Core {
                     hook(undelivered);
                 });
             }
-            None if told => {}
+            None if told || self.node.hooks.dead_letters.is_some() => {}
             None => loss(undelivered),
+        }
+        match &self.node.hooks.dead_letters {
+            Some(address) => self.send_letter(address, undelivered, body),
+            None => drop_guarded(body),
+        }
+    }
+
+    /// Sends what could not be delivered to the worker for that, if it is no such letter itself.
+    fn send_letter(&self, to: &Address, undelivered: &Undelivered, body: Option<Body>) {
+        let is_own = |core: &Rc<Core>| std::ptr::eq(&raw const **core, self);
+        let core = core_of_this_thread().filter(is_own);
+        let is_letter = undelivered.type_name == std::any::type_name::<DeadLetter>();
+        let Some(core) = core.filter(|_| !is_letter) else {
+            return drop_guarded(body);
+        };
+        let letter = DeadLetter {
+            undelivered: undelivered.clone(),
+            message: body.and_then(|body| Any::from_body(body).ok()),
+        };
+        let mut out = Outgoing::new(Route::from(to.clone()), letter);
+        let attempt = core.attempt(&core.outside, &mut out);
+        if !matches!(attempt, Attempt::Sent) {
+            core.tally().letters_dropped.add(1);
+            drop_guarded((attempt, out));
         }
     }
 
@@ -56,7 +83,7 @@ impl Core {
         };
         let address = undelivered.to.clone();
         let requester = head.requester();
-        self.report_told(&undelivered, requester.is_some());
+        self.report_with(&undelivered, requester.is_some(), Some(body));
         let kind = match reason {
             Reason::NotFound => ErrorKind::NotFound { address },
             Reason::NodeStopped => ErrorKind::Stopping,
@@ -69,7 +96,6 @@ impl Core {
         };
         bounce(self, head.towards.routes(), &undelivered.to, Refusal::Gone);
         self.refuse(head.take_requester(), kind);
-        drop_guarded(body);
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 use ringpost_mailbox::sync::atomic::{AtomicU32, Ordering};
+use ringpost_router::Address;
 
 use crate::context::{Context, DRAIN_TIMEOUT};
 use crate::driver::cores::{CoreSet, Pinning};
@@ -176,6 +177,18 @@ impl NodeBuilder {
     /// Calls `hook` for each accepted message that could not be delivered, on the core that finds out.
     pub fn on_undelivered(mut self, hook: impl Fn(&Undelivered) + Send + Sync + 'static) -> Self {
         self.hooks.undelivered = Some(Arc::new(hook));
+        self
+    }
+
+    /// Sends each accepted message that could not be delivered to the worker at this address, as a
+    /// [`DeadLetter`](crate::DeadLetter), with what it held where that is there.
+    ///
+    /// That worker ends after the others when the node stops, so what they leave behind gets to it, unless the
+    /// stop is in a hurry. A letter for which it has no room, or that comes when it is not there, is dropped and
+    /// counted ([`CoreStats::letters_dropped`](crate::CoreStats::letters_dropped)); a letter is nobody's dead
+    /// letter.
+    pub fn dead_letters(mut self, address: impl Into<Address>) -> Self {
+        self.hooks.dead_letters = Some(address.into());
         self
     }
 

@@ -13,7 +13,7 @@ use ringpost_mailbox::semaphore::Semaphore;
 use ringpost_mailbox::sync::CachePadded;
 use ringpost_mailbox::wake::{Parker, WakeWord, publish_fence};
 use ringpost_mailbox::wake_list::{WakeHandle, WakeList};
-use ringpost_router::{Body, Placement};
+use ringpost_router::{Address, Body, Placement};
 
 use crate::driver::blocking::Blocking;
 use crate::error::Undelivered;
@@ -40,6 +40,8 @@ pub(crate) type Hook<T> = Arc<dyn Fn(&T) + Send + Sync>;
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
     pub(crate) undelivered: Option<Hook<Undelivered>>,
+    /// The worker to which undelivered messages go.
+    pub(crate) dead_letters: Option<Address>,
     pub(crate) wait_cycle: Option<Hook<WaitCycle>>,
     pub(crate) stall: Option<Hook<Stall>>,
 }

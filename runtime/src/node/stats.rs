@@ -17,6 +17,7 @@ pub(crate) struct Tally {
     pub(crate) started: Counter,
     pub(crate) ended: Counter,
     pub(crate) restarted: Counter,
+    pub(crate) letters_dropped: Counter,
     pub(crate) blocked: Counter,
     pub(crate) refused: Counter,
     pub(crate) wait_cycles: Counter,
@@ -81,6 +82,7 @@ impl Counters {
             workers_started: tally.started.value(),
             workers_ended: tally.ended.value(),
             workers_restarted: tally.restarted.value(),
+            letters_dropped: tally.letters_dropped.value(),
             senders_blocked: tally.blocked.value(),
             refused: tally.refused.value(),
             stalls: self.stalls.value(),
@@ -163,6 +165,8 @@ pub struct CoreStats {
     pub workers_ended: u64,
     /// Times that a supervised worker was to be restarted.
     pub workers_restarted: u64,
+    /// Undelivered messages that the worker for dead letters did not get, as it had no room or was not there.
+    pub letters_dropped: u64,
     /// Times that a sender had to wait for a credit or for room.
     pub senders_blocked: u64,
     /// Sends that a full mailbox refused, as its worker wants it: see [`Overflow`](crate::Overflow).

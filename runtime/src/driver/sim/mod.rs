@@ -64,6 +64,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringpost_router::Address;
+
 use crate::context::Context;
 use crate::driver::main_maker;
 use crate::driver::net::sim::SimNet;
@@ -201,6 +203,14 @@ impl Sim {
     #[must_use]
     pub fn on_undelivered(mut self, hook: impl Fn(&Undelivered) + Send + Sync + 'static) -> Self {
         self.terms.hooks.undelivered = Some(Arc::new(hook));
+        self
+    }
+
+    /// Sends messages that could not be delivered to the worker at this address of their node: see
+    /// [`NodeBuilder::dead_letters`](crate::NodeBuilder::dead_letters).
+    #[must_use]
+    pub fn dead_letters(mut self, address: impl Into<Address>) -> Self {
+        self.terms.hooks.dead_letters = Some(address.into());
         self
     }
 
