@@ -49,5 +49,7 @@ fn nobody_looks_at_what_is_freed_or_not_yet_written() {
         owner.join().unwrap();
         assert_eq!(look(&glance), None, "it is hidden");
         assert!(glance.may_free(), "nobody looks any more");
+        glance.show(std::ptr::from_ref(&things[0]).cast_mut());
+        assert!(look(&glance).is_some(), "it is shown again");
     });
 }

@@ -12,6 +12,7 @@ const ROOT: &str = "mailbox/src";
 
 /// Its parts, and the models that must kill their mutants.
 const COMPONENTS: &[(&str, &[&str])] = &[
+    ("mailbox/src/glance.rs", &["glance"]),
     ("mailbox/src/ring", &["ring", "wake"]),
     ("mailbox/src/wake.rs", &["wake"]),
     ("mailbox/src/inbox", &["inbox", "wake"]),
