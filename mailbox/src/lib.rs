@@ -21,6 +21,7 @@
 //! | [`sync`] | atomics, cells, threads; std or loom | all of the project |
 
 pub mod buf;
+pub mod canary;
 pub mod cell;
 pub mod glance;
 pub mod inbox;

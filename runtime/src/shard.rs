@@ -7,8 +7,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_mailbox::inbox::InboxReceiver;
-use ringpost_mailbox::ring::ring;
+use ringpost_mailbox::ring::ring_at;
 use ringpost_mailbox::wake::Parker;
 use ringpost_mailbox::wake_list::WakeList;
 
@@ -164,15 +165,21 @@ impl Shard {
         core.flush();
         core.bury();
         core.replies.arm_young(&core);
-        if self.core.node.is_stopping() && self.pass_stages(now) {
-            return Turn::Over;
+        if self.core.node.is_stopping() {
+            if core.rare.takes(Rare::LateStage) {
+                done += 1;
+            } else if self.pass_stages(now) {
+                return Turn::Over;
+            }
         }
         core.arm_drains();
         let is_time = core.tally().turns.value().is_multiple_of(TURNS_PER_ERRAND);
         if is_time || core.rare.takes(Rare::EarlyErrands) {
             core.run_errands();
         }
-        core.flush();
+        if !(is_planted(Canary::ForgottenFlush) && done == 0) {
+            core.flush();
+        }
         if done > 0 || core.has_local_work() {
             return Turn::Busy;
         }
@@ -246,8 +253,12 @@ impl Shard {
     /// Makes the rings from another core to this one, here, where they are read.
     fn connect(&mut self, from: u16) {
         let slots = self.core.limits.ring_slots_for(self.core.cores());
-        let (data_in, data_out) = ring(slots);
-        let (control_in, control_out) = ring(slots);
+        let origin = match self.core.rare.takes(Rare::WrappingRing) {
+            true => 0u32.wrapping_sub(slots / 2),
+            false => 0,
+        };
+        let (data_in, data_out) = ring_at(slots, origin);
+        let (control_in, control_out) = ring_at(slots, origin);
         self.inbound.push(Inbound::new(from, data_out, control_out));
         let item = InboxItem::Connected(Box::new(Rings {
             core: self.core.id,
@@ -268,10 +279,18 @@ impl Shard {
         let mut slice = core.limits.worker_burst;
         if core.rare.takes(Rare::ShortTurn) {
             (budget, slice) = (1, 1);
+        } else if core.rare.takes(Rare::ShortSlice) {
+            slice = 1;
         }
         let mut done = 0;
         while done < budget {
             let before = done;
+            if core.rare.takes(Rare::TasksFirst) {
+                done += core.run_ready(slice);
+            }
+            if core.rare.takes(Rare::EarlyFlush) {
+                core.flush();
+            }
             if !core.urgent.queue.is_empty() {
                 done += core.run_urgent(slice);
             }

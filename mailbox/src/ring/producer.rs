@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::{Full, Shared};
+use crate::canary::{Canary, is_planted};
 use crate::sync::Arc;
 use crate::sync::atomic::{Acquire, Relaxed, Release};
 
@@ -74,7 +75,10 @@ impl<T> Producer<T> {
     /// How many values have been pushed and not published.
     #[inline]
     pub fn unpublished(&self) -> u32 {
-        self.tail.wrapping_sub(self.published)
+        match is_planted(Canary::WrapOffByOne) {
+            true => self.tail.saturating_sub(self.published),
+            false => self.tail.wrapping_sub(self.published),
+        }
     }
 
     /// How many values can be pushed for certain. Looks at the consumer's counter only if the

@@ -3,6 +3,8 @@
 use core::fmt;
 use core::iter::{Enumerate, FusedIterator};
 
+use ringpost_mailbox::canary::{Canary, is_planted};
+
 use crate::Handle;
 
 /// Values at places that are used again, behind [`Handle`]s that never confuse two users of a place.
@@ -135,7 +137,7 @@ impl<T> Slab<T> {
     #[inline]
     pub fn at(&self, handle: Handle) -> Option<&T> {
         match self.slots.get(handle.index as usize) {
-            Some(Slot::Full { generation, value }) if *generation == handle.generation => {
+            Some(Slot::Full { generation, value }) if is_current(*generation, handle) => {
                 Some(value)
             }
             _ => None,
@@ -146,7 +148,7 @@ impl<T> Slab<T> {
     #[inline]
     pub fn at_mut(&mut self, handle: Handle) -> Option<&mut T> {
         match self.slots.get_mut(handle.index as usize) {
-            Some(Slot::Full { generation, value }) if *generation == handle.generation => {
+            Some(Slot::Full { generation, value }) if is_current(*generation, handle) => {
                 Some(value)
             }
             _ => None,
@@ -186,6 +188,11 @@ impl<T> Slab<T> {
             slots: self.slots.iter().enumerate(),
         }
     }
+}
+
+#[inline]
+fn is_current(generation: u32, handle: Handle) -> bool {
+    generation == handle.generation || is_planted(Canary::StaleGeneration)
 }
 
 impl<T> Slot<T> {

@@ -1,6 +1,10 @@
 //! Many seeds, on all CPUs.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,7 +19,7 @@ use crate::shrink::shrink;
 /// One seed in so many runs twice, and has to do the same.
 const AUDIT: u64 = 50;
 /// Failures after which a campaign ends early.
-const FAILURES_MAX: usize = 8;
+const FAILURES_MAX: usize = 4;
 
 /// What all seeds came to.
 #[derive(Default)]
@@ -47,6 +51,52 @@ impl Sum {
     }
 }
 
+impl Sum {
+    /// Faults that never struck, and paths that were never taken.
+    fn unreached(&self) -> Vec<String> {
+        let faults = self
+            .faults
+            .iter()
+            .map(|(kind, count)| (kind.to_string(), *count));
+        let paths = self
+            .rare
+            .iter()
+            .map(|(path, count)| (path.to_string(), *count));
+        let never = faults.chain(paths).filter(|(_, count)| *count == 0);
+        never.map(|(what, _)| what).collect()
+    }
+
+    fn struck(&self) -> u64 {
+        self.faults.values().sum()
+    }
+
+    /// One line for this campaign, at the end of a file that only grows.
+    fn append_to(&self, path: &Path, first: u64) -> io::Result<()> {
+        let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+        let failed: Vec<u64> = self.failures.iter().map(|(setup, ..)| setup.seed).collect();
+        writeln!(
+            file,
+            "{} seeds {first}..{} events {} virtual_hours {:.1} faults {} paths {} failed {failed:?}",
+            commit(),
+            first + self.seeds,
+            self.events,
+            self.elapsed.as_secs_f64() / 3600.0,
+            self.struck(),
+            self.rare.values().sum::<u64>(),
+        )
+    }
+}
+
+/// The commit that the working tree is at, if git says so.
+pub(crate) fn commit() -> String {
+    let asked = Command::new("git")
+        .args(["rev-parse", "--short=12", "HEAD"])
+        .output();
+    let known = asked.ok().filter(|output| output.status.success());
+    let text = known.and_then(|output| String::from_utf8(output.stdout).ok());
+    text.map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
 /// Runs so many seeds. Whether all went well.
 pub(crate) fn run(args: &Args, seeds: u64) -> bool {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
@@ -73,7 +123,39 @@ pub(crate) fn run(args: &Args, seeds: u64) -> bool {
     bar.finish_and_clear();
     let sum = sum.into_inner();
     print(&sum);
-    sum.failures.is_empty()
+    let unreached = sum.unreached();
+    if args.reach {
+        for what in &unreached {
+            println!("FAILED: never reached: {what}");
+        }
+    }
+    if let Some(path) = &args.ledger
+        && let Err(error) = sum.append_to(path, args.seed)
+    {
+        println!("FAILED: the ledger could not be written: {error}");
+        return false;
+    }
+    sum.failures.is_empty() && (unreached.is_empty() || !args.reach)
+}
+
+/// What came of a search for a failure.
+#[cfg(ringpost_canary)]
+pub(crate) enum Search {
+    Found { seeds: u64, failure: String },
+    Nothing,
+}
+
+/// Runs seeds one after the other until one fails.
+#[cfg(ringpost_canary)]
+pub(crate) fn find(args: &Args, seeds_max: u64) -> Search {
+    for count in 0..seeds_max {
+        let setup = args.setup(args.seed + count);
+        if let Some(failure) = setup.run(None).failure {
+            let seeds = count + 1;
+            return Search::Found { seeds, failure };
+        }
+    }
+    Search::Nothing
 }
 
 fn run_seed(args: &Args, seed: u64, sum: &Mutex<Sum>) {
@@ -117,7 +199,7 @@ fn print(sum: &Sum) {
     for (path, count) in &sum.rare {
         println!("  {count:>12}  {path}");
     }
-    let struck = sum.faults.values().sum::<u64>();
+    let struck = sum.struck();
     let kinds = sum.faults.values().filter(|count| **count > 0).count();
     let reached = sum.rare.values().filter(|count| **count > 0).count();
     println!(
@@ -142,7 +224,8 @@ fn print(sum: &Sum) {
 
 /// Says what is needed to see the failure again.
 pub(crate) fn print_failure(setup: &Setup, outcome: &Outcome, failure: &str) {
-    println!("FAILED: seed {}, hash {:016x}", setup.seed, outcome.hash);
+    let (seed, hash) = (setup.seed, outcome.hash);
+    println!("FAILED: seed {seed}, commit {}, hash {hash:016x}", commit());
     println!("  {failure}");
     for (time, event) in outcome.last_events.iter().rev().take(12).rev() {
         println!("  {:>14.6} ms  {event}", time.as_secs_f64() * 1e3);

@@ -3,15 +3,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use ringpost::sim::{Event, Fault, Faults, Network, Rare, Sim};
+use ringpost::sim::{Cluster, Event, Fault, Faults, Network, Rare, Sim};
 use ringpost::{Context, Error, Result};
 
 use crate::dice::Dice;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Parcel, prefix};
 use crate::players::{self, Game};
 
 /// How long a cluster may take, after the time of faults, until every node has reached every other.
 const SETTLED_WITHIN: Duration = Duration::from_secs(900);
+
+/// Turns after which a run is given up: many times what any takes.
+const TURNS_MAX: u64 = 3_000_000;
 
 /// What a seed is run with; what is left open, the seed draws.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,7 @@ impl Setup {
             matches!(
                 fault,
                 Fault::Crash
+                    | Fault::Shutdown
                     | Fault::PowerLoss
                     | Fault::ClockJump
                     | Fault::FewDescriptors
@@ -90,7 +94,8 @@ impl Setup {
             .network(self.network())
             .faults(self.faults.clone())
             .heal_after(self.faulty_for)
-            .drain(Duration::from_millis(20));
+            .drain(Duration::from_millis(20))
+            .turns_max(TURNS_MAX);
         if self.has_rare_paths {
             sim = sim.rare_paths(self.seed);
         }
@@ -112,8 +117,11 @@ impl Setup {
             let main = async move |ctx: Context| players::node(ctx, game).await;
             sim = sim.node(&*name, self.cores).main(&name, main);
         }
-        let (nodes, book) = (self.nodes, ledger.clone());
-        let report = sim.run(async move |ctx: Context| watch(&ctx, nodes, &book).await);
+        let (nodes, book, cluster) = (self.nodes, ledger.clone(), sim.cluster());
+        let report = sim.run(async move |ctx: Context| {
+            write_from_outside(&ctx, nodes, &cluster).await;
+            watch(&ctx, nodes, &book).await
+        });
         let (handled, answered, complaint) = ledger.close();
         let failed = report.output.err().map(|error| error.to_string());
         let mains = report.neighbours.into_iter().zip(1..);
@@ -145,6 +153,25 @@ impl Setup {
                 Network::new().latency(far, 2 * far).bandwidth(1_000_000)
             }
         }
+    }
+}
+
+/// Writes to workers of all nodes as threads outside of them do, until the time of faults is over.
+async fn write_from_outside(ctx: &Context, nodes: u16, cluster: &Cluster) {
+    let mut number = 0;
+    while !cluster.is_calm() {
+        number += 1;
+        for node in 1..=nodes {
+            let parcel = Parcel {
+                from: node.into(),
+                number,
+                is_remote: true,
+            };
+            if let Some(handle) = cluster.handle(&format!("node {node}")) {
+                drop(handle.try_send_message(format!("{}sink-0", prefix(node)), parcel));
+            }
+        }
+        ctx.sleep(Duration::from_micros(700)).await;
     }
 }
 

@@ -8,13 +8,17 @@
 #![allow(clippy::print_stdout, reason = "a program that reports")]
 
 mod campaign;
+#[cfg(ringpost_canary)]
+mod canaries;
 mod cluster;
 mod dice;
 mod ledger;
 mod players;
+mod scale;
 mod shrink;
 mod workers;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,12 +36,22 @@ struct Args {
     /// Run a campaign of so many seeds.
     #[arg(long)]
     seeds: Option<u64>,
+    /// Run larger and larger clusters, without faults, and print what they take.
+    #[arg(long)]
+    scale: bool,
+    /// Print the hashes of so many seeds, and nothing else.
+    #[arg(long)]
+    hashes: Option<u64>,
     /// Nodes of each cluster; drawn by the seed if left out.
     #[arg(long)]
     nodes: Option<u16>,
     /// Cores of each node; drawn by the seed if left out.
     #[arg(long)]
     cores: Option<u16>,
+    /// Plant each of the known bugs, and look for it in so many seeds.
+    #[cfg(ringpost_canary)]
+    #[arg(long)]
+    canaries: Option<u64>,
     /// Print each event of the replay.
     #[arg(long)]
     trace: bool,
@@ -47,6 +61,12 @@ struct Args {
     /// Leave out a kind of fault, or `all`.
     #[arg(long)]
     without: Vec<String>,
+    /// Fail also if there is a fault that never struck, or a rare path that was never taken.
+    #[arg(long)]
+    reach: bool,
+    /// Add a line about the campaign to this file.
+    #[arg(long)]
+    ledger: Option<PathBuf>,
     /// Take no rare paths.
     #[arg(long)]
     no_rare_paths: bool,
@@ -91,15 +111,36 @@ fn main() -> ExitCode {
     drop(tracing::subscriber::set_global_default(
         tracing::subscriber::NoSubscriber::new(),
     ));
-    let is_well = match args.seeds {
-        Some(seeds) => campaign::run(&args, seeds),
-        None => replay(&args),
+    #[cfg(ringpost_canary)]
+    if let Some(seeds) = args.canaries {
+        return match canaries::run(&args, seeds) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        };
+    }
+    if args.scale {
+        return match scale::run() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        };
+    }
+    let is_well = match (args.hashes, args.seeds) {
+        (Some(seeds), _) => print_hashes(&args, seeds),
+        (None, Some(seeds)) => campaign::run(&args, seeds),
+        (None, None) => replay(&args),
     };
     if is_well {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
+}
+
+fn print_hashes(args: &Args, seeds: u64) -> bool {
+    for seed in args.seed..args.seed.saturating_add(seeds) {
+        println!("{seed} {:016x}", args.setup(seed).run(None).hash);
+    }
+    true
 }
 
 /// Runs one seed, and says what came of it.
@@ -123,4 +164,46 @@ fn replay(args: &Args) -> bool {
 
 fn print_event(time: Duration, event: &Event) {
     println!("{:>14.6} ms  {event}", time.as_secs_f64() * 1e3);
+}
+
+/// Seeds that once failed, with what they failed by.
+#[cfg(test)]
+const FAILED_ONCE: &str = include_str!("failed.txt");
+
+#[cfg(test)]
+mod tests {
+    use super::{FAILED_ONCE, Setup};
+
+    /// The setup of a line like `810: what was wrong`.
+    fn setup(line: &str) -> Setup {
+        let (seed, _) = line.split_once(':').expect("a line says what was wrong");
+        let seed = seed.parse().expect("a line begins with a seed");
+        Setup::drawn(seed, None, None)
+    }
+
+    /// What was mended stays so.
+    #[test]
+    fn seeds_that_failed_once_do_not_fail_again() {
+        let lines = FAILED_ONCE.lines().filter(|line| !line.starts_with('#'));
+        for line in lines {
+            let failure = setup(line).run(None).failure;
+            assert_eq!(failure, None, "{line}");
+        }
+    }
+
+    /// G12: the same events, in the same order.
+    #[test]
+    fn g12_clusters_with_faults_repeat_themselves() {
+        let mut hashes = Vec::new();
+        for seed in 0..12 {
+            let setup = Setup::drawn(seed, Some(3), Some(2));
+            let outcomes = [setup.run(None), setup.run(None)];
+            assert_eq!(outcomes[0].failure, None, "seed {seed}");
+            assert_eq!(outcomes[0].hash, outcomes[1].hash, "seed {seed}");
+            hashes.push(outcomes[0].hash);
+        }
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 12);
+    }
 }

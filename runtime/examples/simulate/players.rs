@@ -1,21 +1,27 @@
 //! What goes on on each node: players that send, ask, start and stop until the time of faults is over; and
 //! then the node has to reach every other.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use ringpost::net::UdpSocket;
 use ringpost::sim::Cluster;
-use ringpost::{Context, Error, Result, Route, TCP, TcpListenerOptions, TcpTransport, route};
+use ringpost::{
+    Context, Error, Result, Route, Supervision, TCP, TcpListenerOptions, TcpTransport, route,
+};
 
 use crate::dice::Dice;
 use crate::ledger::{Ledger, Parcel, Question, prefix};
-use crate::workers::{Echo, Hop, Secret, Sink};
+use crate::workers::{Echo, Fragile, Hop, Secret, Sink};
 
 const SINKS: u64 = 3;
 const FLAKY: u64 = 2;
+/// How often a worker that is supervised is restarted.
+const RESTARTS: u32 = 3;
 /// How long what is asked after the heal may take, and how often it is asked again.
 const PATIENCE: Duration = Duration::from_secs(5);
 const TRIES: u32 = 30;
@@ -210,7 +216,7 @@ impl Player {
         let own = self.game.node;
         let sink = format!("sink-{}", self.dice.roll(SINKS));
         let wait = Duration::from_micros(50 + self.dice.roll(5_000));
-        match self.dice.roll(24) {
+        match self.dice.roll(29) {
             0..=4 => self.send_some(ctx, way(own, own, &sink)).await,
             5..=6 => {
                 let parcel = self.parcel(false);
@@ -265,7 +271,64 @@ impl Player {
                     drop(socket.send_to(&[7; 32], to).await);
                 }
             }
+            23 => self.send_together(ctx, way(own, own, &sink)).await,
+            24 => {
+                let parcel = self.parcel(true);
+                let polls = self.dice.roll(4);
+                cancelled(ctx.send_message(way(own, own, &sink), parcel), polls).await;
+            }
+            25 => self.write_to_fragile(ctx).await,
             _ => drop(ctx.receive_timeout::<Question>(wait).await),
+        }
+    }
+
+    /// Several at one time: what waits for room keeps its order (G1). Each is polled before the next is begun, as a
+    /// message that has to wait has its place from then on.
+    async fn send_together(&mut self, ctx: &Context, to: Route) {
+        let count = 2 + self.dice.roll(6);
+        let parcels: Vec<Parcel> = (0..count).map(|_| self.parcel(false)).collect();
+        let (ledger, own) = (&self.game.ledger, self.game.node);
+        let mut waiting = Vec::new();
+        for parcel in parcels {
+            let mut send = Box::pin(ctx.send_message(to.clone(), parcel));
+            match poll_fn(|polling| Poll::Ready(send.as_mut().poll(polling))).await {
+                Poll::Ready(sent) => note(ledger, own, &sent),
+                Poll::Pending => waiting.push(send),
+            }
+        }
+        poll_fn(|polling| {
+            waiting.retain_mut(|send| match send.as_mut().poll(polling) {
+                Poll::Ready(sent) => {
+                    note(ledger, own, &sent);
+                    false
+                }
+                Poll::Pending => true,
+            });
+            match waiting.is_empty() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// A worker that fails is built anew, as often as its supervision says, and then no more.
+    async fn write_to_fragile(&mut self, ctx: &Context) {
+        let name = format!("{}fragile-{}", prefix(self.game.node), self.dice.roll(2));
+        let builds = Arc::new(Mutex::new(0));
+        let (ledger, of) = (self.game.ledger.clone(), name.clone());
+        let build = move || {
+            let mut builds = builds.lock();
+            *builds += 1;
+            if *builds > 1 + RESTARTS {
+                ledger.complain(format!("{of} was built {builds} times"));
+            }
+            Fragile
+        };
+        let terms = Supervision::transient().intensity(RESTARTS, Duration::from_secs(1 << 20));
+        drop(ctx.start_supervised(&*name, terms, build).await);
+        for _ in 0..1 + self.dice.roll(4) {
+            drop(ctx.try_send_message(&*name, self.dice.roll(3)));
         }
     }
 
@@ -315,11 +378,17 @@ impl Player {
     }
 }
 
+fn note(ledger: &Ledger, node: u16, sent: &Result<()>) {
+    if sent.is_ok() {
+        ledger.accepted(node);
+    }
+}
+
 /// Polls a future a few times, then drops it.
 async fn cancelled<F: Future>(future: F, polls: u64) {
     let mut future = pin!(future);
     let mut left = polls;
-    std::future::poll_fn(move |polling: &mut Polling<'_>| {
+    poll_fn(move |polling: &mut Polling<'_>| {
         if left == 0 || future.as_mut().poll(polling).is_ready() {
             return Poll::Ready(());
         }

@@ -68,6 +68,19 @@ impl Worker for Echo {
     }
 }
 
+/// Panics at some messages.
+pub(crate) struct Fragile;
+
+impl Worker for Fragile {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        assert!(*msg > 0, "as it was told");
+        Ok(())
+    }
+}
+
 /// Passes everything on.
 pub(crate) struct Hop;
 

@@ -567,7 +567,7 @@ impl Blocked {
 
     /// Queues this sender for what it lacks. Room is not held while a credit is waited for.
     fn begin_wait(&mut self, core: &Rc<Core>, from: &MailboxRc, lack: Lack, polling: &Polling<'_>) {
-        let credit_of = self.wait.take().and_then(|wait| {
+        let mut credit_of = self.wait.take().and_then(|wait| {
             if self.out.grant.room()
                 && let Some(to) = wait.lack.core()
             {
@@ -580,12 +580,31 @@ impl Blocked {
             }
             wait.credit_of
         });
+        let lack = self.credit_first(core, lack, &mut credit_of);
         let waiter = core.wait_for(&lack, from, core.tasks.register(polling));
         self.wait = Some(Wait {
             lack,
             waiter,
             credit_of,
         });
+    }
+
+    /// Who is to wait for room takes a credit first, or waits for that: so those who send to one link get its
+    /// credits in their order, and then room in the same order.
+    fn credit_first(&mut self, core: &Rc<Core>, lack: Lack, credit_of: &mut Option<Lack>) -> Lack {
+        let of_link = match lack {
+            Lack::Room { core, link, epoch } if !self.out.grant.credit() => {
+                Lack::Link { core, link, epoch }
+            }
+            other => return other,
+        };
+        if !core.take_link_credit(&of_link) {
+            return of_link;
+        }
+        self.out.grant = self.out.grant.with_credit();
+        self.out.grant_core = of_link.core();
+        *credit_of = Some(of_link);
+        lack
     }
 
     /// Gives up: leaves the queue, and gives back what was granted.

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_mailbox::cell::Boxed;
 use ringpost_router::{Address, Body, Handle, Hint, Hop, Message, Route};
 
@@ -104,8 +105,8 @@ pub(crate) enum Lack {
     Local(MailboxRc),
     /// A credit of this link to that core.
     Link { core: u16, link: u32, epoch: u32 },
-    /// Room in the ring to that core.
-    Room { core: u16 },
+    /// Room in the ring to that core, for a message of this link.
+    Room { core: u16, link: u32, epoch: u32 },
     /// A link to that core: as many as are allowed are in use.
     Destination { core: u16 },
 }
@@ -121,7 +122,7 @@ impl Lack {
     pub(crate) fn core(&self) -> Option<u16> {
         match self {
             Lack::Local(_) => None,
-            Lack::Link { core, .. } | Lack::Room { core } | Lack::Destination { core } => {
+            Lack::Link { core, .. } | Lack::Room { core, .. } | Lack::Destination { core } => {
                 Some(*core)
             }
         }
@@ -438,7 +439,7 @@ impl Core {
             Lack::Link { core, link, epoch } => {
                 self.wait_for_link(*core, *link, *epoch, &waiter);
             }
-            Lack::Room { core } => self.wait_for_room(*core, &waiter),
+            Lack::Room { core, .. } => self.wait_for_room(*core, &waiter),
             Lack::Destination { core } => self.wait_for_destination(*core, &waiter),
         }
         self.tally().blocked.add(1);
@@ -447,7 +448,8 @@ impl Core {
 
     /// Gives up waiting: what was granted meanwhile goes to the next in the queue.
     pub(crate) fn stop_waiting(self: &Rc<Self>, lack: &Lack, waiter: &Waiter) {
-        if waiter.state.replace(Waiting::Cancelled) == Waiting::Granted {
+        let was_granted = waiter.state.replace(Waiting::Cancelled) == Waiting::Granted;
+        if was_granted && !is_planted(Canary::LeakOnCancel) {
             self.give_grant_back(lack);
         }
         match lack {
@@ -455,7 +457,7 @@ impl Core {
                 mailbox.if_more(|more| trim(&mut more.senders));
             }
             Lack::Link { core, link, .. } => self.trim_waiters(*core, Some(*link)),
-            Lack::Room { core } | Lack::Destination { core } => self.trim_waiters(*core, None),
+            Lack::Room { core, .. } | Lack::Destination { core } => self.trim_waiters(*core, None),
         }
     }
 
@@ -464,7 +466,7 @@ impl Core {
         match lack {
             Lack::Local(mailbox) => self.local_credit_back(mailbox),
             Lack::Link { core, link, epoch } => self.link_credit_back(*core, *link, *epoch, 1),
-            Lack::Room { core } => self.room_back(*core),
+            Lack::Room { core, .. } => self.room_back(*core),
             Lack::Destination { core } => self.destination_back(*core),
         }
     }
@@ -473,6 +475,9 @@ impl Core {
     #[inline]
     pub(crate) fn settle(self: &Rc<Self>, to: &Mailbox, origin: Origin) {
         to.queued.set(to.queued.get() - 1);
+        if is_planted(Canary::LostRoom) && to.has_stash() && to.room.get() > 0 {
+            to.room.set(to.room.get() - 1);
+        }
         match origin.kind {
             OriginKind::Local if !to.special.get() => to.room.set(to.room.get() + 1),
             OriginKind::Local => self.local_credit_back(to),

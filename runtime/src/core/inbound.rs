@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
+use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_mailbox::ring::Consumer;
 use ringpost_router::{Body, Handle, NodeCore};
 
 use crate::core::Core;
 use crate::core::pairs::Introduced;
 use crate::core::record::{Control, Record, Target};
+use crate::driver::rare::Rare;
 use crate::envelope::{Envelope, Origin, OriginKind, ReplyTo, Sender};
 use crate::mailbox::Mailbox;
 use crate::overflow::Overflow;
@@ -289,6 +291,14 @@ pub(crate) struct Owing {
     left: u32,
 }
 
+impl Owed {
+    /// How many credits of this link are here.
+    pub(crate) fn held(&self, link: u32) -> u32 {
+        let entry = self.links.get(link as usize);
+        entry.map_or(0, |entry| entry.count + entry.pending)
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct OwedLink {
     /// Taken and not given back.
@@ -365,7 +375,11 @@ impl Core {
                 }
                 return;
             }
-            if ended || entry.count >= batch.max(1) {
+            let is_time = match entry.count >= batch.max(1) {
+                true => !self.rare.takes(Rare::LateCredit),
+                false => self.rare.takes(Rare::EarlyCredit),
+            };
+            if ended || is_time {
                 std::mem::take(&mut entry.count)
             } else {
                 if !entry.listed {
@@ -380,11 +394,12 @@ impl Core {
                 return;
             }
         };
+        let lost = u32::from(is_planted(Canary::DroppedCredit) && due > 1);
         self.send_control(
             from,
             Control::Credit {
                 link,
-                count: due,
+                count: due - lost,
                 ended,
             },
         );

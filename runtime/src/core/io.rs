@@ -12,6 +12,7 @@ use slab::Slab;
 
 use crate::core::Core;
 use crate::driver::net::Network;
+use crate::driver::rare::Rare;
 use crate::task::Wake;
 
 /// Attempts on one socket within a turn, before the others of the core get theirs.
@@ -149,7 +150,7 @@ impl Io {
         if source.turn != turn {
             (source.turn, source.attempts) = (turn, 0);
         }
-        if source.attempts >= ATTEMPTS_PER_TURN {
+        if source.attempts >= ATTEMPTS_PER_TURN || core.rare.takes(Rare::PutOff) {
             drop(sources);
             self.put_off.borrow_mut().push(core.tasks.register(polling));
             return Poll::Pending;

@@ -229,6 +229,15 @@ impl LinkTable {
         self.links.get(link as usize)
     }
 
+    /// For each link that is open: its number, and how many of its credits are not here.
+    pub(crate) fn out(&self) -> Vec<(u32, u32)> {
+        let open = (0..)
+            .zip(&self.links)
+            .filter(|(_, link)| link.state == LinkState::Open);
+        open.map(|(number, link)| (number, self.window - link.credits))
+            .collect()
+    }
+
     pub(crate) fn at_mut(&mut self, link: u32) -> Option<&mut Link> {
         self.links.get_mut(link as usize)
     }

@@ -30,6 +30,7 @@ pub(crate) mod placed;
 pub(crate) mod record;
 pub(crate) mod replicated;
 pub(crate) mod replies;
+pub(crate) mod rest;
 pub(crate) mod returning;
 pub(crate) mod stream;
 pub(crate) mod supervised;

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_mailbox::wake::publish_fence;
 use ringpost_router::{Handle, Message};
 
@@ -17,6 +18,7 @@ use crate::core::links::LinkState;
 use crate::core::pair::{Connection, MESSAGE_SLOTS, Pair};
 use crate::core::record::{Control, Job, Record};
 use crate::core::replies::Answer;
+use crate::driver::rare::Rare;
 use crate::envelope::ReplyTo;
 use crate::error::ErrorKind;
 use crate::mailbox::{Waiter, Waiting, pop_waiting, trim};
@@ -47,6 +49,7 @@ impl Core {
         let Some(pair) = pairs.get(core) else {
             return out.fail_not_found();
         };
+        let has_waited = out.grant != Grant::Nothing;
         let may_open = pair.may_open(&mut out.grant);
         let link = match pair.links.find(&hop.address, place) {
             Some(link) => link,
@@ -54,13 +57,15 @@ impl Core {
                 // A credit that is held is of a link that is gone.
                 out.grant = out.grant.without_credit();
                 let open = || pair.links.open(&hop.address, place);
-                match may_open.then(open).flatten() {
+                let none_left = !has_waited && self.rare.takes(Rare::NoLink);
+                match (may_open && !none_left).then(open).flatten() {
                     Some(link) => link,
                     None => return Attempt::Blocked(Lack::Destination { core }),
                 }
             }
         };
-        if let Some(lack) = pair.lack(link, out.grant) {
+        let seems_full = !has_waited && self.rare.takes(Rare::FullRing);
+        if let Some(lack) = pair.lack(link, out.grant, seems_full) {
             return self.lacking(pair, link, lack, out);
         }
         pair.push(link, from, out, self.guests_ever.get());
@@ -126,7 +131,10 @@ impl Core {
     pub(crate) fn send_control(&self, core: u16, control: Control) {
         let mut pairs = self.pairs.borrow_mut();
         let pair = pairs.of(core);
-        pair.control.push(control.into_body());
+        match self.rare.takes(Rare::SpilledControl) {
+            true => pair.control.spill.push(control.into_body()),
+            false => pair.control.push(control.into_body()),
+        }
         self.mark_dirty(pair);
     }
 
@@ -136,8 +144,27 @@ impl Core {
     pub(crate) fn send_job(&self, core: u16, job: Job) {
         let mut pairs = self.pairs.borrow_mut();
         let pair = pairs.of(core);
-        pair.data.push(Record::Job(job).into_body());
+        match self.rare.takes(Rare::SpilledJob) {
+            true => pair.data.spill.push(Record::Job(job).into_body()),
+            false => pair.data.push(Record::Job(job).into_body()),
+        }
         self.mark_dirty(pair);
+    }
+
+    /// Takes a credit of a link for a sender that is about to wait for room, if one is to be had. Who waits for
+    /// room without one would have to wait for it then, behind messages of its own that came later.
+    pub(crate) fn take_link_credit(&self, of: &Lack) -> bool {
+        let Lack::Link { core, link, epoch } = of else {
+            return false;
+        };
+        let mut pairs = self.pairs.borrow_mut();
+        let Some(entry) = pairs.of(*core).links.at_mut(*link) else {
+            return false;
+        };
+        let is_there = entry.epoch == *epoch && entry.is_usable();
+        let is_free = is_there && entry.credits > 0 && entry.waiters.is_empty();
+        entry.credits -= u32::from(is_free);
+        is_free
     }
 
     /// Whether what a waiter was granted is still worth something.
@@ -198,6 +225,7 @@ impl Core {
         for &core in &dirty {
             let pair = pairs.of(core);
             pair.dirty = false;
+            self.take_rare_turnings(pair);
             let asked = pair.connection == Connection::None && self.ask_for_rings(pair);
             let published = pair.data.pump() | pair.control.pump();
             // Two cores that wait for room, and woke each other without need, would never sleep.
@@ -207,7 +235,8 @@ impl Core {
         publish_fence();
         for &core in &dirty {
             let pair = pairs.of(core);
-            if pair.has_news {
+            let is_last = Some(&core) == dirty.last() && dirty.len() > 1;
+            if pair.has_news && !(is_planted(Canary::LostWake) && is_last) {
                 self.node.cores[usize::from(core)].wake_if_parked(self.tally());
             }
             if pair.connection == Connection::None || pair.is_stuck() {
@@ -216,6 +245,23 @@ impl Core {
         }
         dirty.clear();
         self.flushing.replace(dirty);
+    }
+
+    /// What is as good at any time, and happens seldom, or only where there is need.
+    #[inline]
+    fn take_rare_turnings(&self, pair: &mut Pair) {
+        if self.rare.takes(Rare::RepeatedHead) {
+            pair.run = None;
+        }
+        if self.rare.takes(Rare::Reintroduction) {
+            pair.forget_introductions();
+        }
+        if self.rare.takes(Rare::EarlyClose)
+            && pair.data.has_room(MESSAGE_SLOTS + pair.reserved)
+            && let Some(link) = pair.links.find_victim()
+        {
+            pair.close_link(link);
+        }
     }
 
     /// Sends buffers that were freed here to the cores that own them, where so many have gathered.
@@ -254,7 +300,7 @@ impl Core {
     fn ask_for_rings(&self, pair: &mut Pair) -> bool {
         let item = InboxItem::Connect { from: self.id };
         let inbox = &self.node.cores[usize::from(pair.to)].inbox;
-        let asked = inbox.push(item).is_ok();
+        let asked = !self.rare.takes(Rare::LateRings) && inbox.push(item).is_ok();
         if asked {
             pair.connection = Connection::Asked;
         }

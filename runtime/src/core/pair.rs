@@ -160,23 +160,21 @@ impl Pair {
 
     /// What a message on this link lacks.
     #[inline]
-    pub(super) fn lack(&mut self, link: u32, grant: Grant) -> Option<Lack> {
+    pub(super) fn lack(&mut self, link: u32, grant: Grant, seems_full: bool) -> Option<Lack> {
         let core = self.to;
         let entry = self.links.at_mut(link)?;
         let taken = entry.credits == 0 || !entry.waiters.is_empty();
+        let epoch = entry.epoch;
         if (taken && !grant.credit()) || entry.state == LinkState::Ended {
-            return Some(Lack::Link {
-                core,
-                link,
-                epoch: entry.epoch,
-            });
+            return Some(Lack::Link { core, link, epoch });
         }
         if grant.room() {
             return None;
         }
-        let free =
-            self.room_waiters.is_empty() && self.data.has_room(MESSAGE_SLOTS + self.reserved);
-        (!free).then_some(Lack::Room { core })
+        let free = !seems_full
+            && self.room_waiters.is_empty()
+            && self.data.has_room(MESSAGE_SLOTS + self.reserved);
+        (!free).then_some(Lack::Room { core, link, epoch })
     }
 
     /// Writes a message into the data ring. Everything it needs has been checked; who it is for was looked up
@@ -299,6 +297,11 @@ impl Pair {
             }
         };
         self.data.push(head.into_body());
+    }
+
+    /// Introduces every sender anew.
+    pub(super) fn forget_introductions(&mut self) {
+        self.introduced = Introduced::new();
     }
 
     pub(super) fn close_link(&mut self, link: u32) {

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_router::{Address, Message};
 
 use crate::context::Context;
@@ -114,7 +115,9 @@ impl Supervised {
         if self.restarts.len() >= self.terms.restarts_max as usize {
             return Some(self.terms.exhausted);
         }
-        self.restarts.push_back(now);
+        if !is_planted(Canary::RestartStorm) {
+            self.restarts.push_back(now);
+        }
         Some(Outcome::Restart)
     }
 

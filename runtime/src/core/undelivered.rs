@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_router::wire::Refusal;
 use ringpost_router::{Address, Any, Body, Message, Route};
 
@@ -83,7 +84,9 @@ impl Core {
         };
         let address = undelivered.to.clone();
         let requester = head.requester();
-        self.report_with(&undelivered, requester.is_some(), Some(body));
+        if !(is_planted(Canary::LostReport) && reason == Reason::Stopped) {
+            self.report_with(&undelivered, requester.is_some(), Some(body));
+        }
         let kind = match reason {
             Reason::NotFound => ErrorKind::NotFound { address },
             Reason::NodeStopped => ErrorKind::Stopping,

@@ -45,6 +45,44 @@ rare_paths! {
     ShortTurn, "a turn of one message";
     /// Debts are paid and buffers sent home though the core is busy.
     EarlyErrands, "errands are run early";
+    /// A worker handles one message before others have their turn.
+    ShortSlice, "a slice of one message";
+    /// Tasks have their turn before messages.
+    TasksFirst, "tasks before messages";
+    /// What was written is published in the middle of a turn.
+    EarlyFlush, "a flush within a turn";
+    /// A stage of the node's end is passed later.
+    LateStage, "a stage is passed late";
+    /// The positions of a ring begin just before they wrap.
+    WrappingRing, "a ring that is about to wrap";
+    /// Rings are asked for later.
+    LateRings, "rings are asked for late";
+    /// A ring is full, though it has room.
+    FullRing, "a ring seems full";
+    /// There is no link left, though there is.
+    NoLink, "no link seems left";
+    /// A link that nobody uses is closed though none is needed.
+    EarlyClose, "a link is closed early";
+    /// The next message says anew whom it is for and from.
+    RepeatedHead, "a head is repeated";
+    /// Senders are introduced to another core anew.
+    Reintroduction, "senders are introduced anew";
+    /// A control message waits, though the ring has room.
+    SpilledControl, "a control message spills";
+    /// Work for another core waits, though the ring has room.
+    SpilledJob, "a job spills";
+    /// A batch of credits goes back later.
+    LateCredit, "credits go back late";
+    /// A credit goes back alone.
+    EarlyCredit, "a credit goes back alone";
+    /// A message from outside lines up, though nobody is before it.
+    LinedUp, "a message from outside lines up";
+    /// A socket is put off to the next turn.
+    PutOff, "a socket is put off";
+    /// A connection is read once before others have their turn.
+    OneRead, "one read";
+    /// A connection writes one part of what it could.
+    OnePart, "one part is written";
 }
 
 impl Rare {

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::context::send::Forward;
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Outgoing};
+use crate::driver::rare::Rare;
 use crate::error::{ErrorKind, Reason, Result, Undelivered, not_found};
 use crate::node::permits::Permit;
 use crate::task::panics::drop_guarded;
@@ -76,7 +77,7 @@ fn deliver(core: &Rc<Core>, mut out: Outgoing, permit: Permit) {
         type_name: out.body.as_ref().map_or("", Body::type_name),
         concluded: false,
     };
-    if !core.entrance.has_line(&to) {
+    if !core.entrance.has_line(&to) && !core.rare.takes(Rare::LinedUp) {
         match core.attempt(&core.outside, &mut out) {
             Attempt::Sent => return accepted.conclude(Ok(())),
             Attempt::Failed(error) => return accepted.conclude(Err(error)),

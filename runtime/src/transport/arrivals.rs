@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 
 use ringpost_mailbox::buf::Buf;
+use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_router::wire::{Incoming, Note, Refusal};
 use ringpost_router::{Address, Aliases, Encoded, Hop, Message, Route};
 
@@ -230,6 +231,12 @@ impl<'a> Arrivals<'a> {
         if is_counted {
             self.grants.note_taken();
         }
+        if is_planted(Canary::DoubleDelivery)
+            && self.way.is_plain
+            && self.ctx.core.random().is_multiple_of(16)
+        {
+            self.place(Buf::from(&payload[..]), polling);
+        }
         if self.place(payload, polling) && is_counted {
             self.grants.note_settled();
         }
@@ -290,21 +297,23 @@ impl<'a> Arrivals<'a> {
             .iter()
             .position(|line| Some(&line.to) == to.as_ref());
         let last = line.and_then(|at| self.lines.get(at)?.messages.back());
-        let attempt = match last.and_then(|(last, _)| last.local_lack()) {
+        let blocked = match last.map(|(last, _)| last.local_lack()) {
             // What those in front lack is lacking here too.
-            Some(lack) => Attempt::Blocked(lack),
-            None => core.attempt(&self.ctx.mailbox, &mut out),
-        };
-        let blocked = match attempt {
-            Attempt::Failed(error) => {
-                self.lost(&error, self.way.sender.clone());
-                return true;
-            }
-            Attempt::Sent => {
-                self.expect_reply();
-                return true;
-            }
-            attempt => self.blocked(out, attempt, polling),
+            Some(Some(lack)) => self.blocked(out, Attempt::Blocked(lack), polling),
+            // What leads to another core waits for several things in turn. Were this granted room there, it would
+            // keep it from those in front; and it might find what those still wait for.
+            Some(None) => Blocked::new(out),
+            None => match core.attempt(&self.ctx.mailbox, &mut out) {
+                Attempt::Failed(error) => {
+                    self.lost(&error, self.way.sender.clone());
+                    return true;
+                }
+                Attempt::Sent => {
+                    self.expect_reply();
+                    return true;
+                }
+                attempt => self.blocked(out, attempt, polling),
+            },
         };
         let waiting = (blocked, self.way.waiting(bytes));
         match line.and_then(|at| self.lines.get_mut(at)) {

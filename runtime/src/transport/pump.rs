@@ -11,6 +11,7 @@ use ringpost_router::wire::Intake;
 
 use crate::context::Context;
 use crate::context::sleep::Sleep;
+use crate::driver::rare::Rare;
 use crate::net::TcpStream;
 use crate::time::Time;
 use crate::transport::TcpLimits;
@@ -110,7 +111,10 @@ impl<'a> Pump<'a> {
         while !connection.outlet.borrow().is_empty() {
             let mut outlet = connection.outlet.borrow_mut();
             let mut parts = [IoSlice::new(&[]); PARTS];
-            let count = outlet.parts(&mut parts);
+            let mut count = outlet.parts(&mut parts);
+            if self.ctx.core.rare.takes(Rare::OnePart) {
+                count = count.min(1);
+            }
             let parts = parts.get(..count).unwrap_or_default();
             match self.stream.poll_write_parts(polling, parts) {
                 Poll::Pending => break,
@@ -172,6 +176,9 @@ impl<'a> Pump<'a> {
                 Poll::Ready(Err(error)) => return Err(error.into()),
             }
             self.last_read = self.ctx.core.now.get();
+            if self.ctx.core.rare.takes(Rare::OneRead) {
+                break;
+            }
         }
         self.deliver_all(polling)
     }

@@ -43,6 +43,8 @@ faults! {
     Crash, "crash", 1200;
     /// As a crash, but nobody tells the peers.
     PowerLoss, "power loss", 800;
+    /// The node is stopped in order, and started again.
+    Shutdown, "orderly stop", 1000;
     /// The process is stopped for a while, and goes on.
     Pause, "pause", 2500;
     /// The clock of one node jumps ahead.

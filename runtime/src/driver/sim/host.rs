@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringpost_mailbox::pool::Pool;
 use ringpost_mailbox::sync::Mutex;
 use ringpost_router::Address;
 
@@ -60,8 +61,12 @@ pub(super) struct Host {
     pub(super) life: u32,
     pub(super) is_up: bool,
     pub(super) is_paused: bool,
+    /// Whether it is being stopped in order to be started again.
+    pub(super) comes_back: bool,
     /// How far its clock is ahead.
     pub(super) ahead: Duration,
+    /// Those of its cores, in its present life.
+    pub(super) pools: Vec<Pool>,
     handle: Option<NodeHandle>,
     result: Option<MainResult<()>>,
     /// Set when it crashes: what it reports then nobody hears.
@@ -79,7 +84,9 @@ impl Host {
             life: 0,
             is_up: false,
             is_paused: false,
+            comes_back: false,
             ahead: Duration::ZERO,
+            pools: Vec::new(),
             handle: None,
             result: None,
             muted: Arc::default(),
@@ -127,10 +134,13 @@ impl Host {
         let bell = |seat| bells.bell(seat, self.life);
         let (node, seeds) = assemble(plan, self.seats().map(bell).collect());
         let now = self.time(fate.now());
+        self.pools.clear();
         for (at, seed) in self.seats().zip(seeds) {
             let network = Network::Sim(net.port(at));
             let seat = &mut seats[at];
-            seat.works = Some(Shard::new(seed, now, network));
+            let (shard, parker) = Shard::new(seed, now, network);
+            self.pools.push(shard.core.pool.clone());
+            seat.works = Some((shard, parker));
             (seat.life, seat.state) = (self.life, SeatState::Awake);
         }
         let home = usize::from(node.placement.home(&Address::local(APP)));
@@ -188,7 +198,7 @@ impl Host {
     /// Ends every core at once.
     pub(super) fn crash(&mut self, seats: &mut [Seat]) {
         *self.muted.lock() = true;
-        self.is_up = false;
+        (self.is_up, self.comes_back) = (false, false);
         self.begin_stop(Stop::Now);
         for at in self.seats() {
             seats[at].state = SeatState::Over;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::faults::Fault;
 use super::trace::Event;
 use super::world::{Due, World};
+use crate::mailbox::Stop;
 
 /// The time between two opportunities for faults of whole nodes.
 const TICK: Duration = Duration::from_millis(2);
@@ -12,6 +13,7 @@ const TICK: Duration = Duration::from_millis(2);
 impl World {
     /// Has faults of whole nodes strike from now on.
     pub(super) fn begin_mishaps(&mut self, until: Duration) {
+        self.checks_bounds = true;
         self.plan(TICK, Due::Tick);
         self.plan(until, Due::Heal);
     }
@@ -40,6 +42,11 @@ impl World {
                 self.plan(down, Due::Restart { node, life });
             }
         }
+        if self.hosts[node].is_up && self.fate.strikes(Fault::Shutdown) {
+            self.hosts[node].comes_back = true;
+            self.hosts[node].begin_stop(Stop::Drain);
+            self.hear_bells();
+        }
         if self.fate.strikes(Fault::Pause) {
             let time = nanos(self, Fault::Pause, 100_000, 100_000_000);
             self.pause(node, time);
@@ -52,6 +59,21 @@ impl World {
             let ahead = nanos(self, Fault::ClockDrift, 100, 200_000);
             self.jump(node, ahead);
         }
+    }
+
+    /// A core has come to its end. If it was the last of a node that was to be stopped and started again, that is
+    /// planned.
+    pub(super) fn is_over_at(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        let is_over = |at: usize| self.seats[at].works.is_none();
+        if !host.seats().all(is_over) || !std::mem::take(&mut host.comes_back) {
+            return;
+        }
+        host.is_up = false;
+        host.announce(&self.cluster);
+        let life = host.life;
+        let nanos = self.fate.nanos(Fault::Shutdown, 100_000, 50_000_000);
+        self.plan(Duration::from_nanos(nanos), Due::Restart { node, life });
     }
 
     /// What befalls the ways between nodes.

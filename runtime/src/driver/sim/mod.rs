@@ -49,6 +49,7 @@
 //! assert_eq!(report.output.unwrap(), "still there?");
 //! ```
 
+mod checks;
 mod cluster;
 mod dice;
 mod fate;
@@ -121,6 +122,7 @@ pub struct Sim {
     rare: RareRates,
     heal_after: Option<Duration>,
     on_event: Option<EventHook>,
+    turns_max: u64,
     cluster: Cluster,
     nodes: Vec<(String, Option<u16>, Mains)>,
 }
@@ -172,6 +174,7 @@ impl Sim {
             rare: RareRates::none(),
             heal_after: None,
             on_event: None,
+            turns_max: world::TURNS_MAX,
             cluster: Cluster::default(),
             nodes: Vec::new(),
         }
@@ -317,6 +320,13 @@ impl Sim {
         self
     }
 
+    /// Gives up after so many turns of cores.
+    #[must_use]
+    pub fn turns_max(mut self, turns: u64) -> Self {
+        self.turns_max = turns;
+        self
+    }
+
     /// Calls `hook` for each event of the run, with the time since its start.
     #[must_use]
     pub fn on_event(mut self, hook: impl Fn(Duration, &Event) + 'static) -> Self {
@@ -347,9 +357,12 @@ impl Sim {
         let mut world = self.into_world();
         world.start(0, Some(maker));
         (1..world.hosts.len()).for_each(|node| world.start(node, None));
-        let mut stuck = false;
+        let (mut stuck, mut is_ending) = (false, false);
         while !world.is_over() && world.violation.is_none() {
-            if result.lock().is_some() {
+            if result.lock().is_some() && !std::mem::replace(&mut is_ending, true) {
+                if world.fate.is_calm() {
+                    world.check_rest();
+                }
                 world.stop(Stop::Drain);
             }
             if !world.step() {
@@ -359,6 +372,9 @@ impl Sim {
                     break;
                 }
             }
+        }
+        if world.is_over() {
+            world.check_pools();
         }
         let output = result.lock().take().unwrap_or_else(|| {
             Err(Error::other(match (&world.violation, stuck) {
@@ -391,6 +407,7 @@ impl Sim {
             .flat_map(|host| host.seats().map(|_| host.number));
         let net = SimNet::new(seed, fate.clone(), self.network, host_of.collect());
         let mut world = World::new(self.terms, fate, net, hosts, self.cluster);
+        world.turns_max = self.turns_max;
         if let Some(until) = self.heal_after {
             world.begin_mishaps(until);
         }

@@ -20,11 +20,13 @@ use crate::shard::Turn;
 use crate::time::Time;
 
 /// Turns after which a run is given up.
-const TURNS_MAX: u64 = 200_000_000;
+pub(super) const TURNS_MAX: u64 = 200_000_000;
 /// How long a core sleeps while senders wait for room in a ring: draining it does not ring a bell.
 const SLEEP_FOR_ROOM: Duration = Duration::from_millis(1);
 /// Turns take no time, but who does nothing but take turns does not stop the time.
 const TURNS_PER_MICRO: u64 = 64;
+/// Sleepers that are looked at before time passes.
+const LOOKS_MAX: usize = 64;
 /// How often idle cores look for work once more instead of going to sleep: one time in so many.
 const SPINS: u64 = 4;
 
@@ -68,6 +70,8 @@ pub(super) struct World {
     /// Who gets no turn, until so many have been taken.
     starved: (usize, u64),
     turns: u64,
+    pub(super) turns_max: u64,
+    pub(super) checks_bounds: bool,
     idle_rounds: u32,
     over: usize,
     pub(super) violation: Option<String>,
@@ -101,6 +105,8 @@ impl World {
             burst: (0, 0),
             starved: (0, 0),
             turns: 0,
+            turns_max: TURNS_MAX,
+            checks_bounds: false,
             idle_rounds: 0,
             over: 0,
             violation: None,
@@ -112,7 +118,7 @@ impl World {
     }
 
     pub(super) fn has_given_up(&self) -> bool {
-        self.idle_rounds > 1000 || self.turns > TURNS_MAX
+        self.idle_rounds > 1000 || self.turns > self.turns_max
     }
 
     pub(super) fn plan(&mut self, wait: Duration, due: Due) {
@@ -187,7 +193,7 @@ impl World {
             Some(at) => {
                 self.turn(at);
                 self.idle_rounds = 0;
-                self.turns < TURNS_MAX
+                self.turns < self.turns_max
             }
             None => self.pass_time(),
         }
@@ -245,12 +251,15 @@ impl World {
         let turn = shard.turn(now);
         let (next, until) = self.choose(at, turn, now);
         self.note_turn(at, next);
+        self.check_bounds(at, self.turns);
         match next {
             Next::Asleep => self.lay_down(at, until.map(|until| until.saturating_since(now))),
             Next::Over => {
                 let seat = &mut self.seats[at];
                 (seat.state, seat.works) = (SeatState::Over, None);
+                let node = usize::from(seat.node);
                 self.over += 1;
+                self.is_over_at(node);
             }
             Next::Busy | Next::Idle => self.keep_busy(at),
         }
@@ -369,7 +378,7 @@ impl World {
         self.fate.note(Event::Woken { node, core, by });
     }
 
-    fn hear_bells(&mut self) {
+    pub(super) fn hear_bells(&mut self) {
         while let Some((at, life)) = self.bells.take() {
             let seat = &mut self.seats[at];
             if seat.life != life || seat.state != SeatState::Asleep || seat.rung {
@@ -486,7 +495,12 @@ impl World {
     fn check_sleepers(&mut self) {
         let asleep = |seat: &&mut Seat| seat.state == SeatState::Asleep && !seat.rung;
         let lost = |seat: &mut Seat| seat.has_visible_work().then_some((seat.node, seat.core));
-        let first = self.seats.iter_mut().filter(asleep).find_map(lost);
+        // Of very many cores some are looked at each time.
+        let from = self
+            .dice
+            .place(self.seats.len().saturating_sub(LOOKS_MAX) + 1);
+        let some = self.seats.iter_mut().skip(from).take(LOOKS_MAX);
+        let first = some.filter(asleep).find_map(lost);
         if let Some((node, core)) = first {
             self.violation = Some(format!(
                 "core {core} of {} sleeps, though there is work for it, and no wake is on its way",
