@@ -13,7 +13,6 @@ use crate::context::Context;
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
 use crate::core::returning::place_at_the_end;
-use crate::core::stream::end_batch;
 use crate::core::unanswered::Obligation;
 use crate::envelope::{Origin, ReplyTo, Routes};
 use crate::error::{Error, Result};
@@ -61,18 +60,7 @@ impl<'a> SendMessage<'a> {
                 std::mem::forget(route);
                 None
             }
-            None => {
-                let body = message.into_body();
-                match ctx.core.stream_there(&ctx.mailbox, &route) {
-                    Some(mut pair) => {
-                        if pair.push_next(body) {
-                            end_batch(&ctx.core, &mut pair);
-                        }
-                        None
-                    }
-                    None => further(ctx, Unsent(route, Some(body))),
-                }
-            }
+            None => further(ctx, Unsent(route, Some(message.into_body()))),
         };
         Self { ctx, rest }
     }

@@ -5,7 +5,6 @@
 //! counts down, and is written. Whoever looks at the pair for anything else is given one that is
 //! [settled](Pair::settle): what the stream has not used is back, and what it has is counted.
 
-use std::cell::RefMut;
 use std::rc::Rc;
 
 use ringpost_router::{Address, Body, Handle, HandleKind, Route};
@@ -52,27 +51,6 @@ impl Stream {
 }
 
 impl Core {
-    /// The way of a message that is the next of a stream to this place. What is asked lies in registers, and
-    /// need not be written down for it.
-    #[inline(always)]
-    pub(crate) fn stream_there(&self, from: &MailboxRc, route: &Route) -> Option<RefMut<'_, Pair>> {
-        let hint = route.only()?.hint_of(self.here.node())?;
-        match hint.kind {
-            HandleKind::Worker => self.stream(from.handle.get(), hint.core.index(), hint.handle),
-            HandleKind::Reply => None,
-        }
-    }
-
-    #[inline(never)]
-    fn stream(&self, sender: Handle, core: u16, place: Handle) -> Option<RefMut<'_, Pair>> {
-        let pairs = self.pairs.try_borrow_mut().ok()?;
-        RefMut::filter_map(pairs, |pairs| {
-            let pair = pairs.streaming(core)?;
-            pair.stream.carries(sender, place).then_some(pair)
-        })
-        .ok()
-    }
-
     /// Sends what needs nothing to be set up: a message to another core that has a link, a credit that nobody
     /// waits for, and room. Whether it was sent; any other stays where it is.
     #[inline]
@@ -135,10 +113,9 @@ impl Core {
     }
 }
 
-/// What the stream was lent is used up, which is the end of a batch most of the time. Of the C calling
-/// convention because such a function never unwinds, for which its caller would have to be ready.
+/// What the stream was lent is used up, which is the end of a batch most of the time.
 #[inline(never)]
-pub(crate) extern "C" fn end_batch(core: &Core, pair: &mut Pair) {
+fn end_batch(core: &Core, pair: &mut Pair) {
     pair.settle();
     core.note_sent(pair);
     pair.offer();
