@@ -124,7 +124,8 @@ impl Drop for SimSocket {
     fn drop(&mut self) {
         let inner = &mut *self.net.0.borrow_mut();
         inner.close_descriptor(self.host);
-        let socket = inner.sockets.try_remove(self.at);
-        drop(socket);
+        if let Some(socket) = inner.sockets.try_remove(self.at) {
+            inner.forget(Some(socket.place));
+        }
     }
 }

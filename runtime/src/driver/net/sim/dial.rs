@@ -233,6 +233,7 @@ impl Drop for SimListener {
         let Some(listening) = inner.listeners.try_remove(self.at) else {
             return;
         };
+        inner.forget(Some(listening.place));
         // Who waited to be accepted finds the connection ended.
         for (at, id, _) in listening.backlog {
             if inner.pipe(at, id).is_some() {

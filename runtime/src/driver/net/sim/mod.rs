@@ -256,6 +256,15 @@ impl Inner {
         }
     }
 
+    /// The socket at this place is gone: what was to be told to it is not told to the next one there.
+    fn forget(&mut self, place: Option<Place>) {
+        if let Some((core, gone)) = place
+            && let Some(news) = self.news.get_mut(core)
+        {
+            news.retain(|(key, _)| *key != gone);
+        }
+    }
+
     /// Tells every stream that it may try again.
     fn tell_all(&mut self) {
         let places: Vec<Place> = self

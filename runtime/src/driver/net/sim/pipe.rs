@@ -268,11 +268,12 @@ impl Inner {
         };
         let own = &mut pipe.sides[side];
         own.gone = true;
-        own.place = None;
+        let place = own.place.take();
         own.arrived.clear();
         own.flight.clear();
         own.flying = 0;
-        let other = &mut pipe.sides[1 - side];
+        self.forget(place);
+        let other = &mut self.pipes[at].sides[1 - side];
         if other.gone {
             self.pipes.remove(at);
             return;
