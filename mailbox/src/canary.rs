@@ -30,7 +30,7 @@ pub enum Canary {
     ReorderedPair,
     /// What a stopped worker leaves is not reported.
     LostReport,
-    /// What an idle core writes last is not flushed.
+    /// What a core writes before it goes to sleep is not flushed.
     ForgottenFlush,
     /// Room of a mailbox where messages wait is lost with each that is taken.
     LostRoom,

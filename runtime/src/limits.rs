@@ -18,7 +18,8 @@ const INBOX_SLOTS_MAX: u32 = 1 << 18;
 /// messages: each other core has one window for what it sends to the worker's name, and one for what it
 /// sends to its place, as replies are. Messages that the worker itself [puts
 /// back](crate::Context::put_back) can come on top, and if it [forwards](crate::Context::forward) requests,
-/// one answer to each of those, on its way back. Of [urgent](crate::Context::send_urgent) messages there may be
+/// one answer to each of those, on its way back; and if it [watches](crate::Context::watch) others, the news of
+/// each that has ended. Of [urgent](crate::Context::send_urgent) messages there may be
 /// `2 * urgent_credits * cores` more. Threads outside the node send by way of a core and
 /// share its windows; of theirs, `outside_credits` more for each address wait for room, and `inbox_slots`
 /// for each core are in transit. What is in the rings is part of this. Each takes 64 bytes of a queue, and

@@ -177,9 +177,7 @@ impl Shard {
         if is_time || core.rare.takes(Rare::EarlyErrands) {
             core.run_errands();
         }
-        if !(is_planted(Canary::ForgottenFlush) && done == 0) {
-            core.flush();
-        }
+        core.flush();
         if done > 0 || core.has_local_work() {
             return Turn::Busy;
         }
@@ -191,7 +189,9 @@ impl Shard {
     /// What can wait as long as there is something to do, or soon may be: to be called before a sleep.
     pub(crate) fn settle(&mut self) {
         self.core.run_errands();
-        self.core.flush();
+        if !is_planted(Canary::ForgottenFlush) {
+            self.core.flush();
+        }
     }
 
     /// Whether anything has arrived: the look that a parker takes after announcing sleep.

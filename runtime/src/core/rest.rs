@@ -6,26 +6,48 @@ use std::rc::Rc;
 use ringpost_router::Address;
 
 use crate::core::Core;
+use crate::envelope::OriginKind;
 use crate::mailbox::State;
 
 impl Core {
-    /// A mailbox of this core in which more waits than may, if there is one.
+    /// A mailbox of this core at which more was set aside than may wait there, if there is one (see
+    /// [`Limits`](crate::Limits)). What needs no credit has bounds of its own and is not counted: news of ends that
+    /// the worker watches for, and answers to requests that it has passed on.
     pub(crate) fn overfull(&self) -> Option<String> {
         let limits = &self.limits;
-        let others = u64::from(self.cores()) - 1;
-        let most = u64::from(limits.mailbox_credits) + 2 * u64::from(limits.link_credits) * others;
-        let mailboxes = self.table.all();
-        let mut mailboxes = mailboxes.iter();
-        // Replies on their way back by a worker come on top.
-        let over = mailboxes.find(|mailbox| {
-            let has_due = mailbox.if_more(|more| more.due.is_some());
-            u64::from(mailbox.queued.get()) > most && has_due != Some(true)
-        })?;
-        let queued = over.queued.get();
-        Some(format!(
-            "G4: {queued} messages wait at {}, and {most} may",
-            over.address
-        ))
+        let cores = u64::from(self.cores());
+        let by_credit =
+            u64::from(limits.mailbox_credits) + 2 * u64::from(limits.link_credits) * (cores - 1);
+        let urgent_most = 2 * u64::from(limits.urgent_credits) * cores;
+        self.table.all().iter().find_map(|mailbox| {
+            let (mut waiting, mut urgent, mut owed) = (0, 0, 0);
+            mailbox.if_more(|more| {
+                // Messages that it has put back come on top.
+                owed = u64::from(more.owed);
+                for envelope in more.stash() {
+                    match envelope.origin.kind {
+                        OriginKind::Local | OriginKind::Link => waiting += 1,
+                        OriginKind::Urgent => urgent += 1,
+                        OriginKind::Free => {}
+                    }
+                }
+            });
+            let (most, at) = (by_credit + owed, &mailbox.address);
+            (waiting > most || urgent > urgent_most).then(|| {
+                format!(
+                    "G4: {waiting} messages wait at {at}, and {most} may; {urgent} urgent ones, and {urgent_most} may"
+                )
+            })
+        })
+    }
+
+    /// Whether this core has written something that the others cannot see yet.
+    pub(crate) fn has_unpublished(&self) -> bool {
+        let mut pairs = self.pairs.borrow_mut();
+        self.dirty.borrow().iter().any(|core| {
+            let pair = pairs.of(*core);
+            pair.data.unpublished() + pair.control.unpublished() > 0
+        })
     }
 
     /// A worker of this core that is idle, and whose room for senders of this core is not what it is by its

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
-use ringpost::sim::Sim;
+use ringpost::sim::{Faults, Sim};
 use ringpost::{
     Any, Context, Ended, Error, Group, Limits, Outcome, Result, Routed, Supervision, Worker, route,
 };
@@ -224,7 +224,9 @@ fn run(seed: u64) {
     let sim = Sim::new(seed)
         .cores(cores)
         .limits(limits)
-        .drain(Duration::from_millis(5));
+        .drain(Duration::from_millis(5))
+        // With faults, even none of them, goes a look at the bounds of mailboxes.
+        .faults(Faults::none());
     let report = sim.run(async move |ctx: Context| {
         ctx.start_worker("hop", Hop).await?;
         let players = 1 + dice.roll(4);

@@ -12,8 +12,8 @@ const TURNS_PER_LOOK: u64 = 16;
 const WORKERS_MAX: usize = 256;
 
 impl World {
-    /// After a turn: nothing that has a limit is beyond it (G4). Only where faults may strike: what programs put back,
-    /// or are told of workers that they watch, comes on top of the limits.
+    /// After a turn: nothing that has a limit is beyond it (G4). Only where faults may strike, as it costs more than
+    /// most turns.
     pub(super) fn check_bounds(&mut self, at: usize, turns: u64) {
         if !self.checks_bounds || !turns.is_multiple_of(TURNS_PER_LOOK) {
             return;

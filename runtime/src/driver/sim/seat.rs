@@ -59,6 +59,12 @@ impl Seat {
         }
     }
 
+    /// Whether this core has written something that others cannot see yet.
+    pub(super) fn has_unpublished(&self) -> bool {
+        let works = self.works.as_ref();
+        works.is_some_and(|(shard, _)| shard.core.has_unpublished())
+    }
+
     /// Whether something was published for this core that it could see now.
     pub(super) fn has_visible_work(&mut self) -> bool {
         let works = self.works.as_mut();

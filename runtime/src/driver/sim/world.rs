@@ -491,21 +491,27 @@ impl World {
         }
     }
 
-    /// A core that sleeps has seen everything that was published for it, or a wake is on its way.
+    /// A core that sleeps has published everything that it wrote, and has seen everything that was published for
+    /// it, or a wake is on its way.
     fn check_sleepers(&mut self) {
         let asleep = |seat: &&mut Seat| seat.state == SeatState::Asleep && !seat.rung;
-        let lost = |seat: &mut Seat| seat.has_visible_work().then_some((seat.node, seat.core));
+        let wrong = |seat: &mut Seat| {
+            let text = match (seat.has_unpublished(), seat.has_visible_work()) {
+                (true, _) => "and has not published what it wrote last",
+                (_, true) => "though there is work for it, and no wake is on its way",
+                _ => return None,
+            };
+            Some((seat.node, seat.core, text))
+        };
         // Of very many cores some are looked at each time.
         let from = self
             .dice
             .place(self.seats.len().saturating_sub(LOOKS_MAX) + 1);
         let some = self.seats.iter_mut().skip(from).take(LOOKS_MAX);
-        let first = some.filter(asleep).find_map(lost);
-        if let Some((node, core)) = first {
-            self.violation = Some(format!(
-                "core {core} of {} sleeps, though there is work for it, and no wake is on its way",
-                self.hosts[usize::from(node)].name
-            ));
+        let first = some.filter(asleep).find_map(wrong);
+        if let Some((node, core, text)) = first {
+            let name = &self.hosts[usize::from(node)].name;
+            self.violation = Some(format!("core {core} of {name} sleeps, {text}"));
         }
     }
 
