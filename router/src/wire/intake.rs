@@ -19,9 +19,9 @@ const READ_BYTES: usize = 64 * 1024;
 const SPARE_BYTES_MIN: usize = 16 * 1024;
 
 /// A payload that ends what has arrived is handed out with the block it lies in if it is at least so
-/// long, and takes at least a quarter of the block. Any other is copied into a block of its own size: it
-/// costs less than counting who still has a part of the block, and a short message that is kept does not
-/// keep a long block.
+/// long, and takes at least half of the block. Any other is copied into a block of its own size: it
+/// costs less than counting who still has a part of the block, a short message that is kept does not
+/// keep a long block, and the block that is read into next is one that is in the cache.
 const OWN_BLOCK_BYTES_MIN: usize = 2048;
 
 /// An encoded route that is longer is decoded anew for each message.
@@ -248,7 +248,7 @@ impl Intake {
         self.needed = LENGTH_BYTES;
         let is_last = self.at >= buf.len();
         let large =
-            range.len() >= OWN_BLOCK_BYTES_MIN && range.len().saturating_mul(4) >= buf.capacity();
+            range.len() >= OWN_BLOCK_BYTES_MIN && range.len().saturating_mul(2) >= buf.capacity();
         let payload = match self.buf.take() {
             Some(buf) if is_last && large => {
                 self.at = 0;
@@ -426,6 +426,20 @@ mod tests {
             for resting in [false, true] {
                 assert_eq!(receive(&sent, piece, resting), payloads, "{piece}");
             }
+        }
+    }
+
+    #[test]
+    fn a_payload_does_not_keep_a_block_more_than_twice_as_long() {
+        for len in [4096, 16 * 1024, 48 * 1024] {
+            let mut intake = Intake::new(Limits::default());
+            let sent = stream(&[vec![7; len]]);
+            intake.room()[..sent.len()].copy_from_slice(&sent);
+            intake.commit(sent.len());
+            let message = intake.next().unwrap().unwrap();
+            let mut block = message.payload.into_mut();
+            block.clear();
+            assert!(block.capacity() <= 2 * len, "{len}: {}", block.capacity());
         }
     }
 

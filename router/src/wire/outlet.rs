@@ -16,6 +16,9 @@ const BLOCK_BYTES: usize = 16 * 1024;
 /// A payload at least so long is written from where it lies.
 const IN_PLACE_BYTES_MIN: usize = 4096;
 
+/// What stands before such a payload has a block of this size: the next frame's is not beside it.
+const HEAD_BYTES: usize = 256;
+
 /// The sending side of a connection: frames on their way into vectored writes.
 ///
 /// ```
@@ -156,7 +159,7 @@ impl Outlet {
 
     /// Begins the connection: the version of the protocol.
     pub fn open(&mut self) {
-        self.put_text(&[super::VERSION], &[]);
+        self.put_text(&[super::VERSION], Some(&[]));
     }
 
     /// Adds a frame, with the addresses of its two routes. A long payload is written from where it lies.
@@ -175,7 +178,7 @@ impl Outlet {
         let is_message = onward.len() > 0;
         let len = payload.len();
         self.known.set(&self.limits, onward, return_route, len)?;
-        self.put_known(&[]);
+        self.put_known(None);
         self.put = self.put.saturating_add(len as u64);
         self.bytes = self.bytes.saturating_add(payload.len());
         self.parts.push_back(Part::Payload(payload));
@@ -191,7 +194,7 @@ impl Outlet {
             && !self.known.head.is_empty()
             && payload.len() < IN_PLACE_BYTES_MIN;
         if is_alike {
-            self.put_known(payload);
+            self.put_known(Some(payload));
             self.note_frame(!self.known.onward.is_empty());
         }
         is_alike
@@ -210,7 +213,7 @@ impl Outlet {
         let is_message = onward.len() > 0;
         let len = payload.len();
         self.known.set(&self.limits, onward, return_route, len)?;
-        self.put_known(payload);
+        self.put_known(Some(payload));
         self.note_frame(is_message);
         Ok(())
     }
@@ -282,39 +285,41 @@ impl Outlet {
         self.messages = self.messages.saturating_add(usize::from(is_message));
     }
 
-    /// Appends what is known to stand before this payload, and the payload.
+    /// Appends what is known to stand before this payload, and the payload, unless that becomes a part of its own.
     #[inline]
-    fn put_known(&mut self, payload: &[u8]) {
+    fn put_known(&mut self, payload: Option<&[u8]>) {
         let head = core::mem::take(&mut self.known.head);
         self.put_text(&head, payload);
         self.known.head = head;
     }
 
-    /// Appends two pieces, in one block.
+    /// Appends the pieces, in one block; the second is left out before a payload that becomes a part of its own.
     #[inline]
-    fn put_text(&mut self, one: &[u8], two: &[u8]) {
-        let bytes = one.len().saturating_add(two.len());
+    fn put_text(&mut self, one: &[u8], two: Option<&[u8]>) {
+        let rest = two.unwrap_or_default();
+        let bytes = one.len().saturating_add(rest.len());
         self.put = self.put.saturating_add(bytes as u64);
         self.bytes = self.bytes.saturating_add(bytes);
         if let Some(Part::Text(text)) = self.parts.back_mut()
             && text.len().saturating_add(bytes) <= text.capacity()
         {
             text.extend_from_slice(one);
-            return text.extend_from_slice(two);
+            return text.extend_from_slice(rest);
         }
         self.put_block(bytes, one, two);
     }
 
     #[inline(never)]
-    fn put_block(&mut self, bytes: usize, one: &[u8], two: &[u8]) {
-        // The first block is small: most turns write little.
-        let usual = match self.parts.is_empty() {
-            true => 2048,
-            false => BLOCK_BYTES,
+    fn put_block(&mut self, bytes: usize, one: &[u8], two: Option<&[u8]>) {
+        let usual = match two {
+            None => HEAD_BYTES,
+            // The first block is small: most turns write little.
+            Some(_) if self.parts.is_empty() => 2048,
+            Some(_) => BLOCK_BYTES,
         };
         let mut text = BufMut::with_capacity(bytes.max(usual));
         text.extend_from_slice(one);
-        text.extend_from_slice(two);
+        text.extend_from_slice(two.unwrap_or_default());
         self.parts.push_back(Part::Text(text));
     }
 }
@@ -403,6 +408,23 @@ mod tests {
             received.push((onward.clone(), back.clone()));
         }
         assert_eq!(received, sent);
+    }
+
+    #[test]
+    fn what_stands_before_a_long_payload_takes_little_room() {
+        let mut outlet = Outlet::new(Limits::default());
+        for _ in 0..3 {
+            let payload = Buf::from(vec![0; IN_PLACE_BYTES_MIN]);
+            outlet
+                .push(route!["to"].iter(), Route::new().iter(), payload)
+                .unwrap();
+        }
+        let room = |part: &Part| match part {
+            Part::Text(text) => text.capacity(),
+            Part::Payload(_) => 0,
+        };
+        assert_eq!(outlet.parts.len(), 6);
+        assert_eq!(outlet.parts.iter().map(room).sum::<usize>(), 3 * HEAD_BYTES);
     }
 
     #[test]
