@@ -23,10 +23,16 @@ const COMPONENTS: &[(&str, &[&str])] = &[
 ];
 
 /// What is not mutated, and why.
-pub(crate) const EXCLUDED: &[(&str, &str)] = &[(
-    "mailbox/src/sync",
-    "the facade uses the orderings that its callers give, and those are mutated",
-)];
+pub(crate) const EXCLUDED: &[(&str, &str)] = &[
+    (
+        "mailbox/src/sync",
+        "the facade uses the orderings that its callers give, and those are mutated",
+    ),
+    (
+        "mailbox/src/canary.rs",
+        "no build has it but that of planted bugs, which plants one before any thread begins",
+    ),
+];
 
 /// One change of one call.
 pub(crate) struct Mutant {
