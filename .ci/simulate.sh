@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seeds=60000
+seeds=220000
 ledger=docs/simulated.txt
 
 simulate() {
