@@ -54,7 +54,8 @@ impl Worker for Producer {
 }
 
 async fn flood(ctx: Context, messages: u64) -> Result<()> {
-    let mut end = ctx.detached()?;
+    // By name, as the slow worker may live on another core.
+    let mut end = ctx.new_detached("end").await?;
     let (left, done) = (messages, end.address());
     ctx.start_worker("slow", Slow { left, done }).await?;
     for number in 0..PRODUCERS {
