@@ -83,7 +83,10 @@ pub use crate::overflow::Overflow;
 pub use crate::routed::Routed;
 pub use crate::stall::Stall;
 pub use crate::supervision::{Outcome, Supervision};
-pub use crate::transport::{TcpConnectionOptions, TcpListenerOptions, TcpTransport};
+pub use crate::transport::{
+    TcpConnectionOptions, TcpListenerOptions, TcpTransport, UnixConnectionOptions,
+    UnixListenerOptions, UnixTransport,
+};
 pub use crate::waits::{Awaited, Wait, WaitCycle};
 pub use crate::watch::{EndReason, Ended, Watch};
 pub use crate::worker::Worker;
@@ -96,3 +99,6 @@ pub use ringpost_router::{
 
 /// The transport type of TCP addresses, for [`Route::append_t`].
 pub const TCP: TransportType = TransportType::TCP;
+
+/// The transport type of Unix sockets' paths, for [`Route::append_t`].
+pub const UDS: TransportType = TransportType::UDS;

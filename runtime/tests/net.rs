@@ -6,7 +6,9 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use ringpost::net::{Keepalive, ListenOptions, TcpListener, TcpStream, UdpSocket, resolve};
+use ringpost::net::{
+    Keepalive, ListenOptions, TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, resolve,
+};
 use ringpost::sim::Sim;
 use ringpost::{Context, Node, Result};
 
@@ -38,6 +40,41 @@ where
         let report = Sim::new(seed).run(main.clone());
         report.output.expect("in a simulation");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_carries_bytes_both_ways_and_then_the_end() {
+    on_both(async |ctx: Context| {
+        let name = format!("ringpost-net-{}.sock", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut listener = UnixListener::bind(&ctx, &path, &ListenOptions::default())?;
+        assert_eq!(listener.path()?, path);
+        let shared = ListenOptions::default().shared(true);
+        UnixListener::bind(&ctx, &path, &shared).expect_err("it is not shared");
+        let mut client = UnixStream::connect(&ctx, &path).await?;
+        let mut server = listener.accept().await?;
+        client.write_all(&pattern(1000)).await?;
+        let mut bytes = vec![0; 1000];
+        server.read_exact(&mut bytes).await?;
+        assert!(bytes == pattern(1000));
+        server.set_read_timeout(Some(Duration::from_millis(5)));
+        let silent = server.read(&mut bytes).await.expect_err("nothing comes");
+        assert_eq!(silent.kind(), ErrorKind::TimedOut);
+        let parts = [IoSlice::new(b"to"), IoSlice::new(b"gether")];
+        let mut count = server.write_vectored(&parts).await?;
+        while count < 8 {
+            count += server.write(&b"together"[count..]).await?;
+        }
+        server.shutdown(Shutdown::Write)?;
+        client.read_exact(&mut bytes[..8]).await?;
+        assert_eq!(&bytes[..8], b"together");
+        assert_eq!(client.read(&mut bytes).await?, 0);
+        drop(listener);
+        let gone = UnixStream::connect(&ctx, &path).await;
+        gone.expect_err("nobody listens there any more");
+        Ok(())
+    });
 }
 
 fn pattern(len: usize) -> Vec<u8> {

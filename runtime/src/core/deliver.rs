@@ -377,7 +377,7 @@ impl Core {
 
     /// Whether messages to addresses of this type can leave the node.
     pub(crate) fn has_transport(&self, address: &Address) -> bool {
-        address.transport() == crate::TCP && self.tcp.is_on()
+        self.transports.has(address.transport())
     }
 
     /// Starts the connection that an address stands for, if it stands for one.

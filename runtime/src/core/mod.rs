@@ -110,7 +110,7 @@ pub(crate) struct Core {
     /// The sockets of this core.
     pub(crate) io: Io,
     /// The connections to other nodes.
-    pub(crate) tcp: Registry,
+    pub(crate) transports: Registry,
     pub(crate) now: Cell<Time>,
     /// Where messages come in from outside the node.
     pub(crate) entrance: Entrance,
@@ -167,7 +167,7 @@ impl Core {
             pool: Pool::in_group(node.id, id, network.pool_limits()),
             rare: network.rare(),
             io: Io::new(network),
-            tcp: Registry::default(),
+            transports: Registry::default(),
             now: Cell::new(now),
             entrance: Entrance::default(),
             outside: MailboxRc::new(outside),

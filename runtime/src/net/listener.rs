@@ -9,17 +9,58 @@ use std::task::{Context as Polling, Poll, ready};
 
 use crate::context::Context;
 use crate::core::io::Direction;
-use crate::driver::net::{Forget, Listener};
+use crate::driver::net::{Endpoint, Forget, Listener};
+use crate::net::duplex::Duplex;
 use crate::net::source::Place;
+use crate::net::stream::tcp;
 use crate::net::{ListenOptions, TcpStream};
+
+/// What accepts connections on one core, whatever they run over.
+pub(crate) struct Doorway {
+    listener: Listener,
+    place: Place,
+}
+
+impl Doorway {
+    pub(crate) fn open(ctx: &Context, at: &Endpoint, options: &ListenOptions) -> io::Result<Self> {
+        let place = Place::new(&ctx.core, true);
+        let listener = ctx.core.io.network.listen(at, options, place.key)?;
+        Ok(Self { listener, place })
+    }
+
+    pub(crate) fn local(&self) -> io::Result<Endpoint> {
+        self.listener.local()
+    }
+
+    pub(crate) fn poll_accept(
+        &mut self,
+        polling: &mut Polling<'_>,
+    ) -> Poll<io::Result<(Duplex, Endpoint)>> {
+        let listener = &mut self.listener;
+        let accepted = self
+            .place
+            .poll_try(Direction::Read, polling, || listener.accept());
+        let (stream, peer) = ready!(accepted)?;
+        let stream = Duplex::adopt(&self.place.core, stream)?;
+        Poll::Ready(Ok((stream, peer)))
+    }
+
+    pub(super) fn core(&self) -> u16 {
+        self.place.core.id
+    }
+}
+
+impl Drop for Doorway {
+    fn drop(&mut self) {
+        let network = &self.place.core.io.network;
+        network.forget(Forget::Listener(&mut self.listener));
+    }
+}
 
 /// A socket that accepts connections, on one core.
 ///
 /// To accept on every core of a node, listen on each with [`ListenOptions::shared`].
-pub struct TcpListener {
-    listener: Listener,
-    place: Place,
-}
+pub struct TcpListener(Doorway);
 
 impl TcpListener {
     /// Listens at this address, on the core of `ctx`. Port 0 lets the system choose one.
@@ -27,9 +68,7 @@ impl TcpListener {
     /// # Errors
     /// Of the system: the address is taken or not to be had.
     pub fn bind(ctx: &Context, address: SocketAddr, options: &ListenOptions) -> io::Result<Self> {
-        let place = Place::new(&ctx.core, true);
-        let listener = ctx.core.io.network.listen(address, options, place.key)?;
-        Ok(Self { listener, place })
+        Doorway::open(ctx, &Endpoint::Tcp(address), options).map(Self)
     }
 
     /// The address at which this listens.
@@ -37,7 +76,7 @@ impl TcpListener {
     /// # Errors
     /// Of the system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        tcp(self.0.local()?)
     }
 
     /// Waits for the next connection; it belongs to this core.
@@ -60,20 +99,8 @@ impl TcpListener {
         &mut self,
         polling: &mut Polling<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let listener = &mut self.listener;
-        let accepted = self
-            .place
-            .poll_try(Direction::Read, polling, || listener.accept());
-        let (stream, peer) = ready!(accepted)?;
-        let stream = TcpStream::adopt(&self.place.core, stream)?;
-        Poll::Ready(Ok((stream, peer)))
-    }
-}
-
-impl Drop for TcpListener {
-    fn drop(&mut self) {
-        let network = &self.place.core.io.network;
-        network.forget(Forget::Listener(&mut self.listener));
+        let (stream, peer) = ready!(self.0.poll_accept(polling))?;
+        Poll::Ready(Ok((TcpStream(stream), tcp(peer)?)))
     }
 }
 
@@ -81,7 +108,7 @@ impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpListener")
             .field("address", &self.local_addr().ok())
-            .field("core", &self.place.core.id)
+            .field("core", &self.0.core())
             .finish_non_exhaustive()
     }
 }

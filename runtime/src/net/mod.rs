@@ -27,14 +27,21 @@
 //! ```
 
 mod deadline;
+mod duplex;
 mod listener;
+mod methods;
 mod source;
 mod stream;
 mod udp;
+mod unix;
 
 pub use listener::{Accept, TcpListener};
 pub use stream::TcpStream;
 pub use udp::UdpSocket;
+pub use unix::{UnixListener, UnixStream};
+
+pub(crate) use duplex::Duplex;
+pub(crate) use listener::Doorway;
 
 use std::io;
 use std::net::SocketAddr;

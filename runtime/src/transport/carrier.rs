@@ -13,7 +13,7 @@ use crate::core::deliver::Outgoing;
 use crate::envelope::{ReplyTo, Routes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mailbox::{State, Stop};
-use crate::net::TcpStream;
+use crate::net::Duplex;
 use crate::routed::Routed;
 use crate::task::Wake;
 use crate::task::raw::MailboxRc;
@@ -26,7 +26,7 @@ use crate::worker::Worker;
 /// The worker.
 pub(crate) struct Carrier {
     connection: Rc<Connection>,
-    accepted: Option<(TcpStream, Rc<()>)>,
+    accepted: Option<(Duplex, Rc<()>)>,
     /// Its place in the table of its core, once it has begun.
     place: Handle,
 }
@@ -39,7 +39,9 @@ impl Worker for Carrier {
         // The workers that still send while the node ends come first.
         let handle = ctx.mailbox.handle.get();
         ctx.core.exempt.borrow_mut().insert(handle);
-        ctx.core.tcp.note_carried(&ctx.mailbox, &self.connection);
+        ctx.core
+            .transports
+            .note_carried(&ctx.mailbox, &self.connection);
         self.place = handle;
         let mine = Context::of_worker(Rc::clone(&ctx.core), ctx.mailbox.clone());
         let task = connect::run(mine, Rc::clone(&self.connection), self.accepted.take());
@@ -100,7 +102,10 @@ impl Drop for Held<'_> {
 impl Drop for Carrier {
     fn drop(&mut self) {
         let connection = &self.connection;
-        connection.core.tcp.forget_carried(connection, self.place);
+        connection
+            .core
+            .transports
+            .forget_carried(connection, self.place);
         self.connection.ending.set(true);
         let pump = self.connection.pump.replace(Wake::Nobody);
         self.connection.core.wake(&pump);
@@ -117,7 +122,7 @@ pub(crate) fn send_straight(
     route: &Route,
     body: Body,
 ) -> Result<(), Body> {
-    match core.tcp.carried_by(to.handle.get()) {
+    match core.transports.carried_by(to.handle.get()) {
         Some((_, connection)) if is_next(to) => connection.send_straight(from, route, body),
         _ => Err(body),
     }
@@ -132,7 +137,7 @@ pub(crate) fn send_alike(
     body: Body,
 ) -> Result<(), Body> {
     let place = route.first().and_then(|first| first.worker_on(core.here));
-    match place.and_then(|place| core.tcp.carried_by(place)) {
+    match place.and_then(|place| core.transports.carried_by(place)) {
         Some((to, connection)) if is_next(&to) => connection.send_alike(from, route, body),
         _ => Err(body),
     }
@@ -191,7 +196,7 @@ pub(super) fn start(
     core: &Rc<Core>,
     address: Address,
     connection: Rc<Connection>,
-    accepted: Option<(TcpStream, Rc<()>)>,
+    accepted: Option<(Duplex, Rc<()>)>,
 ) -> Result<(), ErrorKind> {
     let carrier = move || Carrier {
         connection,
@@ -201,10 +206,10 @@ pub(super) fn start(
     core.start_carrier(address, carrier)
 }
 
-/// Starts to connect to a TCP address whose home is this core. `None` if nothing can be started now.
+/// Starts to connect to an address whose home is this core. `None` if nothing can be started now.
 #[cold]
 pub(crate) fn dial(core: &Rc<Core>, address: &Address) -> Option<MailboxRc> {
-    let terms = core.tcp.terms()?;
+    let terms = core.transports.terms(address.transport())?;
     begin(core, address, terms).ok()?;
     core.named(address)
 }
@@ -216,14 +221,14 @@ fn begin(
 ) -> Result<Rc<Connection>, ErrorKind> {
     let connection = Connection::new(core, address.clone(), terms);
     start(core, address.clone(), Rc::clone(&connection), None)?;
-    core.tcp.note_dialed(&connection);
+    core.transports.note_dialed(&connection);
     Ok(connection)
 }
 
 /// Connects with these options, unless there is a connection, and answers when it stands.
 pub(super) fn open(core: &Rc<Core>, address: &Address, terms: Arc<Terms>, to: ReplyTo) {
     let there = core
-        .tcp
+        .transports
         .dialed(address)
         .map_or_else(|| begin(core, address, terms), Ok);
     match there {

@@ -3,17 +3,20 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::UDS;
 use crate::backoff::Attempts;
 use crate::context::Context;
-use crate::net::{Keepalive, TcpStream, resolve};
+use crate::driver::net::Endpoint;
+use crate::net::{Duplex, Keepalive, resolve};
 use crate::transport::connection::Connection;
 use crate::transport::end::End;
-use crate::transport::normal;
 use crate::transport::pump::Pump;
+use crate::transport::tcp::normal;
 
 /// How long to wait for one address of a peer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,7 +29,7 @@ const KEEPALIVE: Keepalive = Keepalive {
 pub(super) async fn run(
     ctx: Context,
     connection: Rc<Connection>,
-    accepted: Option<(TcpStream, Rc<()>)>,
+    accepted: Option<(Duplex, Rc<()>)>,
 ) {
     let end = match accepted {
         Some((stream, _guard)) => carry(&ctx, &connection, stream).await,
@@ -63,7 +66,7 @@ async fn dial(ctx: &Context, connection: &Rc<Connection>) -> End {
     }
 }
 
-async fn carry(ctx: &Context, connection: &Rc<Connection>, stream: TcpStream) -> End {
+async fn carry(ctx: &Context, connection: &Rc<Connection>, stream: Duplex) -> End {
     set_options(&stream);
     connection.opened();
     let mut pump = Pump::new(ctx, Rc::clone(connection), stream);
@@ -73,31 +76,39 @@ async fn carry(ctx: &Context, connection: &Rc<Connection>, stream: TcpStream) ->
 }
 
 /// Speed and an early end of dead connections are wished for, not needed.
-fn set_options(stream: &TcpStream) {
-    let set = stream
+fn set_options(stream: &Duplex) {
+    let socket = stream.socket();
+    let set = socket
         .set_nodelay(true)
-        .and_then(|()| stream.set_keepalive(Some(KEEPALIVE)));
+        .and_then(|()| socket.set_keepalive(Some(KEEPALIVE)));
     if let Err(error) = set {
         tracing::debug!(%error, "an option of a connection could not be set");
     }
 }
 
-async fn connect(ctx: &Context, connection: &Connection) -> Result<TcpStream, End> {
-    let Some(name) = connection.name.as_str() else {
-        return Err(End::Lost("its name is no text".to_owned()));
-    };
-    let name = normal(name);
-    let found = unless_ending(ctx, connection, resolve(ctx, &name)).await?;
-    let found: Vec<SocketAddr> = found?;
+async fn connect(ctx: &Context, connection: &Connection) -> Result<Duplex, End> {
     let mut last = End::Lost("it has no address".to_owned());
-    for address in found {
-        let connecting = TcpStream::connect_within(ctx, address, CONNECT_TIMEOUT);
+    for endpoint in endpoints(ctx, connection).await? {
+        let connecting = Duplex::connect_within(ctx, &endpoint, CONNECT_TIMEOUT);
         match unless_ending(ctx, connection, connecting).await? {
             Ok(stream) => return Ok(stream),
             Err(error) => last = End::from(error),
         }
     }
     Err(last)
+}
+
+/// Where a connection with this name may lead.
+async fn endpoints(ctx: &Context, connection: &Connection) -> Result<Vec<Endpoint>, End> {
+    let Some(name) = connection.name.as_str() else {
+        return Err(End::Lost("its name is no text".to_owned()));
+    };
+    if connection.name.transport() == UDS {
+        return Ok(vec![Endpoint::Unix(Path::new(name).into())]);
+    }
+    let name = normal(name);
+    let found: Vec<SocketAddr> = unless_ending(ctx, connection, resolve(ctx, &name)).await??;
+    Ok(found.into_iter().map(Endpoint::Tcp).collect())
 }
 
 /// What comes of the future, unless this node ends the connection before.

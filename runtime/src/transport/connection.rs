@@ -471,7 +471,7 @@ impl Connection {
             self.core
                 .answer(to, Err(Error::new(self.disconnected(end))));
         }
-        self.core.tcp.forget(self);
+        self.core.transports.forget(self);
         self.core.close(mailbox, Reason::Disconnected);
     }
 

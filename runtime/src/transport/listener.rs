@@ -1,9 +1,7 @@
 //! Accepting connections of other nodes.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -13,9 +11,10 @@ use ringpost_router::{Address, Message};
 
 use crate::context::Context;
 use crate::core::Core;
+use crate::driver::net::Endpoint;
 use crate::envelope::ReplyTo;
 use crate::error::{Error, Result};
-use crate::net::{self, ListenOptions, TcpStream};
+use crate::net::{Doorway, Duplex, ListenOptions};
 use crate::transport::Terms;
 use crate::transport::carrier::start;
 use crate::transport::connection::Connection;
@@ -24,99 +23,74 @@ use crate::transport::registry::Accepting;
 /// How long to wait when the system has no more descriptors for connections.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What accepts connections at one address. It goes on until it is [stopped](Self::stop) or the node ends,
-/// also when this is dropped.
+/// What accepts connections at one place, on every core that does.
 #[derive(Clone)]
-pub struct TcpListener {
-    address: SocketAddr,
+pub(super) struct Listening {
+    pub(super) at: Endpoint,
     id: u64,
 }
 
-impl TcpListener {
-    /// The address, as routes name it.
-    #[must_use]
-    pub fn address(&self) -> String {
-        self.address.to_string()
-    }
-
-    /// Accepts no more connections, on any core, and frees the address. The connections that there are stay.
-    /// Stopping it again changes nothing.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Stopping`](crate::ErrorKind::Stopping).
-    pub async fn stop(&self, ctx: &Context) -> Result<()> {
+impl Listening {
+    /// Closes the sockets of all cores.
+    pub(super) async fn stop(&self, ctx: &Context) -> Result<()> {
         let id = self.id;
         for core in 0..ctx.core.cores() {
-            let stop = move |core: &Rc<Core>, to| core.tcp.stop_listener(core, id, to);
+            let stop = move |core: &Rc<Core>, to| core.transports.stop_listener(core, id, to);
             ctx.call(core, stop).await?;
         }
         Ok(())
     }
-
-    /// The address with the port that the system has chosen.
-    #[must_use]
-    pub fn socket_address(&self) -> SocketAddr {
-        self.address
-    }
 }
 
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TcpListener({})", self.address)
-    }
-}
-
-pub(super) async fn listen(
-    ctx: &Context,
-    asked: SocketAddr,
-    terms: Arc<Terms>,
-) -> Result<TcpListener> {
+/// Listens on every core, where cores can share what is listened at.
+pub(super) async fn listen(ctx: &Context, asked: Endpoint, terms: Arc<Terms>) -> Result<Listening> {
     // Sockets that share an address do not notice others that do: this one does.
     let alone = ListenOptions::default();
-    let probe = net::TcpListener::bind(ctx, asked, &alone)?;
-    let address = probe.local_addr()?;
-    let listener = TcpListener {
-        address,
+    let probe = Doorway::open(ctx, &asked, &alone)?;
+    let listening = Listening {
+        at: probe.local()?,
         id: ctx.core.random(),
     };
-    let id = listener.id;
+    let id = listening.id;
+    let is_shared = matches!(asked, Endpoint::Tcp(_)) && cfg!(unix);
     let cores = ctx.core.cores();
     let here = ctx.core.id;
-    if cores == 1 || !cfg!(unix) {
+    if cores == 1 || !is_shared {
         begin(&ctx.core, probe, terms, id)?;
-        return Ok(listener);
+        return Ok(listening);
     }
     drop(probe);
     let mut others: Vec<u16> = (0..cores).collect();
     others.retain(|core| *core != here);
-    begin(&ctx.core, bind(&ctx.core, address)?, Arc::clone(&terms), id)?;
+    let first = bind(&ctx.core, &listening.at)?;
+    begin(&ctx.core, first, Arc::clone(&terms), id)?;
     for core in others {
-        let terms = Arc::clone(&terms);
+        let (terms, at) = (Arc::clone(&terms), listening.at.clone());
         let work = move |core: &Rc<Core>, to: ReplyTo| {
-            let begun = bind(core, address).and_then(|listener| begin(core, listener, terms, id));
+            let begun = bind(core, &at).and_then(|doorway| begin(core, doorway, terms, id));
             core.answer(to, begun.map(|()| ().into_body()));
         };
         if let Err(error) = ctx.call(core, work).await {
             // An address is listened at on every core or on none.
-            let _ = listener.stop(ctx).await;
+            let _ = listening.stop(ctx).await;
             return Err(error);
         }
     }
-    Ok(listener)
+    Ok(listening)
 }
 
-fn bind(core: &Rc<Core>, address: SocketAddr) -> Result<net::TcpListener> {
+fn bind(core: &Rc<Core>, at: &Endpoint) -> Result<Doorway> {
     let ctx = Context::of_outside(core);
     let shared = ListenOptions::default().shared(true);
-    Ok(net::TcpListener::bind(&ctx, address, &shared)?)
+    Ok(Doorway::open(&ctx, at, &shared)?)
 }
 
-fn begin(core: &Rc<Core>, listener: net::TcpListener, terms: Arc<Terms>, id: u64) -> Result<()> {
+fn begin(core: &Rc<Core>, doorway: Doorway, terms: Arc<Terms>, id: u64) -> Result<()> {
     let ctx = Context::detached_at(core, core.random_address())?;
-    let accepting = core.tcp.note_listener(id);
+    let accepting = core.transports.note_listener(id);
     let task = async move {
-        accept_all(&ctx, listener, terms, accepting).await;
-        ctx.core.tcp.listener_ended(&ctx.core, id);
+        accept_all(&ctx, doorway, terms, accepting).await;
+        ctx.core.transports.listener_ended(&ctx.core, id);
     };
     core.tasks.spawn(Box::pin(task));
     Ok(())
@@ -125,12 +99,12 @@ fn begin(core: &Rc<Core>, listener: net::TcpListener, terms: Arc<Terms>, id: u64
 /// Accepts until told otherwise. The socket is closed when this returns.
 async fn accept_all(
     ctx: &Context,
-    mut listener: net::TcpListener,
+    mut doorway: Doorway,
     terms: Arc<Terms>,
     accepting: Rc<Accepting>,
 ) {
     let open = Rc::new(());
-    while let Some(accepted) = next(ctx, &mut listener, &accepting).await {
+    while let Some(accepted) = next(ctx, &mut doorway, &accepting).await {
         match accepted {
             Ok((stream, peer)) if Rc::strong_count(&open) > terms.limits.connections_max => {
                 ctx.core.tally().transport.refused.add(1);
@@ -155,20 +129,20 @@ async fn accept_all(
 /// The next connection; `None` if the listener is to end.
 async fn next(
     ctx: &Context,
-    listener: &mut net::TcpListener,
+    doorway: &mut Doorway,
     accepting: &Accepting,
-) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+) -> Option<io::Result<(Duplex, Endpoint)>> {
     poll_fn(|polling| {
         if accepting.is_over.get() {
             return Poll::Ready(None);
         }
         accepting.task.replace(ctx.core.tasks.register(polling));
-        listener.poll_accept(polling).map(Some)
+        doorway.poll_accept(polling).map(Some)
     })
     .await
 }
 
-fn admit(core: &Rc<Core>, stream: TcpStream, terms: &Arc<Terms>, guard: Rc<()>) -> Result<()> {
+fn admit(core: &Rc<Core>, stream: Duplex, terms: &Arc<Terms>, guard: Rc<()>) -> Result<()> {
     let address = local_name(core);
     let connection = Connection::new(core, address.clone(), Arc::clone(terms));
     start(core, address, connection, Some((stream, guard))).map_err(Error::new)

@@ -1,8 +1,8 @@
-//! Messages between nodes, over TCP.
+//! Messages between nodes, over TCP and over Unix sockets.
 //!
 //! A connection is a worker of the core that opened or accepted it. What is sent to it leaves on the wire;
 //! what comes from there is sent on from it, with the connection in front of the return route, so that a
-//! reply takes the same way back. An address of type TCP is the name of such a worker, which is started
+//! reply takes the same way back. An address of type TCP or UDS is the name of such a worker, which is started
 //! when the first message is sent to it.
 //!
 //! The peer sees nothing of the node but what is exposed to it: return routes travel as names that cannot
@@ -20,12 +20,16 @@ mod passing;
 mod pump;
 mod registry;
 mod tally;
+mod tcp;
+mod unix;
 
 pub use crate::backoff::Backoff;
-pub use listener::TcpListener;
-pub use options::{TcpConnectionOptions, TcpLimits, TcpListenerOptions};
-
+pub use options::{
+    TcpConnectionOptions, TcpLimits, TcpListenerOptions, UnixConnectionOptions, UnixListenerOptions,
+};
 pub use tally::TransportStats;
+pub use tcp::{TcpListener, TcpTransport};
+pub use unix::{UnixListener, UnixTransport};
 
 pub(crate) use carrier::{bounce, dial, send_alike, send_straight};
 pub(crate) use registry::Registry;
@@ -33,136 +37,33 @@ pub(crate) use tally::TransportTally;
 
 use options::Terms;
 
-use std::fmt;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ringpost_router::{Address, Message};
+use ringpost_router::{Address, Message, TransportType};
 
-use crate::TCP;
 use crate::context::Context;
 use crate::core::Core;
-use crate::error::{Error, ErrorKind, Result};
-use crate::net::resolve;
+use crate::error::Result;
 
-/// TCP between this node and others.
-///
-/// ```
-/// use ringpost::{Context, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport, Worker};
-///
-/// struct Echoer;
-///
-/// impl Worker for Echoer {
-///     type Message = String;
-///     type Context = Context;
-///
-///     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
-///         ctx.send_message(msg.reply(), msg.take()).await
-///     }
-/// }
-///
-/// # fn main() -> Result<()> {
-/// ringpost::Node::builder().cores(1).run(async |ctx: Context| {
-///     ctx.start_worker("echoer", Echoer).await?;
-///     let tcp = TcpTransport::create(&ctx).await?;
-///     let options = TcpListenerOptions::new().expose("echoer");
-///     let listener = tcp.listen("127.0.0.1:0", options).await?;
-///
-///     // Another node would do the same with the address of this one.
-///     let route = Route::new().append_t(TCP, listener.address()).append("echoer");
-///     let reply: String = ctx.request(route, "Hello!".to_string()).await?;
-///     assert_eq!(reply, "Hello!");
-///     ctx.stop().await
-/// })
-/// # }
-/// ```
-pub struct TcpTransport {
-    ctx: Context,
+/// Lets every core send to addresses of this type. Returns a context for more of it.
+async fn turn_on(ctx: &Context, transport: TransportType) -> Result<Context> {
+    let ctx = ctx.detached()?;
+    for core in 0..ctx.core.cores() {
+        let install = move |core: &Rc<Core>, to| {
+            core.transports.turn_on(transport);
+            core.answer(to, Ok(().into_body()));
+        };
+        ctx.call(core, install).await?;
+    }
+    Ok(ctx)
 }
 
-impl TcpTransport {
-    /// Lets the node send to TCP addresses: each is connected to on first use, with
-    /// [`TcpConnectionOptions::new`]. Calling it again changes nothing.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Stopping`].
-    pub async fn create(ctx: &Context) -> Result<Self> {
-        let ctx = ctx.detached()?;
-        for core in 0..ctx.core.cores() {
-            let install = |core: &Rc<Core>, to| {
-                core.tcp.turn_on();
-                core.answer(to, Ok(().into_body()));
-            };
-            ctx.call(core, install).await?;
-        }
-        Ok(Self { ctx })
-    }
-
-    /// Accepts connections at this address, on every core where the system lets cores share an address.
-    /// Port 0 lets the system choose one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Io`]: the address is taken, or is none of this machine's.
-    pub async fn listen(
-        &self,
-        address: impl AsRef<str>,
-        options: TcpListenerOptions,
-    ) -> Result<TcpListener> {
-        let address = first_of(&self.ctx, address.as_ref()).await?;
-        listener::listen(&self.ctx, address, Arc::new(options.terms)).await
-    }
-
-    /// Connects to a node, waits until the connection stands, and returns the address to begin routes with.
-    /// Where there is a connection to that address already, or one is being opened, it is shared, and keeps
-    /// its options. With [`TcpConnectionOptions::reconnect`] attempts are made until one succeeds.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Disconnected`]: nobody listens there, or it cannot be reached.
-    ///
-    /// # Cancellation
-    /// The connection is opened all the same.
-    pub async fn connect(
-        &self,
-        peer: impl AsRef<str>,
-        options: TcpConnectionOptions,
-    ) -> Result<Address> {
-        let address = Address::new(TCP, normal(peer.as_ref()));
-        let home = self.ctx.core.placement.home(&address);
-        let name = address.clone();
-        let terms = Arc::new(options.terms);
-        let open = move |core: &Rc<Core>, to| carrier::open(core, &name, terms, to);
-        self.ctx.call(home, open).await?;
-        Ok(address)
-    }
-
-    /// Ends a connection: that to a TCP address, or one that a listener accepted, which is the first address of
-    /// the return routes of its messages. What was sent to it before is written, for at most
-    /// [`DRAIN_TIMEOUT`](crate::DRAIN_TIMEOUT) or what the node was built with. A message to a TCP address opens a connection again.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`]: there is no such connection.
-    pub async fn disconnect(&self, address: impl Into<Address>) -> Result<()> {
-        self.ctx.stop_worker(address).await
-    }
-}
-
-impl fmt::Debug for TcpTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpTransport").finish_non_exhaustive()
-    }
-}
-
-/// `4000` and `:4000` are ports of this machine.
-fn normal(peer: &str) -> String {
-    match peer.strip_prefix(':').unwrap_or(peer) {
-        port if port.parse::<u16>().is_ok() => format!("127.0.0.1:{port}"),
-        _ => peer.to_owned(),
-    }
-}
-
-async fn first_of(ctx: &Context, name: &str) -> Result<SocketAddr> {
-    let found = resolve(ctx, &normal(name)).await?;
-    let none = || Error::new(ErrorKind::Io(format!("{name} has no address")));
-    found.into_iter().next().ok_or_else(none)
+/// Opens a connection, and waits until it stands.
+async fn open(ctx: &Context, address: &Address, terms: Terms) -> Result<()> {
+    let home = ctx.core.placement.home(address);
+    let (name, terms) = (address.clone(), Arc::new(terms));
+    let open = move |core: &Rc<Core>, to| carrier::open(core, &name, terms, to);
+    ctx.call(home, open).await?;
+    Ok(())
 }

@@ -165,9 +165,20 @@ macro_rules! options {
 
             /// Lets the peer send through this node to the one at this TCP address.
             #[must_use]
-            pub fn relay_to(mut self, peer: impl AsRef<str>) -> Self {
-                let address = Address::new(crate::TCP, peer.as_ref());
-                self.terms.relays.insert(address);
+            pub fn relay_to(self, peer: impl AsRef<str>) -> Self {
+                self.relay_to_address(Address::new(crate::TCP, peer.as_ref()))
+            }
+
+            /// Lets the peer send through this node to the one at this address, over whatever transport.
+            ///
+            /// ```
+            #[doc = concat!("# use ringpost::{Address, UDS, transport::", stringify!($name), "};")]
+            #[doc = concat!("let options = ", stringify!($name), "::new();")]
+            /// let options = options.relay_to_address(Address::new(UDS, "/run/other.sock"));
+            /// ```
+            #[must_use]
+            pub fn relay_to_address(mut self, peer: impl Into<Address>) -> Self {
+                self.terms.relays.insert(peer.into());
                 self
             }
 
@@ -201,20 +212,48 @@ options! {
     TcpConnectionOptions
 }
 
-impl TcpConnectionOptions {
-    /// Opens the connection again when it breaks, or cannot be opened, until it is
-    /// [ended](crate::TcpTransport::disconnect). Messages that are sent meanwhile wait, as far as there is room, and
-    /// then their senders do. What was under way when it broke is reported undelivered, and requests that
-    /// waited for replies end with [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected).
+options! {
+    /// What peers that connect over a Unix socket may reach, and the limits of their connections. Who may connect at
+    /// all is for the rights of the socket's file and its folder to say.
     ///
     /// ```
-    /// use ringpost::TcpConnectionOptions;
-    /// use ringpost::transport::Backoff;
-    /// let options = TcpConnectionOptions::new().reconnect(Backoff::default());
+    /// use ringpost::UnixListenerOptions;
+    /// let options = UnixListenerOptions::new().expose("echoer");
     /// ```
-    #[must_use]
-    pub fn reconnect(mut self, backoff: Backoff) -> Self {
-        self.terms.reconnect = Some(backoff);
-        self
-    }
+    UnixListenerOptions
 }
+
+options! {
+    /// What the peer behind a Unix socket may reach, and the limits of the connection.
+    ///
+    /// ```
+    /// use ringpost::UnixConnectionOptions;
+    /// let options = UnixConnectionOptions::new().expose_prefix("callback-");
+    /// ```
+    UnixConnectionOptions
+}
+
+macro_rules! reconnect {
+    ($name:ident, $transport:ident) => {
+        impl $name {
+            /// Opens the connection again when it breaks, or cannot be opened, until it is
+            #[doc = concat!("[ended](crate::", stringify!($transport), "::disconnect). Messages that are sent meanwhile")]
+            /// wait, as far as there is room, and then their senders do. What was under way when it broke is reported
+            /// undelivered, and requests that waited for replies end with
+            /// [`ErrorKind::Disconnected`](crate::ErrorKind::Disconnected).
+            ///
+            /// ```
+            #[doc = concat!("use ringpost::transport::{", stringify!($name), ", Backoff};")]
+            #[doc = concat!("let options = ", stringify!($name), "::new().reconnect(Backoff::default());")]
+            /// ```
+            #[must_use]
+            pub fn reconnect(mut self, backoff: Backoff) -> Self {
+                self.terms.reconnect = Some(backoff);
+                self
+            }
+        }
+    };
+}
+
+reconnect!(TcpConnectionOptions, TcpTransport);
+reconnect!(UnixConnectionOptions, UnixTransport);

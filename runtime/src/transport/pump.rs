@@ -12,7 +12,7 @@ use ringpost_router::wire::Intake;
 use crate::context::Context;
 use crate::context::sleep::Sleep;
 use crate::driver::rare::Rare;
-use crate::net::TcpStream;
+use crate::net::Duplex;
 use crate::time::Time;
 use crate::transport::TcpLimits;
 use crate::transport::arrivals::Arrivals;
@@ -27,7 +27,7 @@ const READS_PER_POLL: usize = 4;
 pub(super) struct Pump<'a> {
     ctx: &'a Context,
     connection: Rc<Connection>,
-    stream: TcpStream,
+    stream: Duplex,
     intake: Intake,
     arrivals: Arrivals<'a>,
     opened: Time,
@@ -44,7 +44,7 @@ pub(super) struct Pump<'a> {
 }
 
 impl<'a> Pump<'a> {
-    pub(super) fn new(ctx: &'a Context, connection: Rc<Connection>, stream: TcpStream) -> Self {
+    pub(super) fn new(ctx: &'a Context, connection: Rc<Connection>, stream: Duplex) -> Self {
         let now = ctx.core.now.get();
         let intake = Intake::new(connection.terms.limits.frame);
         let arrivals = Arrivals::new(ctx, Rc::clone(&connection));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use ringpost_router::{Address, Handle, Message};
+use ringpost_router::{Address, Handle, Message, TransportType};
 
 use crate::core::Core;
 use crate::envelope::ReplyTo;
@@ -17,8 +17,9 @@ use crate::transport::connection::Connection;
 /// The connections of a core that were opened here, and its listeners.
 #[derive(Default)]
 pub(crate) struct Registry {
-    /// What holds for connections that are opened because something is sent to them, if any are.
-    terms: RefCell<Option<Arc<Terms>>>,
+    /// The transports that there are, with what holds for connections that are opened because something is sent to
+    /// them.
+    on: RefCell<Vec<(TransportType, Arc<Terms>)>>,
     /// Each is kept by its own task and its worker.
     dialed: RefCell<BTreeMap<Address, Weak<Connection>>>,
     listeners: RefCell<BTreeMap<u64, Rc<Accepting>>>,
@@ -39,17 +40,22 @@ pub(super) struct Accepting {
 }
 
 impl Registry {
-    /// Whether anything can be sent to TCP addresses.
-    pub(crate) fn is_on(&self) -> bool {
-        self.terms.borrow().is_some()
+    /// Whether anything can be sent to addresses of this type.
+    pub(crate) fn has(&self, transport: TransportType) -> bool {
+        self.on.borrow().iter().any(|(on, _)| *on == transport)
     }
 
-    pub(super) fn turn_on(&self) {
-        self.terms.borrow_mut().get_or_insert_default();
+    pub(super) fn turn_on(&self, transport: TransportType) {
+        if !self.has(transport) {
+            self.on.borrow_mut().push((transport, Arc::default()));
+        }
     }
 
-    pub(super) fn terms(&self) -> Option<Arc<Terms>> {
-        self.terms.borrow().clone()
+    /// What holds for a connection that is opened because something is sent to an address of this type.
+    pub(super) fn terms(&self, transport: TransportType) -> Option<Arc<Terms>> {
+        let on = self.on.borrow();
+        let (_, terms) = on.iter().find(|(on, _)| *on == transport)?;
+        Some(Arc::clone(terms))
     }
 
     /// The connection to this address.

@@ -17,7 +17,13 @@ use crate::common::{SERVER, connected, serve, to};
 
 /// Keeps why connections ended.
 #[derive(Clone, Default)]
-struct Ends(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Ends(Arc<Mutex<Vec<String>>>);
+
+impl Ends {
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock())
+    }
+}
 
 impl tracing::Subscriber for Ends {
     fn enabled(&self, _metadata: &tracing::Metadata<'_>) -> bool {
@@ -71,8 +77,7 @@ where
                 Ok(Duration::ZERO)
             })
     });
-    let ends = ends.0.lock().clone();
-    (ends, report)
+    (ends.take(), report)
 }
 
 /// Reads until the other side ends the connection.

@@ -6,4 +6,5 @@ mod flow;
 mod hostile;
 mod messages;
 mod stalled;
+mod unix;
 mod watches;

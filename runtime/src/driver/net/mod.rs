@@ -7,10 +7,14 @@
 pub(crate) mod lookup;
 pub(crate) mod sim;
 pub(crate) mod system;
+mod unix;
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 
 use mio::Registry;
 use ringpost_mailbox::pool::PoolLimits;
@@ -28,15 +32,27 @@ pub(crate) enum Network {
     Sim(SimPort),
 }
 
+/// Where a connection is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Tcp(SocketAddr),
+    /// The path of a Unix socket; an empty one is that of a peer which has none.
+    Unix(Arc<Path>),
+}
+
 /// A listening socket.
 pub(crate) enum Listener {
     System(mio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(unix::SocketFile),
     Sim(SimListener),
 }
 
 /// One end of a connection.
 pub(crate) enum Stream {
     System(mio::net::TcpStream),
+    #[cfg(unix)]
+    Unix(mio::net::UnixStream),
     Sim(SimStream),
 }
 
@@ -50,23 +66,30 @@ impl Network {
     /// Listens, under the key at which readiness is to be reported.
     pub(crate) fn listen(
         &self,
-        address: SocketAddr,
+        at: &Endpoint,
         options: &ListenOptions,
         key: usize,
     ) -> io::Result<Listener> {
-        match self {
-            Self::System(registry) => {
-                system::listen(registry, address, options, key).map(Listener::System)
+        match (self, at) {
+            (Self::System(registry), Endpoint::Tcp(address)) => {
+                system::listen(registry, *address, options, key).map(Listener::System)
             }
-            Self::Sim(port) => port.listen(address, options, key).map(Listener::Sim),
+            (Self::System(registry), Endpoint::Unix(path)) => {
+                unix::listen(registry, path, options, key)
+            }
+            (Self::Sim(port), _) => port.listen(at, options, key).map(Listener::Sim),
         }
     }
 
     /// Begins to connect; the stream is writable when that is decided.
-    pub(crate) fn connect(&self, address: SocketAddr, key: usize) -> io::Result<Stream> {
-        match self {
-            Self::System(registry) => system::connect(registry, address, key).map(Stream::System),
-            Self::Sim(port) => port.connect(address, key).map(Stream::Sim),
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) says to begin again later.
+    pub(crate) fn connect(&self, to: &Endpoint, key: usize) -> io::Result<Stream> {
+        match (self, to) {
+            (Self::System(registry), Endpoint::Tcp(address)) => {
+                system::connect(registry, *address, key).map(Stream::System)
+            }
+            (Self::System(registry), Endpoint::Unix(path)) => unix::connect(registry, path, key),
+            (Self::Sim(port), _) => port.connect(to, key).map(Stream::Sim),
         }
     }
 
@@ -112,6 +135,10 @@ impl Network {
             (Self::System(registry), Stream::System(stream)) => {
                 system::register(registry, stream, key)
             }
+            #[cfg(unix)]
+            (Self::System(registry), Stream::Unix(stream)) => {
+                system::register(registry, stream, key)
+            }
             (Self::Sim(port), Stream::Sim(stream)) => {
                 stream.adopt(port, key);
                 Ok(())
@@ -125,7 +152,11 @@ impl Network {
         let Self::System(registry) = self else { return };
         let result = match source {
             Forget::Listener(Listener::System(listener)) => registry.deregister(listener),
+            #[cfg(unix)]
+            Forget::Listener(Listener::Unix(file)) => registry.deregister(file.socket()),
             Forget::Stream(Stream::System(stream)) => registry.deregister(stream),
+            #[cfg(unix)]
+            Forget::Stream(Stream::Unix(stream)) => registry.deregister(stream),
             Forget::Datagrams(Datagrams::System(socket)) => registry.deregister(socket),
             _ => Ok(()),
         };
@@ -148,13 +179,34 @@ pub(crate) enum Forget<'a> {
     Datagrams(&'a mut Datagrams),
 }
 
+impl Endpoint {
+    /// Of a socket without a name.
+    pub(crate) fn unnamed() -> Self {
+        Self::Unix(Path::new("").into())
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) if path.as_os_str().is_empty() => {
+                f.write_str("a socket without a name")
+            }
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
 impl Listener {
-    pub(crate) fn accept(&mut self) -> io::Result<(Stream, SocketAddr)> {
+    pub(crate) fn accept(&mut self) -> io::Result<(Stream, Endpoint)> {
         match self {
             Self::System(listener) => {
                 let (stream, peer) = listener.accept()?;
-                Ok((Stream::System(stream), peer))
+                Ok((Stream::System(stream), Endpoint::Tcp(peer)))
             }
+            #[cfg(unix)]
+            Self::Unix(file) => Ok((Stream::Unix(file.accept()?), Endpoint::unnamed())),
             Self::Sim(listener) => {
                 let (stream, peer) = listener.accept()?;
                 Ok((Stream::Sim(stream), peer))
@@ -162,10 +214,12 @@ impl Listener {
         }
     }
 
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn local(&self) -> io::Result<Endpoint> {
         match self {
-            Self::System(listener) => listener.local_addr(),
-            Self::Sim(listener) => Ok(listener.local_addr()),
+            Self::System(listener) => listener.local_addr().map(Endpoint::Tcp),
+            #[cfg(unix)]
+            Self::Unix(file) => Ok(Endpoint::Unix(Arc::clone(file.path()))),
+            Self::Sim(listener) => Ok(listener.local()),
         }
     }
 }
@@ -176,6 +230,9 @@ impl Stream {
     pub(crate) fn check_connected(&self) -> io::Result<()> {
         match self {
             Self::System(stream) => system::check_connected(stream),
+            // It stands at once, or does not begin.
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.take_error()?.map_or(Ok(()), Err),
             Self::Sim(stream) => stream.check_connected(),
         }
     }
@@ -183,6 +240,8 @@ impl Stream {
     pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::System(stream) => stream.read(into),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.read(into),
             Self::Sim(stream) => stream.read(into),
         }
     }
@@ -190,6 +249,8 @@ impl Stream {
     pub(crate) fn read_vectored(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match self {
             Self::System(stream) => stream.read_vectored(into),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.read_vectored(into),
             Self::Sim(stream) => match into.iter_mut().find(|part| !part.is_empty()) {
                 Some(part) => stream.read(part),
                 None => Ok(0),
@@ -200,6 +261,8 @@ impl Stream {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::System(stream) => stream.write(bytes),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.write(bytes),
             Self::Sim(stream) => stream.write(&[IoSlice::new(bytes)]),
         }
     }
@@ -207,6 +270,8 @@ impl Stream {
     pub(crate) fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::System(stream) => stream.write_vectored(parts),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.write_vectored(parts),
             Self::Sim(stream) => stream.write(parts),
         }
     }
@@ -214,6 +279,8 @@ impl Stream {
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         match self {
             Self::System(stream) => stream.shutdown(how),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.shutdown(how),
             Self::Sim(stream) => {
                 stream.shutdown(how);
                 Ok(())
@@ -221,32 +288,40 @@ impl Stream {
         }
     }
 
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn local(&self) -> io::Result<Endpoint> {
         match self {
-            Self::System(stream) => stream.local_addr(),
-            Self::Sim(stream) => Ok(stream.local_addr()),
+            Self::System(stream) => stream.local_addr().map(Endpoint::Tcp),
+            #[cfg(unix)]
+            Self::Unix(stream) => Ok(unix::endpoint(&stream.local_addr()?)),
+            Self::Sim(stream) => Ok(stream.local()),
         }
     }
 
-    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn peer(&self) -> io::Result<Endpoint> {
         match self {
-            Self::System(stream) => stream.peer_addr(),
-            Self::Sim(stream) => Ok(stream.peer_addr()),
+            Self::System(stream) => stream.peer_addr().map(Endpoint::Tcp),
+            #[cfg(unix)]
+            Self::Unix(stream) => Ok(unix::endpoint(&stream.peer_addr()?)),
+            Self::Sim(stream) => Ok(stream.peer()),
         }
     }
 
-    /// Whether small writes leave at once; a simulation has no other way.
+    /// Whether small writes leave at once; but for TCP there is no other way.
     pub(crate) fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         match self {
             Self::System(stream) => stream.set_nodelay(nodelay),
+            #[cfg(unix)]
+            Self::Unix(_) => Ok(()),
             Self::Sim(_) => Ok(()),
         }
     }
 
-    /// Has the system probe a silent peer; in a simulation peers do not vanish.
+    /// Has the system probe a silent peer; within one machine, and in a simulation, peers do not vanish.
     pub(crate) fn set_keepalive(&self, keepalive: Option<Keepalive>) -> io::Result<()> {
         match self {
             Self::System(stream) => system::set_keepalive(stream, keepalive),
+            #[cfg(unix)]
+            Self::Unix(_) => Ok(()),
             Self::Sim(_) => Ok(()),
         }
     }

@@ -70,7 +70,7 @@ pub(crate) fn check_clocks(tree: &Tree) -> Vec<Finding> {
 
 /// Threads, sockets and chance, which a simulation has to be able to replace.
 pub(crate) fn check_world(tree: &Tree) -> Vec<Finding> {
-    let rules: [(&[&str], &str); 8] = [
+    let rules: [(&[&str], &str); 9] = [
         (&["thread", "spawn"], "a thread started"),
         (&["thread", "Builder"], "a thread started"),
         (&["mio"], "the kernel's poll used"),
@@ -78,6 +78,7 @@ pub(crate) fn check_world(tree: &Tree) -> Vec<Finding> {
         (&["std", "net", "TcpStream"], "a socket opened"),
         (&["std", "net", "TcpListener"], "a socket opened"),
         (&["std", "net", "UdpSocket"], "a socket opened"),
+        (&["std", "os", "unix", "net"], "a socket opened"),
         (&["RandomState"], "a random number drawn"),
     ];
     let mut findings = Vec::new();

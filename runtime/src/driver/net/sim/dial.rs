@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::fabric::Arrival;
 use super::pipe::{Dialing, SimStream};
 use super::{Inner, Place, READABLE, SimNet, SimPort, WRITABLE};
+use crate::driver::net::Endpoint;
 use crate::driver::sim::{Event, Fault};
 use crate::net::ListenOptions;
 
@@ -15,11 +16,11 @@ use crate::net::ListenOptions;
 const RETRY: Duration = Duration::from_millis(100);
 
 pub(super) struct Listening {
-    address: SocketAddr,
+    address: Endpoint,
     place: Place,
     host: u16,
     /// Pipes that wait to be accepted, and who connected them.
-    backlog: VecDeque<(usize, u64, SocketAddr)>,
+    backlog: VecDeque<(usize, u64, Endpoint)>,
     backlog_max: usize,
 }
 
@@ -27,18 +28,22 @@ pub(crate) struct SimListener {
     net: SimNet,
     at: usize,
     host: u16,
-    address: SocketAddr,
+    address: Endpoint,
 }
 
 impl SimPort {
     pub(crate) fn listen(
         &self,
-        address: SocketAddr,
+        at: &Endpoint,
         options: &ListenOptions,
         key: usize,
     ) -> io::Result<SimListener> {
         let mut inner = self.net.0.borrow_mut();
-        let address = inner.with_port(address);
+        let address = match at {
+            Endpoint::Tcp(address) => Endpoint::Tcp(inner.with_port(*address)),
+            Endpoint::Unix(_) if options.shared => return Err(ErrorKind::Unsupported.into()),
+            Endpoint::Unix(_) => at.clone(),
+        };
         let taken = |other: &Listening| other.address == address;
         if !options.shared && inner.listeners.iter().any(|(_, other)| taken(other)) {
             return Err(ErrorKind::AddrInUse.into());
@@ -46,7 +51,7 @@ impl SimPort {
         let host = inner.host(self.core);
         inner.open_descriptor(host)?;
         let at = inner.listeners.insert(Listening {
-            address,
+            address: address.clone(),
             place: (self.core, key),
             host,
             backlog: VecDeque::new(),
@@ -60,12 +65,15 @@ impl SimPort {
         })
     }
 
-    pub(crate) fn connect(&self, peer: SocketAddr, key: usize) -> io::Result<SimStream> {
+    pub(crate) fn connect(&self, peer: &Endpoint, key: usize) -> io::Result<SimStream> {
         let inner = &mut *self.net.0.borrow_mut();
         let host = inner.host(self.core);
         inner.open_descriptor(host)?;
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let local = inner.with_port(any);
+        let local = match peer {
+            Endpoint::Tcp(_) => Endpoint::Tcp(inner.with_port(any)),
+            Endpoint::Unix(_) => Endpoint::unnamed(),
+        };
         let there = inner.listeners.iter().find(|(_, one)| one.hears(peer));
         // Where nobody listens, this host says so.
         let there = there.map_or(host, |(_, one)| one.host);
@@ -76,7 +84,7 @@ impl SimPort {
                 .fate
                 .nanos(Fault::LateConnect, 1_000_000, 1_000_000_000);
         }
-        inner.schedule_syn(at, id, local, peer, nanos);
+        inner.schedule_syn(at, id, (local.clone(), peer.clone()), nanos);
         Ok(SimStream {
             net: self.net.clone(),
             at,
@@ -84,29 +92,27 @@ impl SimPort {
             side: 0,
             host,
             local,
-            peer,
+            peer: peer.clone(),
         })
     }
 }
 
 impl Listening {
-    fn hears(&self, peer: SocketAddr) -> bool {
-        let own = self.address;
-        own == peer || (own.ip().is_unspecified() && own.port() == peer.port())
+    fn hears(&self, peer: &Endpoint) -> bool {
+        match (&self.address, peer) {
+            (Endpoint::Tcp(own), Endpoint::Tcp(peer)) if own.ip().is_unspecified() => {
+                own.port() == peer.port()
+            }
+            (own, peer) => own == peer,
+        }
     }
 }
 
 impl Inner {
-    fn schedule_syn(
-        &mut self,
-        at: usize,
-        id: u64,
-        local: SocketAddr,
-        peer: SocketAddr,
-        nanos: u64,
-    ) {
+    /// Sends the wish to connect from one address to another.
+    fn schedule_syn(&mut self, at: usize, id: u64, way: (Endpoint, Endpoint), nanos: u64) {
         if let Some(pipe) = self.pipe(at, id) {
-            pipe.dialer = Some((local, peer));
+            pipe.dialer = Some(way);
         }
         if nanos == 0 {
             return self.syn(at, id);
@@ -131,10 +137,10 @@ impl Inner {
         }
         if self.fabric.is_cut(from, to) || self.fabric.is_cut(to, from) || self.pipes[at].is_hole()
         {
-            return self.schedule_syn(at, id, local, peer, RETRY.as_nanos() as u64);
+            return self.schedule_syn(at, id, (local, peer), RETRY.as_nanos() as u64);
         }
         let listener = self
-            .listener(peer)
+            .listener(&peer)
             .filter(|_| !self.fate.strikes(Fault::Refuse));
         let has_room = |one: &Listening| one.backlog.len() < one.backlog_max;
         let listener = listener.filter(|one| self.listeners.get(*one).is_some_and(has_room));
@@ -180,7 +186,7 @@ impl Inner {
     }
 
     /// Who listens there; one of several, drawn, if several cores do.
-    fn listener(&mut self, address: SocketAddr) -> Option<usize> {
+    fn listener(&mut self, address: &Endpoint) -> Option<usize> {
         let all = self.listeners.iter().filter(|(_, one)| one.hears(address));
         let all: Vec<usize> = all.map(|(at, _)| at).collect();
         let drawn = self.dice.place(all.len());
@@ -189,7 +195,7 @@ impl Inner {
 }
 
 impl SimListener {
-    pub(crate) fn accept(&mut self) -> io::Result<(SimStream, SocketAddr)> {
+    pub(crate) fn accept(&mut self) -> io::Result<(SimStream, Endpoint)> {
         let inner = &mut *self.net.0.borrow_mut();
         loop {
             let next = inner.listeners.get_mut(self.at);
@@ -214,15 +220,15 @@ impl SimListener {
                 id,
                 side: 1,
                 host: self.host,
-                local: self.address,
-                peer,
+                local: self.address.clone(),
+                peer: peer.clone(),
             };
             return Ok((stream, peer));
         }
     }
 
-    pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.address
+    pub(crate) fn local(&self) -> Endpoint {
+        self.address.clone()
     }
 }
 

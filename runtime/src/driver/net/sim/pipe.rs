@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 
 use super::fabric::Arrival;
 use super::{ENDED, FAILED, Inner, Place, READABLE, SimNet, SimPort, WRITABLE};
+use crate::driver::net::Endpoint;
 use crate::driver::sim::{Event, Fault, Settings};
 use crate::time::Time;
 
@@ -15,7 +16,7 @@ pub(super) struct Pipe {
     pub(super) sides: [Side; 2],
     pub(super) dialing: Dialing,
     /// Who connects from where to where, until that has arrived.
-    pub(super) dialer: Option<(SocketAddr, SocketAddr)>,
+    pub(super) dialer: Option<(Endpoint, Endpoint)>,
     /// Nothing arrives any more, either way.
     hole: bool,
     bytes_per_second: Option<u64>,
@@ -65,8 +66,8 @@ pub(crate) struct SimStream {
     pub(super) id: u64,
     pub(super) side: usize,
     pub(super) host: u16,
-    pub(super) local: SocketAddr,
-    pub(super) peer: SocketAddr,
+    pub(super) local: Endpoint,
+    pub(super) peer: Endpoint,
 }
 
 impl Side {
@@ -425,12 +426,12 @@ impl SimStream {
         }
     }
 
-    pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.local
+    pub(crate) fn local(&self) -> Endpoint {
+        self.local.clone()
     }
 
-    pub(crate) fn peer_addr(&self) -> SocketAddr {
-        self.peer
+    pub(crate) fn peer(&self) -> Endpoint {
+        self.peer.clone()
     }
 }
 

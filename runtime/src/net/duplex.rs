@@ -1,0 +1,200 @@
+//! Connections, whatever they run over.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as Polling, Poll, ready};
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::context::sleep::Sleep;
+use crate::core::Core;
+use crate::core::io::Direction;
+use crate::driver::net::{Endpoint, Forget, Stream};
+use crate::net::deadline::Deadline;
+use crate::net::source::Place;
+
+/// How long to wait when a Unix socket has no room for one more that connects.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A connection of one core: what [`TcpStream`](crate::net::TcpStream) and
+/// [`UnixStream`](crate::net::UnixStream) are inside.
+pub(crate) struct Duplex {
+    stream: Stream,
+    place: Place,
+    reading: Deadline,
+    writing: Deadline,
+}
+
+impl Duplex {
+    pub(crate) async fn connect(ctx: &Context, to: &Endpoint) -> io::Result<Self> {
+        let place = Place::new(&ctx.core, false);
+        let stream = loop {
+            match ctx.core.io.network.connect(to, place.key) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ctx.sleep(PAUSE).await,
+                begun => break begun?,
+            }
+        };
+        let stream = Self::new(stream, place);
+        let check = || stream.stream.check_connected();
+        poll_fn(|polling| stream.place.poll_try(Direction::Write, polling, check)).await?;
+        Ok(stream)
+    }
+
+    pub(crate) async fn connect_within(
+        ctx: &Context,
+        to: &Endpoint,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        let mut connecting = Box::pin(Self::connect(ctx, to));
+        let mut sleep = Sleep::new(Rc::clone(&ctx.core), timeout);
+        poll_fn(|polling| {
+            if let Poll::Ready(result) = connecting.as_mut().poll(polling) {
+                return Poll::Ready(result);
+            }
+            ready!(Pin::new(&mut sleep).poll(polling));
+            Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("{to} did not answer within {timeout:?}"),
+            )))
+        })
+        .await
+    }
+
+    /// A stream that this core has accepted.
+    pub(crate) fn adopt(core: &Rc<Core>, mut stream: Stream) -> io::Result<Self> {
+        let place = Place::new(core, true);
+        core.io.network.adopt(&mut stream, place.key)?;
+        Ok(Self::new(stream, place))
+    }
+
+    fn new(stream: Stream, place: Place) -> Self {
+        Self {
+            stream,
+            place,
+            reading: Deadline::default(),
+            writing: Deadline::default(),
+        }
+    }
+
+    /// The socket, for what is asked of it and does not wait.
+    pub(crate) fn socket(&self) -> &Stream {
+        &self.stream
+    }
+
+    pub(crate) fn core(&self) -> u16 {
+        self.place.core.id
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.stream.shutdown(how)
+    }
+
+    pub(crate) fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.reading.set(timeout);
+    }
+
+    pub(crate) fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.writing.set(timeout);
+    }
+
+    pub(crate) fn poll_read_into(
+        &mut self,
+        polling: &mut Polling<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let stream = &mut self.stream;
+        let result = self
+            .place
+            .poll_try(Direction::Read, polling, || stream.read(buf));
+        self.after_read(result, buf.len(), polling)
+    }
+
+    pub(crate) fn poll_read_parts(
+        &mut self,
+        polling: &mut Polling<'_>,
+        parts: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream = &mut self.stream;
+        let wanted = parts
+            .iter()
+            .fold(0usize, |sum, part| sum.saturating_add(part.len()));
+        let attempt = || stream.read_vectored(parts);
+        let result = self.place.poll_try(Direction::Read, polling, attempt);
+        self.after_read(result, wanted, polling)
+    }
+
+    pub(crate) fn poll_write_parts(
+        &mut self,
+        polling: &mut Polling<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let [part] = parts {
+            // The system has less to look at.
+            return self.poll_write_from(polling, part);
+        }
+        let stream = &mut self.stream;
+        let wanted = parts
+            .iter()
+            .fold(0usize, |sum, part| sum.saturating_add(part.len()));
+        let attempt = || stream.write_vectored(parts);
+        let result = self.place.poll_try(Direction::Write, polling, attempt);
+        self.after_write(result, wanted, polling)
+    }
+
+    pub(crate) fn poll_write_from(
+        &mut self,
+        polling: &mut Polling<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let stream = &mut self.stream;
+        let attempt = || stream.write(buf);
+        let result = self.place.poll_try(Direction::Write, polling, attempt);
+        self.after_write(result, buf.len(), polling)
+    }
+
+    fn after_read(
+        &mut self,
+        result: Poll<io::Result<usize>>,
+        wanted: usize,
+        polling: &mut Polling<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(result) => {
+                self.reading.end();
+                if let Ok(moved) = result {
+                    self.place.note_moved(Direction::Read, moved, wanted);
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.reading.poll(&self.place.core, polling).map(Err),
+        }
+    }
+
+    fn after_write(
+        &mut self,
+        result: Poll<io::Result<usize>>,
+        wanted: usize,
+        polling: &mut Polling<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(result) => {
+                self.writing.end();
+                if let Ok(moved) = result {
+                    self.place.note_moved(Direction::Write, moved, wanted);
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.writing.poll(&self.place.core, polling).map(Err),
+        }
+    }
+}
+
+impl Drop for Duplex {
+    fn drop(&mut self) {
+        let network = &self.place.core.io.network;
+        network.forget(Forget::Stream(&mut self.stream));
+    }
+}
