@@ -11,16 +11,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringpost::net::{ListenOptions, TcpListener, TcpStream};
+use ringpost::transport::Acceptor;
 use ringpost::{
     Any, Context, Error, Node, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport, Worker,
 };
 
 const USAGE: &str = "\
-echo_server [--listen ADDRESS] [--cores N] [--raw] [--check]
+echo_server [--listen ADDRESS] [--cores N] [--raw] [--hand-over] [--check]
 
   --listen ADDRESS  where to listen; default 127.0.0.1:4000, port 0 for any
   --cores N         how many cores the node has; default all that the process may use
   --raw             echo bytes as they come, for any program that speaks TCP
+  --hand-over       one core accepts connections and hands them to all in turn; else each core accepts its own
   --check           echo once what the program sends itself, and end";
 
 #[derive(Clone)]
@@ -28,6 +30,7 @@ struct Options {
     listen: SocketAddr,
     cores: Option<usize>,
     raw: bool,
+    hand_over: bool,
     check: bool,
 }
 
@@ -36,6 +39,7 @@ fn options() -> Result<Options> {
         listen: "127.0.0.1:4000".parse()?,
         cores: None,
         raw: false,
+        hand_over: false,
         check: false,
     };
     let mut words = env::args().skip(1);
@@ -45,6 +49,7 @@ fn options() -> Result<Options> {
             "--listen" => options.listen = value()?.parse()?,
             "--cores" => options.cores = Some(value()?.parse()?),
             "--raw" => options.raw = true,
+            "--hand-over" => options.hand_over = true,
             "--check" => options.check = true,
             _ => return Err(Error::other(USAGE)),
         }
@@ -65,18 +70,24 @@ impl Worker for Echoer {
 }
 
 /// Serves the worker `echoer`, of which every core has an instance. Returns the address.
-async fn serve_worker(ctx: &Context, asked: SocketAddr) -> Result<String> {
+async fn serve_worker(ctx: &Context, options: &Options) -> Result<String> {
     ctx.start_replicated("echoer", || Echoer).await?;
     let tcp = TcpTransport::create(ctx).await?;
-    let options = TcpListenerOptions::new().expose("echoer");
-    let listener = tcp.listen(asked.to_string(), options).await?;
+    let acceptor = match options.hand_over {
+        true => Acceptor::HandOver,
+        false => Acceptor::ReusePort,
+    };
+    let exposed = TcpListenerOptions::new()
+        .expose("echoer")
+        .acceptor(acceptor);
+    let listener = tcp.listen(options.listen.to_string(), exposed).await?;
     Ok(listener.address())
 }
 
 /// Accepts connections on its core.
-struct Acceptor(SocketAddr);
+struct Listens(SocketAddr);
 
-impl Worker for Acceptor {
+impl Worker for Listens {
     type Message = ();
     type Context = Context;
 
@@ -101,6 +112,28 @@ async fn accept_all(ctx: Context, mut listener: TcpListener) {
     }
 }
 
+/// Accepts on this core and hands each connection to the next one.
+async fn hand_over(ctx: Context, mut listener: TcpListener) {
+    let node = ctx.handle();
+    for core in (0..ctx.cores()).cycle() {
+        match listener.accept_detached().await {
+            Ok((accepted, _)) => {
+                let node = node.clone();
+                ctx.spawn(async move {
+                    let serve = async move |there: Context| {
+                        if let Ok(stream) = TcpStream::attach(&there, accepted) {
+                            let _ = echo_all(stream).await;
+                        }
+                    };
+                    // It fails if the node ends first.
+                    let _ = node.run_on(core, serve).await;
+                });
+            }
+            Err(_) => ctx.sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
 async fn echo_all(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut bytes = vec![0; 64 * 1024];
@@ -112,8 +145,15 @@ async fn echo_all(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Accepts on every core. The address is the one that was asked for, with its port.
-async fn serve_raw(ctx: &Context, asked: SocketAddr) -> Result<SocketAddr> {
+/// Accepts for every core. The address is the one that was asked for, with its port.
+async fn serve_raw(ctx: &Context, options: &Options) -> Result<SocketAddr> {
+    let asked = options.listen;
+    if options.hand_over {
+        let listener = TcpListener::bind(ctx, asked, &ListenOptions::default())?;
+        let address = listener.local_addr()?;
+        ctx.spawn(hand_over(ctx.detached()?, listener));
+        return Ok(address);
+    }
     // The first socket finds the port out, and stays until the others have it too.
     let shared = ListenOptions::default().shared(true);
     let first = TcpListener::bind(ctx, asked, &shared)?;
@@ -121,7 +161,7 @@ async fn serve_raw(ctx: &Context, asked: SocketAddr) -> Result<SocketAddr> {
     for core in 0..ctx.cores() {
         if core != ctx.core() {
             let name = format!("acceptor-{core}");
-            ctx.start_worker_on(core, name, Acceptor(address)).await?;
+            ctx.start_worker_on(core, name, Listens(address)).await?;
         }
     }
     let there = ctx.detached()?;
@@ -148,7 +188,7 @@ fn main() -> Result<()> {
     }
     node.serve(async move |ctx: Context| {
         if !options.raw {
-            let address = serve_worker(&ctx, options.listen).await?;
+            let address = serve_worker(&ctx, &options).await?;
             println!("echoer at {address} on {} cores", ctx.cores());
             if options.check {
                 let route = Route::new().append_t(TCP, address).append("echoer");
@@ -158,7 +198,7 @@ fn main() -> Result<()> {
             }
             return Ok(());
         }
-        let address = serve_raw(&ctx, options.listen).await?;
+        let address = serve_raw(&ctx, &options).await?;
         println!("listening at {address} on {} cores, raw", ctx.cores());
         if options.check {
             check_raw(&ctx, address).await?;

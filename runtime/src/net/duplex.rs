@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::context::sleep::Sleep;
 use crate::core::Core;
 use crate::core::io::Direction;
-use crate::driver::net::{Endpoint, Forget, Stream};
+use crate::driver::net::{Endpoint, Forget, Loose, Stream};
 use crate::net::deadline::Deadline;
 use crate::net::source::Place;
 
@@ -68,6 +68,12 @@ impl Duplex {
         let place = Place::new(core, true);
         core.io.network.adopt(&mut stream, place.key)?;
         Ok(Self::new(stream, place))
+    }
+
+    /// A stream that another core has accepted.
+    pub(crate) fn attach(core: &Rc<Core>, loose: Loose) -> io::Result<Self> {
+        let stream = core.io.network.take(loose)?;
+        Self::adopt(core, stream)
     }
 
     fn new(stream: Stream, place: Place) -> Self {

@@ -1,7 +1,7 @@
 //! Accepting connections.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,11 +9,11 @@ use std::task::{Context as Polling, Poll, ready};
 
 use crate::context::Context;
 use crate::core::io::Direction;
-use crate::driver::net::{Endpoint, Forget, Listener};
+use crate::driver::net::{Endpoint, Forget, Listener, Loose};
 use crate::net::duplex::Duplex;
 use crate::net::source::Place;
 use crate::net::stream::tcp;
-use crate::net::{ListenOptions, TcpStream};
+use crate::net::{Detached, ListenOptions, TcpStream};
 
 /// What accepts connections on one core, whatever they run over.
 pub(crate) struct Doorway {
@@ -45,6 +45,16 @@ impl Doorway {
         Poll::Ready(Ok((stream, peer)))
     }
 
+    /// As [`poll_accept`](Self::poll_accept), for whatever core.
+    pub(crate) fn poll_accept_loose(
+        &mut self,
+        polling: &mut Polling<'_>,
+    ) -> Poll<io::Result<(Loose, Endpoint)>> {
+        let listener = &mut self.listener;
+        self.place
+            .poll_try(Direction::Read, polling, || listener.accept_loose())
+    }
+
     pub(super) fn core(&self) -> u16 {
         self.place.core.id
     }
@@ -59,7 +69,8 @@ impl Drop for Doorway {
 
 /// A socket that accepts connections, on one core.
 ///
-/// To accept on every core of a node, listen on each with [`ListenOptions::shared`].
+/// To accept on every core of a node, listen on each with [`ListenOptions::shared`], or listen on one and hand over what
+/// it [accepts for others](Self::accept_detached).
 pub struct TcpListener(Doorway);
 
 impl TcpListener {
@@ -101,6 +112,19 @@ impl TcpListener {
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let (stream, peer) = ready!(self.0.poll_accept(polling))?;
         Poll::Ready(Ok((TcpStream(stream), tcp(peer)?)))
+    }
+
+    /// Waits for the next connection, which no core has yet: [`TcpStream::attach`] gives it to one.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    ///
+    /// # Cancellation
+    /// Dropping it loses no connection.
+    pub async fn accept_detached(&mut self) -> io::Result<(Detached<TcpStream>, SocketAddr)> {
+        let accepted = poll_fn(|polling| self.0.poll_accept_loose(polling)).await;
+        let (loose, peer) = accepted?;
+        Ok((Detached::new(loose), tcp(peer)?))
     }
 }
 

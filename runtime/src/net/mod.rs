@@ -27,6 +27,7 @@
 //! ```
 
 mod deadline;
+mod detached;
 mod duplex;
 mod listener;
 mod methods;
@@ -35,6 +36,7 @@ mod stream;
 mod udp;
 mod unix;
 
+pub use detached::Detached;
 pub use listener::{Accept, TcpListener};
 pub use stream::TcpStream;
 pub use udp::UdpSocket;

@@ -12,9 +12,9 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::context::Context;
 use crate::driver::net::Endpoint;
-use crate::net::Keepalive;
 use crate::net::duplex::Duplex;
 use crate::net::methods::stream_methods;
+use crate::net::{Detached, Keepalive};
 
 /// A TCP connection of one core.
 ///
@@ -51,6 +51,16 @@ impl TcpStream {
     ) -> io::Result<Self> {
         let to = Endpoint::Tcp(address);
         Duplex::connect_within(ctx, &to, timeout).await.map(Self)
+    }
+
+    /// Gives a connection that was [accepted](crate::net::TcpListener::accept_detached) on another core to that of
+    /// `ctx`, where it stays.
+    ///
+    /// # Errors
+    /// Of the system; [`Unsupported`](io::ErrorKind::Unsupported) or [`NotFound`](io::ErrorKind::NotFound) if it comes
+    /// from another simulation, or from outside of this one.
+    pub fn attach(ctx: &Context, accepted: Detached<Self>) -> io::Result<Self> {
+        accepted.attach(&ctx.core).map(Self)
     }
 
     /// Whether small writes leave at once and not when more has come or the peer has answered.

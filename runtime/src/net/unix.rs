@@ -13,10 +13,10 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::context::Context;
 use crate::driver::net::Endpoint;
-use crate::net::ListenOptions;
 use crate::net::duplex::Duplex;
 use crate::net::listener::Doorway;
 use crate::net::methods::stream_methods;
+use crate::net::{Detached, ListenOptions};
 
 /// A connection of one core over a Unix socket. All else is as with a [`TcpStream`](crate::net::TcpStream).
 ///
@@ -37,6 +37,15 @@ impl UnixStream {
     pub async fn connect(ctx: &Context, path: impl AsRef<Path>) -> io::Result<Self> {
         let to = Endpoint::Unix(path.as_ref().into());
         Duplex::connect(ctx, &to).await.map(Self)
+    }
+
+    /// Gives a connection that was [accepted](UnixListener::accept_detached) on another core to that of `ctx`, where it
+    /// stays.
+    ///
+    /// # Errors
+    /// As [`TcpStream::attach`](crate::net::TcpStream::attach).
+    pub fn attach(ctx: &Context, accepted: Detached<Self>) -> io::Result<Self> {
+        accepted.attach(&ctx.core).map(Self)
     }
 }
 
@@ -123,6 +132,18 @@ impl UnixListener {
     pub fn poll_accept(&mut self, polling: &mut Polling<'_>) -> Poll<io::Result<UnixStream>> {
         let (stream, _) = ready!(self.0.poll_accept(polling))?;
         Poll::Ready(Ok(UnixStream(stream)))
+    }
+
+    /// Waits for the next connection, which no core has yet: [`UnixStream::attach`] gives it to one.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    ///
+    /// # Cancellation
+    /// Dropping it loses no connection.
+    pub async fn accept_detached(&mut self) -> io::Result<Detached<UnixStream>> {
+        let (loose, _) = poll_fn(|polling| self.0.poll_accept_loose(polling)).await?;
+        Ok(Detached::new(loose))
     }
 }
 

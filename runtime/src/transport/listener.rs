@@ -11,14 +11,15 @@ use ringpost_router::{Address, Message};
 
 use crate::context::Context;
 use crate::core::Core;
-use crate::driver::net::Endpoint;
+use crate::driver::net::{Endpoint, Loose, system};
 use crate::envelope::ReplyTo;
 use crate::error::{Error, Result};
 use crate::net::{Doorway, Duplex, ListenOptions};
-use crate::transport::Terms;
 use crate::transport::carrier::start;
 use crate::transport::connection::Connection;
+use crate::transport::handing::Handing;
 use crate::transport::registry::Accepting;
+use crate::transport::{Acceptor, Terms};
 
 /// How long to wait when the system has no more descriptors for connections.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,7 +43,7 @@ impl Listening {
     }
 }
 
-/// Listens on every core, where cores can share what is listened at.
+/// Listens for every core: with a socket on each, or with one whose connections are handed over.
 pub(super) async fn listen(ctx: &Context, asked: Endpoint, terms: Arc<Terms>) -> Result<Listening> {
     // Sockets that share an address do not notice others that do: this one does.
     let alone = ListenOptions::default();
@@ -51,32 +52,56 @@ pub(super) async fn listen(ctx: &Context, asked: Endpoint, terms: Arc<Terms>) ->
         at: probe.local()?,
         id: ctx.core.random(),
     };
-    let id = listening.id;
-    let is_shared = matches!(asked, Endpoint::Tcp(_)) && cfg!(unix);
-    let cores = ctx.core.cores();
+    let is_shared = matches!(asked, Endpoint::Tcp(_)) && system::SHARES_PORTS;
+    let hands_over = terms.acceptor == Acceptor::HandOver || !is_shared;
     let here = ctx.core.id;
-    if cores == 1 || !is_shared {
-        begin(&ctx.core, probe, terms, id)?;
-        return Ok(listening);
-    }
-    drop(probe);
-    let mut others: Vec<u16> = (0..cores).collect();
-    others.retain(|core| *core != here);
-    let first = bind(&ctx.core, &listening.at)?;
-    begin(&ctx.core, first, Arc::clone(&terms), id)?;
-    for core in others {
-        let (terms, at) = (Arc::clone(&terms), listening.at.clone());
-        let work = move |core: &Rc<Core>, to: ReplyTo| {
-            let begun = bind(core, &at).and_then(|doorway| begin(core, doorway, terms, id));
-            core.answer(to, begun.map(|()| ().into_body()));
-        };
-        if let Err(error) = ctx.call(core, work).await {
-            // An address is listened at on every core or on none.
-            let _ = listening.stop(ctx).await;
-            return Err(error);
+    let first = if hands_over {
+        Task::HandOver(probe)
+    } else {
+        drop(probe);
+        Task::Accept(bind(&ctx.core, &listening.at)?)
+    };
+    let others = (0..ctx.core.cores()).filter(|core| *core != here);
+    let begun = match hands_over {
+        // Whoever is handed a connection knows the listener before.
+        true => {
+            let begun = begin_on(ctx, others, &listening, &terms, true).await;
+            begun.and_then(|()| begin(&ctx.core, first, terms, listening.id))
         }
+        false => {
+            begin(&ctx.core, first, Arc::clone(&terms), listening.id)?;
+            begin_on(ctx, others, &listening, &terms, false).await
+        }
+    };
+    if let Err(error) = begun {
+        // An address is listened at on every core or on none.
+        let _ = listening.stop(ctx).await;
+        return Err(error);
     }
     Ok(listening)
+}
+
+/// Begins on these cores.
+async fn begin_on(
+    ctx: &Context,
+    cores: impl Iterator<Item = u16>,
+    listening: &Listening,
+    terms: &Arc<Terms>,
+    are_handed: bool,
+) -> Result<()> {
+    for core in cores {
+        let (terms, listening) = (Arc::clone(terms), listening.clone());
+        let work = move |core: &Rc<Core>, to: ReplyTo| {
+            let task = match are_handed {
+                true => Ok(Task::None),
+                false => bind(core, &listening.at).map(Task::Accept),
+            };
+            let begun = task.and_then(|task| begin(core, task, terms, listening.id));
+            core.answer(to, begun.map(|()| ().into_body()));
+        };
+        ctx.call(core, work).await?;
+    }
+    Ok(())
 }
 
 fn bind(core: &Rc<Core>, at: &Endpoint) -> Result<Doorway> {
@@ -85,40 +110,48 @@ fn bind(core: &Rc<Core>, at: &Endpoint) -> Result<Doorway> {
     Ok(Doorway::open(&ctx, at, &shared)?)
 }
 
-fn begin(core: &Rc<Core>, doorway: Doorway, terms: Arc<Terms>, id: u64) -> Result<()> {
+/// What a core does for a listener.
+enum Task {
+    /// It takes what it is handed.
+    None,
+    /// It accepts for itself.
+    Accept(Doorway),
+    /// It accepts for all.
+    HandOver(Doorway),
+}
+
+fn begin(core: &Rc<Core>, task: Task, terms: Arc<Terms>, id: u64) -> Result<()> {
+    let (mut doorway, handing) = match task {
+        Task::None => {
+            core.transports.note_listener(id, terms, false);
+            return Ok(());
+        }
+        Task::Accept(doorway) => (doorway, None),
+        Task::HandOver(doorway) => (doorway, Some(Handing::new(core, id)?)),
+    };
     let ctx = Context::detached_at(core, core.random_address())?;
-    let accepting = core.transports.note_listener(id);
+    let accepting = core.transports.note_listener(id, terms, true);
     let task = async move {
-        accept_all(&ctx, doorway, terms, accepting).await;
+        accept_all(&ctx, &mut doorway, &accepting, handing).await;
+        drop(doorway);
         ctx.core.transports.listener_ended(&ctx.core, id);
     };
     core.tasks.spawn(Box::pin(task));
     Ok(())
 }
 
-/// Accepts until told otherwise. The socket is closed when this returns.
+/// Accepts until told otherwise.
 async fn accept_all(
     ctx: &Context,
-    mut doorway: Doorway,
-    terms: Arc<Terms>,
-    accepting: Rc<Accepting>,
+    doorway: &mut Doorway,
+    accepting: &Accepting,
+    mut handing: Option<Handing>,
 ) {
-    let open = Rc::new(());
-    while let Some(accepted) = next(ctx, &mut doorway, &accepting).await {
-        match accepted {
-            Ok((stream, peer)) if Rc::strong_count(&open) > terms.limits.connections_max => {
-                ctx.core.tally().transport.refused.add(1);
-                tracing::warn!(%peer, "a connection was refused: there are as many as are allowed");
-                drop(stream);
-            }
-            Ok((stream, peer)) => {
-                let guard = Rc::clone(&open);
-                if let Err(error) = admit(&ctx.core, stream, &terms, guard) {
-                    ctx.core.tally().transport.refused.add(1);
-                    tracing::warn!(%peer, %error, "a connection was refused");
-                }
-            }
-            Err(error) => {
+    while let Some(accepted) = next(ctx, doorway, accepting).await {
+        match (accepted, &mut handing) {
+            (Ok((loose, peer)), Some(handing)) => handing.pass(loose, peer),
+            (Ok((loose, peer)), None) => take_in(&ctx.core, loose, &peer, accepting),
+            (Err(error), _) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 ctx.sleep(PAUSE).await;
             }
@@ -131,20 +164,37 @@ async fn next(
     ctx: &Context,
     doorway: &mut Doorway,
     accepting: &Accepting,
-) -> Option<io::Result<(Duplex, Endpoint)>> {
+) -> Option<io::Result<(Loose, Endpoint)>> {
     poll_fn(|polling| {
         if accepting.is_over.get() {
             return Poll::Ready(None);
         }
         accepting.task.replace(ctx.core.tasks.register(polling));
-        doorway.poll_accept(polling).map(Some)
+        doorway.poll_accept_loose(polling).map(Some)
     })
     .await
 }
 
-fn admit(core: &Rc<Core>, stream: Duplex, terms: &Arc<Terms>, guard: Rc<()>) -> Result<()> {
+/// Begins a connection on this core, if it may have one more of this listener.
+pub(super) fn take_in(core: &Rc<Core>, loose: Loose, peer: &Endpoint, accepting: &Accepting) {
+    let is_full = Rc::strong_count(&accepting.open) > accepting.terms.limits.connections_max;
+    let taken = match is_full {
+        true => Err(Error::other(
+            "there are as many as are allowed (connections_max)",
+        )),
+        false => admit(core, loose, accepting),
+    };
+    if let Err(error) = taken {
+        core.tally().transport.refused.add(1);
+        tracing::warn!(%peer, %error, "a connection was refused");
+    }
+}
+
+fn admit(core: &Rc<Core>, loose: Loose, accepting: &Accepting) -> Result<()> {
+    let stream = Duplex::attach(core, loose)?;
     let address = local_name(core);
-    let connection = Connection::new(core, address.clone(), Arc::clone(terms));
+    let connection = Connection::new(core, address.clone(), Arc::clone(&accepting.terms));
+    let guard = Rc::clone(&accepting.open);
     start(core, address, connection, Some((stream, guard))).map_err(Error::new)
 }
 

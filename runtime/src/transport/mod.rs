@@ -14,6 +14,7 @@ mod connect;
 mod connection;
 mod credits;
 mod end;
+mod handing;
 mod listener;
 mod options;
 mod passing;
@@ -25,7 +26,8 @@ mod unix;
 
 pub use crate::backoff::Backoff;
 pub use options::{
-    TcpConnectionOptions, TcpLimits, TcpListenerOptions, UnixConnectionOptions, UnixListenerOptions,
+    Acceptor, TcpConnectionOptions, TcpLimits, TcpListenerOptions, UnixConnectionOptions,
+    UnixListenerOptions,
 };
 pub use tally::TransportStats;
 pub use tcp::{TcpListener, TcpTransport};

@@ -71,6 +71,26 @@ impl Default for TcpLimits {
     }
 }
 
+/// How the connections of a listener come to the cores, on which they then stay.
+///
+/// ```
+/// use ringpost::TcpListenerOptions;
+/// use ringpost::transport::Acceptor;
+/// let options = TcpListenerOptions::new().acceptor(Acceptor::HandOver);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Acceptor {
+    /// Every core has a socket, and the system spreads connections over them (`SO_REUSEPORT`), by chance. Where the
+    /// system lets one socket alone listen at an address, this is [`HandOver`](Self::HandOver).
+    #[default]
+    ReusePort,
+    /// One core, that of the context which listens, accepts and hands what it accepts to all cores in turn. For systems
+    /// that give all connections to one of several sockets, and where few connections, each with much to do, are to be
+    /// spread evenly. It takes one message between cores for each connection.
+    HandOver,
+}
+
 /// What both kinds of options hold.
 #[derive(Clone, Default)]
 pub(crate) struct Terms {
@@ -79,6 +99,7 @@ pub(crate) struct Terms {
     predicates: Vec<Predicate>,
     relays: BTreeSet<Address>,
     pub(crate) reconnect: Option<Backoff>,
+    pub(crate) acceptor: Acceptor,
     pub(crate) limits: TcpLimits,
 }
 
@@ -200,6 +221,15 @@ options! {
     /// let options = TcpListenerOptions::new().expose("echoer").relay_to("127.0.0.1:5000");
     /// ```
     TcpListenerOptions
+}
+
+impl TcpListenerOptions {
+    /// How connections come to the cores. Default [`Acceptor::ReusePort`].
+    #[must_use]
+    pub fn acceptor(mut self, acceptor: Acceptor) -> Self {
+        self.terms.acceptor = acceptor;
+        self
+    }
 }
 
 options! {

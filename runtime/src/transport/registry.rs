@@ -30,9 +30,13 @@ pub(crate) struct Registry {
 /// A connection, and the worker that carries it.
 type Carried = (MailboxRc, Rc<Connection>);
 
-/// What a task that accepts connections is told.
+/// A listener as a core knows it, and what its task is told, if the core has one.
 pub(super) struct Accepting {
+    pub(super) terms: Arc<Terms>,
+    /// Each of its connections on this core has one more of it.
+    pub(super) open: Rc<()>,
     pub(super) is_over: Cell<bool>,
+    has_task: bool,
     /// The task.
     pub(super) task: RefCell<Wake>,
     /// Who is told when the socket is closed.
@@ -112,8 +116,17 @@ impl Registry {
         }
     }
 
-    pub(super) fn note_listener(&self, id: u64) -> Rc<Accepting> {
+    /// Notes a listener; `has_task` if it is this core that accepts for it.
+    pub(super) fn note_listener(
+        &self,
+        id: u64,
+        terms: Arc<Terms>,
+        has_task: bool,
+    ) -> Rc<Accepting> {
         let accepting = Rc::new(Accepting {
+            terms,
+            open: Rc::new(()),
+            has_task,
             is_over: Cell::new(false),
             task: RefCell::new(Wake::Nobody),
             stoppers: RefCell::default(),
@@ -122,6 +135,11 @@ impl Registry {
             .borrow_mut()
             .insert(id, Rc::clone(&accepting));
         accepting
+    }
+
+    /// The listener with this number, unless it has ended.
+    pub(super) fn listener(&self, id: u64) -> Option<Rc<Accepting>> {
+        self.listeners.borrow().get(&id).cloned()
     }
 
     /// A listener has closed its socket.
@@ -135,10 +153,13 @@ impl Registry {
 
     /// Ends a listener, if it is there, and answers when its socket is closed.
     pub(super) fn stop_listener(&self, core: &Rc<Core>, id: u64, to: ReplyTo) {
-        let Some(accepting) = self.listeners.borrow().get(&id).cloned() else {
+        let Some(accepting) = self.listener(id) else {
             return core.answer(to, Ok(().into_body()));
         };
         accepting.stoppers.borrow_mut().push(to);
+        if !accepting.has_task {
+            return self.listener_ended(core, id);
+        }
         accepting.is_over.set(true);
         core.wake(&accepting.task.replace(Wake::Nobody));
     }

@@ -3,6 +3,7 @@
 mod common;
 mod ends;
 mod flow;
+mod handing;
 mod hostile;
 mod messages;
 mod stalled;

@@ -22,7 +22,7 @@ use ringpost_mailbox::pool::PoolLimits;
 use crate::driver::rare::RareSeam;
 use crate::net::{Keepalive, ListenOptions};
 
-use self::sim::{SimListener, SimPort, SimSocket, SimStream};
+use self::sim::{SimListener, SimLoose, SimPort, SimSocket, SimStream};
 
 /// The network as one core sees it.
 pub(crate) enum Network {
@@ -54,6 +54,14 @@ pub(crate) enum Stream {
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
     Sim(SimStream),
+}
+
+/// A stream that was accepted and that no core has yet. It can go to any.
+pub(crate) enum Loose {
+    System(mio::net::TcpStream),
+    #[cfg(unix)]
+    Unix(mio::net::UnixStream),
+    Sim(SimLoose),
 }
 
 /// A socket for datagrams.
@@ -126,6 +134,17 @@ impl Network {
         match self {
             Self::System(_) => PoolLimits::default(),
             Self::Sim(port) => port.pool_limits(),
+        }
+    }
+
+    /// Gives a stream to the core of this network; it is still to be [adopted](Self::adopt).
+    pub(crate) fn take(&self, loose: Loose) -> io::Result<Stream> {
+        match (self, loose) {
+            (Self::System(_), Loose::System(stream)) => Ok(Stream::System(stream)),
+            #[cfg(unix)]
+            (Self::System(_), Loose::Unix(stream)) => Ok(Stream::Unix(stream)),
+            (Self::Sim(port), Loose::Sim(loose)) => port.take(&loose).map(Stream::Sim),
+            _ => Err(io::Error::from(io::ErrorKind::Unsupported)),
         }
     }
 
@@ -210,6 +229,21 @@ impl Listener {
             Self::Sim(listener) => {
                 let (stream, peer) = listener.accept()?;
                 Ok((Stream::Sim(stream), peer))
+            }
+        }
+    }
+
+    pub(crate) fn accept_loose(&mut self) -> io::Result<(Loose, Endpoint)> {
+        match self {
+            Self::System(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Ok((Loose::System(stream), Endpoint::Tcp(peer)))
+            }
+            #[cfg(unix)]
+            Self::Unix(file) => Ok((Loose::Unix(file.accept()?), Endpoint::unnamed())),
+            Self::Sim(listener) => {
+                let (loose, peer) = listener.accept_loose()?;
+                Ok((Loose::Sim(loose), peer))
             }
         }
     }

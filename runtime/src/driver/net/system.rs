@@ -48,6 +48,12 @@ pub(crate) fn listen(
     Ok(listener)
 }
 
+/// Whether several sockets can listen at one address.
+pub(crate) const SHARES_PORTS: bool = cfg!(all(
+    unix,
+    not(any(target_os = "solaris", target_os = "illumos"))
+));
+
 #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
 fn share_port(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_port(true)

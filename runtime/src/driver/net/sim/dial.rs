@@ -25,10 +25,10 @@ pub(super) struct Listening {
 }
 
 pub(crate) struct SimListener {
-    net: SimNet,
+    pub(super) net: SimNet,
     at: usize,
-    host: u16,
-    address: Endpoint,
+    pub(super) host: u16,
+    pub(super) address: Endpoint,
 }
 
 impl SimPort {
@@ -196,6 +196,21 @@ impl Inner {
 
 impl SimListener {
     pub(crate) fn accept(&mut self) -> io::Result<(SimStream, Endpoint)> {
+        let (at, id, peer) = self.accept_pipe()?;
+        let stream = SimStream {
+            net: self.net.clone(),
+            at,
+            id,
+            side: 1,
+            host: self.host,
+            local: self.address.clone(),
+            peer: peer.clone(),
+        };
+        Ok((stream, peer))
+    }
+
+    /// The next pipe that waits to be accepted, and who connected it.
+    pub(super) fn accept_pipe(&mut self) -> io::Result<(usize, u64, Endpoint)> {
         let inner = &mut *self.net.0.borrow_mut();
         loop {
             let next = inner.listeners.get_mut(self.at);
@@ -214,16 +229,7 @@ impl SimListener {
                 listening.backlog.push_front((at, id, peer));
                 return Err(error);
             }
-            let stream = SimStream {
-                net: self.net.clone(),
-                at,
-                id,
-                side: 1,
-                host: self.host,
-                local: self.address.clone(),
-                peer: peer.clone(),
-            };
-            return Ok((stream, peer));
+            return Ok((at, id, peer));
         }
     }
 

@@ -8,10 +8,12 @@
 mod datagrams;
 mod dial;
 mod fabric;
+mod loose;
 mod pipe;
 
 pub(crate) use datagrams::SimSocket;
 pub(crate) use dial::SimListener;
+pub(crate) use loose::SimLoose;
 pub(crate) use pipe::SimStream;
 
 use std::cell::RefCell;
@@ -26,6 +28,7 @@ use slab::Slab;
 use self::datagrams::Socket;
 use self::dial::Listening;
 use self::fabric::{Arrival, Fabric};
+use self::loose::Kept;
 use self::pipe::Pipe;
 use crate::core::io::Readiness;
 use crate::driver::rare::RareSeam;
@@ -59,6 +62,9 @@ struct Inner {
     listeners: Slab<Listening>,
     pipes: Slab<Pipe>,
     sockets: Slab<Socket>,
+    /// Streams that were accepted and wait for their core, and how many have so far.
+    kept: Vec<Kept>,
+    kept_before: u64,
     hosts: Vec<Host>,
     /// The host of each core.
     host_of: Vec<u16>,
@@ -121,6 +127,8 @@ impl SimNet {
             listeners: Slab::new(),
             pipes: Slab::new(),
             sockets: Slab::new(),
+            kept: Vec::new(),
+            kept_before: 0,
             hosts: vec![host; hosts],
             news: vec![VecDeque::new(); host_of.len()],
             host_of,
@@ -160,6 +168,7 @@ impl SimNet {
     /// Has everything arrive that is due.
     pub(crate) fn deliver(&self) {
         let inner = &mut *self.0.borrow_mut();
+        inner.close_dropped();
         while let Some(arrival) = inner.fabric.due(inner.fate.now()) {
             match arrival {
                 Arrival::Segment { pipe, id, to } => inner.land(pipe, id, to),
