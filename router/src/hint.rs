@@ -136,6 +136,11 @@ impl Kept {
     pub(crate) fn worker_on(self, core: NodeCore) -> Option<Handle> {
         (self.place == WORKER | core.0).then_some(self.handle)
     }
+
+    #[inline]
+    pub(crate) fn reply_on(self, core: NodeCore) -> Option<Handle> {
+        (self.place == REPLY | core.0).then_some(self.handle)
+    }
 }
 
 const _: () = assert!(size_of::<Handle>() == 8 && size_of::<Kept>() == 16);

@@ -76,6 +76,12 @@ impl Hop {
     pub fn worker_on(&self, core: NodeCore) -> Option<Handle> {
         self.kept.worker_on(core)
     }
+
+    /// The place where a reply is waited for, if that is on this core.
+    #[inline]
+    pub fn reply_on(&self, core: NodeCore) -> Option<Handle> {
+        self.kept.reply_on(core)
+    }
 }
 
 impl Clone for Hop {

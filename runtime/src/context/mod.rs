@@ -335,7 +335,7 @@ impl Context {
         core: u16,
         work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
     ) -> Result<Body> {
-        let handle = self.core.replies.reserve(None);
+        let handle = self.core.replies.reserve();
         let place = Place { ctx: self, handle };
         let to = ReplyTo {
             core: self.core.id,

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context as Polling, Poll, ready};
 use std::time::Duration;
 
-use ringpost_router::{Body, Handle, Message, Route, Unpack};
+use ringpost_router::{Address, Body, Handle, Message, Route, Unpack};
 
 use crate::context::Context;
 use crate::context::send::{Blocked, Sending};
@@ -15,6 +15,7 @@ use crate::core::deliver::{Lack, Outgoing};
 use crate::core::replies::Asking;
 use crate::envelope::Origin;
 use crate::error::{Error, ErrorKind, Result};
+use crate::task::Wake;
 use crate::task::raw::MailboxRc;
 
 /// How long a request waits when nothing else is said.
@@ -49,6 +50,9 @@ enum State<R, M> {
     Done,
 }
 
+/// A message that is handed to what is done out of line, as in a plain send.
+struct Unsent(Route, Body);
+
 impl<'a, A: Message, R: Into<Route>, M: Message> Request<'a, A, R, M> {
     #[inline]
     pub(crate) fn new(ctx: &'a Context, route: R, message: M) -> Self {
@@ -75,30 +79,49 @@ impl<'a, A: Message, R: Into<Route>, M: Message> Request<'a, A, R, M> {
 
 impl<A: Message, R, M> Request<'_, A, R, M> {
     /// Reserves the place of the reply, and sends.
+    #[inline(always)]
     fn begin(&mut self, route: Route, body: Body, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         let ctx = self.ctx;
         let core = &ctx.core;
-        let now = core.now.get();
-        let place = core.replies.reserve(Some(&Asking {
-            who: ctx.mailbox.handle.get(),
-            route: &route,
-            since: now,
+        let Some(to) = core.receiver_here(&route) else {
+            return self.begin_further(Unsent(route, body), polling);
+        };
+        if MailboxRc::ptr_eq(&to, &ctx.mailbox) {
+            core.give_grant_back(&Lack::Local(to));
+            return self.refuse_own(Outgoing::with_body(route, body));
+        }
+        // A short route: there is nothing to drop.
+        std::mem::forget(route);
+        let place = self.reserve(Some(&to.address), core.tasks.register(polling));
+        core.enqueue(to, &ctx.mailbox, place, Origin::LOCAL, body);
+        // Nobody can have answered yet.
+        self.state = State::Waiting(place);
+        Poll::Pending
+    }
+
+    /// Reserves the place of the reply of that worker.
+    #[inline]
+    fn reserve(&self, of: Option<&Address>, wake: Wake) -> Handle {
+        let core = &self.ctx.core;
+        let asking = Asking {
+            who: self.ctx.mailbox.handle.get(),
+            of,
+            since: core.now.get(),
             limit: self.timeout,
-        }));
-        if let Some(to) = core.receiver_here(&route) {
-            if MailboxRc::ptr_eq(&to, &ctx.mailbox) {
-                core.give_grant_back(&Lack::Local(to));
-                return self.refuse_own(place, Outgoing::with_body(route, body));
-            }
-            core.enqueue(to, &ctx.mailbox, place, Origin::LOCAL, body);
-            // Nobody can have answered yet.
-            core.replies.wait(place, core.tasks.register(polling));
-            self.state = State::Waiting(place);
-            return Poll::Pending;
-        }
+        };
+        core.replies.reserve_for(&asking, wake)
+    }
+
+    /// The message cannot simply be put into a queue of this core.
+    #[inline(never)]
+    fn begin_further(&mut self, unsent: Unsent, polling: &mut Polling<'_>) -> Poll<Result<A>> {
+        let Unsent(route, body) = unsent;
+        let ctx = self.ctx;
+        let core = &ctx.core;
         if route.only().is_some_and(|hop| ctx.is_own_hop(hop)) {
-            return self.refuse_own(place, Outgoing::with_body(route, body));
+            return self.refuse_own(Outgoing::with_body(route, body));
         }
+        let place = self.reserve(route.last(), Wake::Nobody);
         let mut sending = Sending::new(route, body);
         match sending.poll_further(ctx, place, polling) {
             Poll::Ready(Ok(())) => self.wait(place, polling),
@@ -117,8 +140,7 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
 
     /// Nobody but who waits for the answer could give it.
     #[cold]
-    fn refuse_own(&mut self, place: Handle, mut out: Outgoing) -> Poll<Result<A>> {
-        self.ctx.core.replies.cancel(&self.ctx.core, place);
+    fn refuse_own(&mut self, mut out: Outgoing) -> Poll<Result<A>> {
         Poll::Ready(Err(out.fail_own(&self.ctx.mailbox)))
     }
 
@@ -160,6 +182,9 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
 
     #[inline]
     fn wait(&mut self, place: Handle, polling: &mut Polling<'_>) -> Poll<Result<A>> {
+        if let Some(body) = self.ctx.core.replies.fetch(place) {
+            return Poll::Ready(read(self.ctx, body));
+        }
         match self.ctx.poll_place(place, polling) {
             Poll::Ready(answer) => Poll::Ready(answer.and_then(|body| read(self.ctx, body))),
             Poll::Pending => {
@@ -208,8 +233,15 @@ impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
 }
 
 /// The reply as the type that was asked for.
+#[inline]
 fn read<R: Message>(ctx: &Context, body: Body) -> Result<R> {
-    R::from_body(body).map_err(|mismatch| match mismatch {
+    R::from_body(body).map_err(|mismatch| unreadable(ctx, mismatch))
+}
+
+#[cold]
+#[inline(never)]
+fn unreadable(ctx: &Context, mismatch: Unpack) -> Error {
+    match mismatch {
         Unpack::WrongType {
             expected, found, ..
         } => {
@@ -221,7 +253,7 @@ fn read<R: Message>(ctx: &Context, body: Body) -> Result<R> {
             })
         }
         Unpack::Codec(cause) => Error::from(cause),
-    })
+    }
 }
 
 impl<A, R, M> Drop for Request<'_, A, R, M> {

@@ -44,7 +44,7 @@ enum Rest {
 
 /// A message that is handed to what is done out of line. The value is new, so that the optimizer needs no
 /// address of the ones it is made of, which where the message can be sent at once are never in memory.
-struct Unsent(Route, Option<Body>);
+struct Unsent<M>(Route, M);
 
 impl<'a> SendMessage<'a> {
     /// Sends the message if that can be done at once: where it is called, as long as route and payload
@@ -60,7 +60,7 @@ impl<'a> SendMessage<'a> {
                 std::mem::forget(route);
                 None
             }
-            None => further(ctx, Unsent(route, Some(message.into_body()))),
+            None => further(ctx, Unsent(route, message)),
         };
         Self { ctx, rest }
     }
@@ -83,16 +83,32 @@ impl<'a> SendMessage<'a> {
     }
 }
 
-/// The message cannot simply be put into a queue of this core.
+/// The message cannot simply be put into a queue of this core; it may be a reply to a request of this core.
+/// Then the payload goes straight to where the reply is fetched, as what it is: a processor waits for what it has just
+/// stored in smaller pieces than it is to be moved in.
 #[inline(never)]
-fn further(ctx: &Context, mut unsent: Unsent) -> Option<Box<Rest>> {
+fn further<M: Message>(ctx: &Context, unsent: Unsent<M>) -> Option<Box<Rest>> {
+    let Unsent(route, message) = unsent;
+    let hop = route.only_short();
+    let Some(place) = hop.and_then(|hop| hop.reply_on(ctx.core.here)) else {
+        return go_further(ctx, Unsent(route, Some(message.into_body())));
+    };
+    ctx.core.post_reply(place, message.into_body());
+    // A short route: there is nothing to drop.
+    std::mem::forget(route);
+    None
+}
+
+/// The message is none for a queue or a request of this core, or there is no room.
+#[inline(never)]
+fn go_further(ctx: &Context, mut unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
     // Lent, as a processor waits for what it has just stored in smaller pieces than it is to be moved in.
     let Unsent(route, lent) = &mut unsent;
     let hint = route
         .only()
         .and_then(|hop| hop.hint_of(ctx.core.here.node()));
     if let Some(hint) = hint.filter(|hint| hint.kind == HandleKind::Reply) {
-        ctx.core.post_reply(hint, lent.take()?);
+        ctx.core.post_reply_to(hint, lent.take()?);
         return None;
     }
     if let Some(to) = route.only().and_then(|hop| ctx.core.receiver_at(hop)) {
@@ -108,7 +124,7 @@ fn further(ctx: &Context, mut unsent: Unsent) -> Option<Box<Rest>> {
 
 /// Something has to be set up first: the message's routes, a link, or the wait for what is lacking.
 #[inline(never)]
-fn set_up(ctx: &Context, unsent: Unsent) -> Option<Box<Rest>> {
+fn set_up(ctx: &Context, unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
     let Unsent(route, body) = unsent;
     let mut body = body?;
     if route.len() > 1 {

@@ -224,9 +224,16 @@ impl Core {
         self.enqueue(to, from, Handle::NONE, Origin::DETOUR, body);
     }
 
-    /// A reply to a request: it never waits.
+    /// A reply to a request of this core: it never waits.
+    #[inline(always)]
+    pub(crate) fn post_reply(self: &Rc<Self>, place: Handle, body: Body) {
+        self.tally().replies.add(1);
+        self.answer_here(place, Ok(body));
+    }
+
+    /// As [`post_reply`](Self::post_reply), to a request of any core.
     #[inline]
-    pub(crate) fn post_reply(self: &Rc<Self>, hint: Hint, body: Body) {
+    pub(crate) fn post_reply_to(self: &Rc<Self>, hint: Hint, body: Body) {
         if let Some(to) = ReplyTo::from_hint(hint) {
             self.tally().replies.add(1);
             self.answer(to, Ok(body));

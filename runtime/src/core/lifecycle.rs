@@ -293,8 +293,7 @@ impl Core {
             more.drain_timer.replace(timer)
         });
         if let Some(old) = old {
-            let target = self.timers.borrow_mut().disarm(old);
-            drop(target);
+            self.disarm(old);
         }
     }
 
@@ -440,8 +439,7 @@ impl Core {
             self.tasks.release(key);
         }
         if let Some(timer) = more.drain_timer {
-            let target = self.timers.borrow_mut().disarm(timer);
-            drop(target);
+            self.disarm(timer);
         }
         (more.failure, more.stoppers)
     }

@@ -27,6 +27,7 @@ pub(crate) mod pair;
 pub(crate) mod pairs;
 pub(crate) mod patrol;
 pub(crate) mod placed;
+mod places;
 pub(crate) mod record;
 pub(crate) mod replicated;
 pub(crate) mod replies;
@@ -219,6 +220,7 @@ impl Core {
     }
 
     /// Wakes a task of this core or a foreign waker.
+    #[inline]
     pub(crate) fn wake(&self, wake: &Wake) {
         self.tasks.wake(wake);
     }
@@ -235,6 +237,14 @@ impl Core {
     /// A name that nobody else has.
     pub(crate) fn random_address(&self) -> Address {
         Address::random_local(u128::from(self.random()) << 64 | u128::from(self.random()))
+    }
+
+    /// Disarms a timer whose target is no longer of interest.
+    #[inline(never)]
+    pub(crate) fn disarm(&self, timer: TimerKey) {
+        let target = self.timers.borrow_mut().disarm(timer);
+        // Dropped outside of the borrow, as it may be a mailbox.
+        drop(target);
     }
 
     /// Puts the mailbox in the queue of those that need a look.

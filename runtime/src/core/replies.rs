@@ -5,45 +5,28 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::mem;
 use std::rc::Rc;
 use std::task::Context as Polling;
 use std::time::Duration;
 
-use ringpost_router::{Address, Body, Handle, Route, Slab};
+use ringpost_router::{Address, Body, Handle};
 
-use crate::core::{Core, Timed, TimerKey};
+use crate::core::places::{Held, Place, Places};
+use crate::core::{Core, Timed};
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::task::Wake;
 use crate::task::panics::drop_guarded;
 use crate::time::Time;
 
-/// What a requester gets.
-pub(crate) type Answer = Result<Body, Error>;
-
-struct Place {
-    answer: Option<Answer>,
-    wake: Wake,
-    /// Whether it has [`Terms`] with a timer.
-    is_timed: bool,
-}
-
-/// How long an answer is waited for.
-struct Terms {
-    /// Since when it is waited for, and how long at the most.
-    since: Time,
-    limit: Option<Duration>,
-    timer: Option<TimerKey>,
-    /// Whose answer is waited for, for the text of the error.
-    of: Option<Address>,
-    /// Who waits.
-    who: Handle,
-}
+pub(crate) use crate::core::places::Answer;
 
 /// A request for whose answer a place is reserved.
 pub(crate) struct Asking<'a> {
     pub(crate) who: Handle,
-    pub(crate) route: &'a Route,
+    /// Whose answer it is, if it is known.
+    pub(crate) of: Option<&'a Address>,
     pub(crate) since: Time,
     pub(crate) limit: Option<Duration>,
 }
@@ -57,45 +40,55 @@ pub(crate) struct Asked {
 
 /// The pending replies of a core.
 pub(crate) struct Replies {
-    places: RefCell<Slab<Place>>,
-    /// Places made in this turn whose timers are not armed yet: a request that is answered within the
-    /// turn touches neither the timer wheel nor the terms.
-    young: RefCell<Vec<(Handle, Terms)>>,
-    /// The terms of the others that wait, at the index of each place.
-    terms: RefCell<Vec<Option<Terms>>>,
+    pending: RefCell<Pending>,
     /// Places given up whose answers, which will come, are nobody's messages.
     abandoned: RefCell<HashSet<Handle>>,
+}
+
+struct Pending {
+    places: Places,
+    /// Places reserved in this turn whose timers are not armed yet: a request that is answered within the turn
+    /// does not touch the timer wheel.
+    young: Vec<Handle>,
 }
 
 impl Replies {
     pub(crate) fn new() -> Self {
         Self {
-            places: RefCell::new(Slab::new()),
-            young: RefCell::default(),
-            terms: RefCell::default(),
+            pending: RefCell::new(Pending {
+                places: Places::new(),
+                young: Vec::new(),
+            }),
             abandoned: RefCell::default(),
         }
     }
 
-    /// Reserves a place.
-    pub(crate) fn reserve(&self, asking: Option<&Asking<'_>>) -> Handle {
-        let place = Place {
-            answer: None,
-            wake: Wake::Nobody,
-            is_timed: false,
-        };
-        let handle = self.places.borrow_mut().insert(place);
-        if let Some(asking) = asking {
-            let terms = Terms {
-                since: asking.since,
-                limit: asking.limit,
-                timer: None,
-                of: asking.route.last().cloned(),
-                who: asking.who,
-            };
-            self.young.borrow_mut().push((handle, terms));
+    /// Reserves a place for what cores ask each other, which has no deadline.
+    pub(crate) fn reserve(&self) -> Handle {
+        self.pending.borrow_mut().places.reserve(Wake::Nobody).0
+    }
+
+    /// Reserves a place for the answer to a request, of which somebody is to be told this way.
+    pub(crate) fn reserve_for(&self, asking: &Asking<'_>, wake: Wake) -> Handle {
+        let Pending { places, young } = &mut *self.pending.borrow_mut();
+        let (handle, place) = places.reserve(wake);
+        let terms = &mut place.terms;
+        (terms.since, terms.limit, terms.who) = (asking.since, asking.limit, asking.who);
+        if let Some(of) = asking.of {
+            terms.of = of.clone();
+        }
+        match young.last_mut() {
+            // The place was freed within the turn: the handle there is stale.
+            Some(last) if last.index == handle.index => *last = handle,
+            _ => young.push(handle),
         }
         handle
+    }
+
+    /// Takes the answer if it is there and nothing else is to be done for it; else [`poll`](Self::poll) has a look.
+    #[inline]
+    pub(crate) fn fetch(&self, handle: Handle) -> Option<Body> {
+        self.pending.borrow_mut().places.fetch(handle)
     }
 
     /// Takes the answer if it is there, freeing the place; else notes whom to wake.
@@ -105,134 +98,121 @@ impl Replies {
         handle: Handle,
         polling: &mut Polling<'_>,
     ) -> Option<Answer> {
-        let mut places = self.places.borrow_mut();
-        let Some(place) = places.at_mut(handle) else {
+        let mut pending = self.pending.borrow_mut();
+        let Some(place) = pending.places.at_mut(handle) else {
             return Some(Err(Error::new(ErrorKind::Stopping)));
         };
-        let Some(answer) = place.answer.take() else {
+        if place.is_awaited() {
             if matches!(place.wake, Wake::Nobody | Wake::Task(_))
                 && let Some(wake) = core.tasks.own(polling)
             {
                 place.wake = wake;
                 return None;
             }
-            drop(places);
+            drop(pending);
             self.wait(handle, core.tasks.register(polling));
             return None;
-        };
-        let is_timed = place.is_timed;
-        places.discard(handle);
-        drop(places);
-        if is_timed {
-            self.disarm(core, handle);
         }
-        Some(answer)
+        let (held, wake, timer) = pending.places.free(handle.index)?;
+        drop(pending);
+        drop(wake);
+        if let Some(timer) = timer {
+            core.disarm(timer);
+        }
+        match held {
+            Held::Answer(answer) => Some(answer),
+            Held::Awaited | Held::Nothing => None,
+        }
     }
 
     /// Notes whom to wake. Whom it was before is dropped when the places are free again: a foreign waker
     /// is user code.
-    pub(crate) fn wait(&self, handle: Handle, wake: Wake) {
-        let mut places = self.places.borrow_mut();
-        let before = places
+    fn wait(&self, handle: Handle, wake: Wake) {
+        let mut pending = self.pending.borrow_mut();
+        let before = pending
+            .places
             .at_mut(handle)
-            .map(|place| std::mem::replace(&mut place.wake, wake));
-        drop(places);
+            .map(|place| mem::replace(&mut place.wake, wake));
+        drop(pending);
         drop(before);
     }
 
     /// Gives a place up. A late answer is reported undelivered.
     pub(crate) fn cancel(&self, core: &Core, handle: Handle) {
-        let place = self.places.borrow_mut().remove(handle);
-        if place.is_some_and(|place| place.is_timed) {
-            self.disarm(core, handle);
+        let mut pending = self.pending.borrow_mut();
+        if pending.places.at_mut(handle).is_none() {
+            return;
         }
-    }
-
-    /// Drops the terms of a place that is free again.
-    fn disarm(&self, core: &Core, handle: Handle) {
-        let terms = match self.terms.borrow_mut().get_mut(handle.index as usize) {
-            Some(terms) => terms.take(),
-            None => None,
-        };
-        if let Some(key) = terms.and_then(|terms| terms.timer) {
-            let target = core.timers.borrow_mut().disarm(key);
-            drop(target);
+        let freed = pending.places.free(handle.index);
+        drop(pending);
+        if let Some((held, wake, timer)) = freed {
+            drop((held, wake));
+            timer.into_iter().for_each(|timer| core.disarm(timer));
         }
     }
 
     /// As [`cancel`](Self::cancel), for what cores ask each other and always answer: the answer is to be
     /// dropped when it comes.
     pub(crate) fn abandon(&self, core: &Core, handle: Handle) {
-        let waits = self
+        let mut pending = self.pending.borrow_mut();
+        let waits = pending
             .places
-            .borrow_mut()
             .at_mut(handle)
-            .map(|place| place.answer.is_none());
+            .map(|place| place.is_awaited());
+        drop(pending);
         if waits == Some(true) {
             self.abandoned.borrow_mut().insert(handle);
         }
         self.cancel(core, handle);
     }
 
-    /// Arms the timers of the places made in this turn that still wait.
+    /// Arms the timers of the places reserved in this turn that still wait.
     pub(crate) fn arm_young(&self, core: &Core) {
-        if self.young.borrow().is_empty() {
+        let Pending { places, young } = &mut *self.pending.borrow_mut();
+        if young.is_empty() {
             return;
         }
-        let mut places = self.places.borrow_mut();
         let mut timers = core.timers.borrow_mut();
-        let mut all = self.terms.borrow_mut();
-        for (handle, mut terms) in self.young.borrow_mut().drain(..) {
+        for handle in young.drain(..) {
             if let Some(place) = places.at_mut(handle)
-                && place.answer.is_none()
+                && place.is_awaited()
             {
                 place.is_timed = true;
+                let terms = &mut place.terms;
                 let deadline = terms.limit.map(|limit| terms.since.saturating_add(limit));
                 terms.timer = deadline.map(|deadline| timers.arm(deadline, Timed::Reply(handle)));
-                let index = handle.index as usize;
-                if index >= all.len() {
-                    all.resize_with(index + 1, || None);
-                }
-                all[index] = Some(terms);
             }
         }
     }
 
     /// The deadline of this place has come.
     pub(crate) fn expire(&self, core: &Core, handle: Handle) {
-        let mut places = self.places.borrow_mut();
-        let Some(place) = places.at_mut(handle) else {
+        let mut pending = self.pending.borrow_mut();
+        let Some(place) = pending.places.at_mut(handle) else {
             return;
         };
         place.is_timed = false;
-        let index = handle.index as usize;
-        let terms = self
-            .terms
-            .borrow_mut()
-            .get_mut(index)
-            .and_then(Option::take);
-        let (None, Some(terms)) = (&place.answer, terms) else {
+        if !place.is_awaited() {
             return;
-        };
-        let after = terms.limit.unwrap_or_default();
-        let waiting_for = match &terms.of {
-            Some(of) => format!("a reply of {of}"),
-            None => "a reply".to_owned(),
-        };
-        place.answer = Some(Err(Error::new(ErrorKind::Timeout { waiting_for, after })));
-        let wake = std::mem::replace(&mut place.wake, Wake::Nobody);
-        drop(places);
+        }
+        let after = place.terms.limit.unwrap_or_default();
+        let waiting_for = format!("a reply of {}", place.terms.of);
+        let late = Error::new(ErrorKind::Timeout { waiting_for, after });
+        place.held = Held::Answer(Err(late));
+        let wake = mem::replace(&mut place.wake, Wake::Nobody);
+        drop(pending);
         core.wake(&wake);
     }
 
     /// Puts the answer in its place and wakes the requester. Gives it back if nobody waits any more.
-    pub(crate) fn put(&self, core: &Core, handle: Handle, answer: Answer) -> Result<(), Answer> {
-        let mut places = self.places.borrow_mut();
-        match places.at_mut(handle) {
-            Some(place) if place.answer.is_none() => {
-                place.answer = Some(answer);
-                let wake = std::mem::replace(&mut place.wake, Wake::Nobody);
-                drop(places);
+    #[inline(always)]
+    fn put(&self, core: &Core, handle: Handle, answer: Answer) -> Result<(), Answer> {
+        let mut pending = self.pending.borrow_mut();
+        match pending.places.at_mut(handle) {
+            Some(place) if place.is_awaited() => {
+                place.held = Held::Answer(answer);
+                let wake = mem::replace(&mut place.wake, Wake::Nobody);
+                drop(pending);
                 core.wake(&wake);
                 Ok(())
             }
@@ -242,18 +222,19 @@ impl Replies {
 
     /// The requests whose answers have been waited for so long; so many are looked at, at the most.
     pub(crate) fn asked_before(&self, now: Time, long: Duration, most: usize) -> Vec<Asked> {
-        let (places, terms) = (self.places.borrow(), self.terms.borrow());
-        let waiting = places
-            .iter()
+        let mut pending = self.pending.borrow_mut();
+        let waiting = pending
+            .places
+            .taken()
             .take(most)
-            .filter(|(_, place)| place.answer.is_none());
-        let asked = |(place, _): (Handle, &Place)| {
-            let terms = terms.get(place.index as usize)?.as_ref()?;
-            let is_long = now.saturating_since(terms.since) >= long;
-            let (who, of) = (terms.who, terms.of.clone()?);
-            is_long.then_some(Asked { place, who, of })
+            .filter(|(_, place)| place.is_awaited() && place.is_timed);
+        let long_ago = waiting.filter(|(_, place)| now.saturating_since(place.terms.since) >= long);
+        let asked = |(handle, place): (Handle, &mut Place)| Asked {
+            place: handle,
+            who: place.terms.who,
+            of: place.terms.of.clone(),
         };
-        waiting.filter_map(asked).collect()
+        long_ago.map(asked).collect()
     }
 
     /// Whether this place was abandoned, and its answer has now come.
@@ -265,17 +246,14 @@ impl Replies {
     /// Fails whatever still waits: the node ends.
     pub(crate) fn fail_all(&self, core: &Core) {
         let mut wakes = Vec::new();
-        let mut places = self.places.borrow_mut();
-        let waiting: Vec<_> = places.iter().map(|(handle, _)| handle).collect();
-        for handle in waiting {
-            if let Some(place) = places.at_mut(handle)
-                && place.answer.is_none()
-            {
-                place.answer = Some(Err(Error::new(ErrorKind::Stopping)));
-                wakes.push(std::mem::replace(&mut place.wake, Wake::Nobody));
+        let mut pending = self.pending.borrow_mut();
+        for (_, place) in pending.places.taken() {
+            if place.is_awaited() {
+                place.held = Held::Answer(Err(Error::new(ErrorKind::Stopping)));
+                wakes.push(mem::replace(&mut place.wake, Wake::Nobody));
             }
         }
-        drop(places);
+        drop(pending);
         wakes.iter().for_each(|wake| core.wake(wake));
     }
 }
@@ -289,10 +267,22 @@ impl Core {
         if to.core != self.id {
             return self.send_answer(to, answer);
         }
-        let Err(late) = self.replies.put(self, to.handle, answer) else {
-            return;
-        };
-        if !self.replies.was_abandoned(to.handle) {
+        self.answer_here(to.handle, answer);
+    }
+
+    /// Brings an answer to its requester, who is on this core.
+    #[inline(always)]
+    pub(crate) fn answer_here(&self, place: Handle, answer: Answer) {
+        if let Err(late) = self.replies.put(self, place, answer) {
+            self.nobody_waits(place, late);
+        }
+    }
+
+    /// An answer has come for which nobody waits any more.
+    #[cold]
+    #[inline(never)]
+    fn nobody_waits(&self, place: Handle, late: Answer) {
+        if !self.replies.was_abandoned(place) {
             self.report_late(&late);
         }
         drop_guarded(late);

@@ -1,0 +1,262 @@
+//! Where answers lie until they are fetched: places that are used again, behind handles that go stale.
+//!
+//! As [`ringpost_router::Slab`], but a place stays where it is when it is free. What is reserved and freed for
+//! each request is then written once and not moved, and the terms of one request are overwritten by those of the
+//! next.
+
+use std::mem;
+use std::time::Duration;
+
+use ringpost_mailbox::canary::{Canary, is_planted};
+use ringpost_router::{Address, Body, Handle};
+
+use crate::core::TimerKey;
+use crate::error::Error;
+use crate::task::Wake;
+use crate::time::Time;
+
+/// What a requester gets.
+pub(crate) type Answer = Result<Body, Error>;
+
+/// What a place holds.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// It is free.
+    Nothing,
+    /// Its answer is still to come.
+    Awaited,
+    /// This has come, and was not fetched yet.
+    Answer(Answer),
+}
+
+/// One place.
+pub(super) struct Place {
+    /// Of the request that has it, or if it is free, of the next one.
+    generation: u32,
+    /// The next free place, if this one is free.
+    next: u32,
+    pub(super) held: Held,
+    /// Who is to be told of the answer.
+    pub(super) wake: Wake,
+    /// Whether its terms have begun to count, and may have a timer.
+    pub(super) is_timed: bool,
+    /// Those of a request; of anything else they are what was left here.
+    pub(super) terms: Terms,
+}
+
+/// How long an answer is waited for.
+pub(super) struct Terms {
+    /// Since when it is waited for, and how long at the most.
+    pub(super) since: Time,
+    pub(super) limit: Option<Duration>,
+    pub(super) timer: Option<TimerKey>,
+    /// Whose answer is waited for, for the text of the error.
+    pub(super) of: Address,
+    /// Who waits.
+    pub(super) who: Handle,
+}
+
+/// All places of a core.
+pub(super) struct Places {
+    all: Vec<Place>,
+    /// The place that was freed last.
+    free: u32,
+}
+
+/// Ends the list of free places; no place has this index.
+const END: u32 = u32::MAX;
+const FIRST_GENERATION: u32 = 1;
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            generation: FIRST_GENERATION,
+            next: END,
+            held: Held::Nothing,
+            wake: Wake::Nobody,
+            is_timed: false,
+            terms: Terms {
+                since: Time::ZERO,
+                limit: None,
+                timer: None,
+                of: Address::local(""),
+                who: Handle::NONE,
+            },
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self.held, Held::Awaited)
+    }
+}
+
+impl Places {
+    pub(super) const fn new() -> Self {
+        let all = Vec::new();
+        Self { all, free: END }
+    }
+
+    /// Reserves a place, the one freed last if there are several, for somebody who is to be told this way.
+    ///
+    /// # Panics
+    /// If 2^32 - 1 places exist and none is free.
+    #[inline]
+    pub(super) fn reserve(&mut self, wake: Wake) -> (Handle, &mut Place) {
+        if self.free == END {
+            self.grow();
+        }
+        let index = self.free;
+        let place = &mut self.all[index as usize];
+        self.free = place.next;
+        place.held = Held::Awaited;
+        place.wake = wake;
+        let generation = place.generation;
+        (Handle { index, generation }, place)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.free = match u32::try_from(self.all.len()) {
+            Ok(index) if index != END => index,
+            _ => panic!("{END} answers are waited for on one core"),
+        };
+        self.all.push(Place::new());
+    }
+
+    /// The place, if the handle is not stale.
+    #[inline]
+    pub(super) fn at_mut(&mut self, handle: Handle) -> Option<&mut Place> {
+        let place = self.all.get_mut(handle.index as usize)?;
+        let is_current = place.generation == handle.generation;
+        (is_current || is_planted(Canary::StaleGeneration)).then_some(place)
+    }
+
+    /// Takes the answer that lies there, if it is no error and there is nothing else to be done with its place than to free it.
+    #[inline]
+    pub(super) fn fetch(&mut self, handle: Handle) -> Option<Body> {
+        let place = self.at_mut(handle)?;
+        let is_plain = matches!(
+            (&place.held, &place.wake),
+            (Held::Answer(Ok(_)), Wake::Nobody)
+        );
+        if !is_plain || place.is_timed {
+            return None;
+        }
+        let held = mem::replace(&mut place.held, Held::Nothing);
+        self.recycle(handle.index);
+        match held {
+            Held::Answer(answer) => answer.ok(),
+            Held::Awaited | Held::Nothing => None,
+        }
+    }
+
+    /// Frees a place, whose handles are stale from now on. What it held is for the caller to drop, as that may
+    /// run code of users.
+    #[inline]
+    pub(super) fn free(&mut self, index: u32) -> Option<(Held, Wake, Option<TimerKey>)> {
+        let place = self.all.get_mut(index as usize)?;
+        let held = mem::replace(&mut place.held, Held::Nothing);
+        let wake = mem::replace(&mut place.wake, Wake::Nobody);
+        let timer = match mem::replace(&mut place.is_timed, false) {
+            true => place.terms.timer.take(),
+            false => None,
+        };
+        self.recycle(index);
+        Some((held, wake, timer))
+    }
+
+    /// Puts a place on the list of free ones.
+    #[inline]
+    fn recycle(&mut self, index: u32) {
+        let Some(place) = self.all.get_mut(index as usize) else {
+            return;
+        };
+        // A place whose generations are used up keeps the last, which nobody has, and is not used again.
+        place.generation = place.generation.saturating_add(1);
+        if place.generation != u32::MAX {
+            place.next = mem::replace(&mut self.free, index);
+        }
+    }
+
+    /// The places that are not free, with their handles, in order.
+    pub(super) fn taken(&mut self) -> impl Iterator<Item = (Handle, &mut Place)> {
+        let taken = self.all.iter_mut().enumerate();
+        let taken = taken.filter(|(_, place)| !matches!(place.held, Held::Nothing));
+        taken.map(|(index, place)| {
+            let generation = place.generation;
+            let index = u32::try_from(index).unwrap_or(END);
+            (Handle { index, generation }, place)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+    use ringpost_router::Message;
+
+    use super::*;
+
+    fn answer(number: u32) -> Held {
+        Held::Answer(Ok(number.into_body()))
+    }
+
+    fn number(held: Held) -> Option<u32> {
+        match held {
+            Held::Answer(Ok(body)) => u32::from_body(body).ok(),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_place_whose_generations_are_used_up_is_not_used_again() {
+        let mut places = Places::new();
+        let (first, place) = places.reserve(Wake::Nobody);
+        place.generation = u32::MAX - 1;
+        places.free(first.index);
+        let (second, _) = places.reserve(Wake::Nobody);
+        assert_ne!(first.index, second.index);
+        let exhausted = Handle {
+            generation: u32::MAX - 1,
+            ..first
+        };
+        assert!(places.at_mut(exhausted).is_none() && places.at_mut(first).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn they_do_what_a_map_does(steps in proptest::collection::vec((0..4_u8, any::<u16>()), 0..200)) {
+            let mut places = Places::new();
+            let (mut model, mut handles) = (HashMap::new(), Vec::new());
+            for (number_now, (step, pick)) in (0..).zip(steps) {
+                if step < 2 || handles.is_empty() {
+                    let (handle, place) = places.reserve(Wake::Task(number_now));
+                    prop_assert!(place.is_awaited() && !place.is_timed);
+                    prop_assert!(model.insert(handle, None).is_none(), "a handle is given out twice");
+                    handles.push(handle);
+                    continue;
+                }
+                let handle = handles[usize::from(pick) % handles.len()];
+                if step == 2 {
+                    let place = places.at_mut(handle);
+                    prop_assert_eq!(place.is_some(), model.contains_key(&handle));
+                    if let Some(place) = place {
+                        place.held = answer(number_now);
+                        model.insert(handle, Some(number_now));
+                    }
+                } else if let Some(expected) = model.remove(&handle) {
+                    let (held, wake, timer) = places.free(handle.index).expect("a place");
+                    prop_assert_eq!(number(held), expected);
+                    prop_assert!(matches!(wake, Wake::Task(_)) && timer.is_none());
+                }
+            }
+            let left = places.taken().map(|(handle, _)| handle).collect::<Vec<_>>();
+            prop_assert_eq!(left.len(), model.len());
+            prop_assert!(left.iter().all(|handle| model.contains_key(handle)));
+        }
+    }
+}
