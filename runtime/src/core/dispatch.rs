@@ -1,7 +1,6 @@
 //! Handling: from the queue to the worker's handler, and what follows from how it ended.
 
 use std::rc::Rc;
-use std::task::Context as Polling;
 
 use ringpost_router::Unpack;
 use ringpost_router::wire::Refusal;
@@ -22,11 +21,13 @@ use crate::transport::bounce;
 impl Core {
     /// Handles up to `budget` messages of the queue. Returns how many.
     pub(crate) fn run_queue(self: &Rc<Self>, budget: u32) -> u32 {
+        if self.queue.is_empty() {
+            return 0;
+        }
         let mut spare = self.tasks.spare();
         let mut left = budget;
         while left > 0 {
-            let waker = spare.waker();
-            let mut polling = Polling::from_waker(&waker);
+            let mut polling = spare.polling();
             let came = loop {
                 if left == 0 {
                     break None;

@@ -14,7 +14,6 @@ pub(crate) mod panics;
 pub(crate) mod raw;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr;
@@ -22,6 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as Polling, Wake as StdWake, Waker};
 
+use ringpost_mailbox::queue::LocalQueue;
 use ringpost_mailbox::wake_list::WakeNode;
 use slab::Slab;
 
@@ -73,7 +73,7 @@ pub(crate) enum What {
 
 struct TaskSlot {
     what: What,
-    queued: bool,
+    queued: Cell<bool>,
     waker: Rc<Waker>,
 }
 
@@ -81,7 +81,7 @@ struct TaskSlot {
 pub(crate) struct Tasks {
     slots: RefCell<Slab<TaskSlot>>,
     free: RefCell<Vec<u32>>,
-    ready: RefCell<VecDeque<u32>>,
+    ready: LocalQueue<u32>,
     spare: RefCell<(u32, Rc<Waker>)>,
     current: Cell<u32>,
     /// The waker of the current task, to be compared with others, and for nothing else.
@@ -96,7 +96,7 @@ impl Tasks {
         Self {
             slots: RefCell::new(slots),
             free: RefCell::new(Vec::new()),
-            ready: RefCell::new(VecDeque::new()),
+            ready: LocalQueue::new(),
             spare: RefCell::new(spare),
             current: Cell::new(u32::MAX),
             current_waker: Cell::new(ptr::null()),
@@ -151,27 +151,26 @@ impl Tasks {
     }
 
     /// Puts the task in the ready queue, once.
+    #[inline]
     pub(crate) fn make_ready(&self, key: u32) {
-        if let Some(slot) = self.slots.borrow_mut().get_mut(key as usize)
-            && !slot.queued
+        if let Some(slot) = self.slots.borrow().get(key as usize)
+            && !slot.queued.replace(true)
         {
-            slot.queued = true;
-            self.ready.borrow_mut().push_back(key);
+            self.ready.push(key);
         }
     }
 
     pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.borrow().is_empty()
+        !self.ready.is_empty()
     }
 
     /// Wakes whoever waits there.
+    #[inline]
     pub(crate) fn wake(&self, wake: &Wake) {
         match wake {
             Wake::Nobody => {}
             Wake::Task(key) => self.make_ready(*key),
-            Wake::Foreign(waker) => {
-                panics::guarded("a waker panicked", None, || waker.wake_by_ref());
-            }
+            Wake::Foreign(waker) => wake_foreign(waker),
         }
     }
 
@@ -196,10 +195,10 @@ impl Tasks {
 
     /// Takes the next ready task, marking it as no longer queued before it is polled.
     pub(crate) fn next_ready(&self) -> Option<Ready> {
-        let key = self.ready.borrow_mut().pop_front()?;
+        let key = self.ready.pop()?;
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(key as usize)?;
-        slot.queued = false;
+        slot.queued.set(false);
         let waker = Rc::clone(&slot.waker);
         let ready = match &mut slot.what {
             What::Handler(mailbox) => ReadyTask::Handler(mailbox.clone()),
@@ -232,8 +231,12 @@ impl Tasks {
     }
 
     /// Puts a future back that has not ended.
+    #[inline]
     pub(crate) fn put_back(&self, key: u32, future: Spawned) {
-        self.set(key, What::Future(future));
+        match self.slots.borrow_mut().get_mut(key as usize) {
+            Some(slot) if matches!(slot.what, What::Polling) => slot.what = What::Future(future),
+            _ => debug_assert!(false, "a future that is polled keeps its slot"),
+        }
     }
 
     /// Takes every spawned future, to be dropped by the caller.
@@ -274,11 +277,7 @@ pub(crate) struct Spare<'a> {
 }
 
 impl Spare<'_> {
-    /// The waker to poll with, until a handler suspends.
-    pub(crate) fn waker(&self) -> Rc<Waker> {
-        Rc::clone(&self.waker)
-    }
-
+    /// To be polled with until a handler suspends.
     #[inline]
     pub(crate) fn polling(&self) -> Polling<'_> {
         Polling::from_waker(&self.waker)
@@ -307,6 +306,11 @@ pub(crate) enum ReadyTask {
     Nothing,
 }
 
+#[cold]
+fn wake_foreign(waker: &Waker) {
+    panics::guarded("a waker panicked", None, || waker.wake_by_ref());
+}
+
 fn new_slot(slots: &mut Slab<TaskSlot>, shared: &Arc<CoreShared>) -> (u32, Rc<Waker>) {
     let entry = slots.vacant_entry();
     let key = u32::try_from(entry.key()).expect("a core has fewer than 2^32 tasks");
@@ -317,7 +321,7 @@ fn new_slot(slots: &mut Slab<TaskSlot>, shared: &Arc<CoreShared>) -> (u32, Rc<Wa
     })));
     entry.insert(TaskSlot {
         what: What::Free,
-        queued: false,
+        queued: Cell::new(false),
         waker: Rc::clone(&waker),
     });
     (key, waker)
