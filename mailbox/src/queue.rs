@@ -77,6 +77,31 @@ impl<T> LocalQueue<T> {
         self.tail.get() == self.head.get()
     }
 
+    /// The position that the next value pushed will have.
+    #[inline]
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.tail.get()
+    }
+
+    /// Whether all values in front of this position have been taken.
+    ///
+    /// ```
+    /// let queue = ringpost_mailbox::queue::LocalQueue::new();
+    /// queue.push("one");
+    /// let end = queue.end();
+    /// queue.push("two");
+    /// assert!(!queue.has_passed(end));
+    /// queue.pop();
+    /// assert!(queue.has_passed(end));
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn has_passed(&self, position: usize) -> bool {
+        // Positions wrap; two that anybody can hold are never half of all numbers apart.
+        self.head.get().wrapping_sub(position) <= usize::MAX / 2
+    }
+
     /// Adds a value at the end.
     #[inline]
     pub fn push(&self, value: T) {
@@ -178,21 +203,21 @@ impl<T> LocalQueue<T> {
         let new = new.max(CAPACITY_FIRST);
         let larger: Box<[MaybeUninit<T>]> = Box::new_uninit_slice(new);
         let larger = NonNull::from(Box::leak(larger)).cast::<T>();
-        let first = self.head.get();
+        let (first, mask) = (self.head.get(), new.wrapping_sub(1));
         for offset in 0..old {
-            // SAFETY: all `old` slots hold values; each is moved to one of the first slots of the new
-            // block, which has at least as many.
+            let position = first.wrapping_add(offset);
+            // SAFETY: all `old` slots hold values; each is moved to the slot of its position in the new block,
+            // which has at least as many, so that no two have the same.
             unsafe {
-                let value = self.slot(first.wrapping_add(offset)).read();
-                larger.add(offset).write(value);
-            }
+                larger
+                    .add(position & mask)
+                    .write(self.slot(position).read())
+            };
         }
         self.free_slots();
         self.slots.set(larger);
         self.capacity.set(new);
-        self.mask.set(new.wrapping_sub(1));
-        self.head.set(0);
-        self.tail.set(old);
+        self.mask.set(mask);
     }
 
     /// Frees the slots without looking at them.

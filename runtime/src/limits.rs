@@ -56,7 +56,8 @@ pub struct Limits {
     pub ring_burst: u32,
     /// Messages handled in one turn before timers and rings get theirs. Default 256.
     pub turn_messages: u32,
-    /// Messages one worker takes from its backlog before others get their turn. Default 64.
+    /// Messages that one worker may have before it in the queue of its core while others wait, and how many it takes in
+    /// its turn where there were more. So it delays others by two such bursts at the most. Default 64.
     ///
     /// Also how many urgent messages a worker takes in a row while others wait there, and how many a core handles
     /// before others get their turn, and the other way round.

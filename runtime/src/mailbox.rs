@@ -45,7 +45,7 @@ pub(crate) enum State {
     Idle,
     /// A handler runs, or is suspended.
     Busy,
-    /// Nothing runs, messages wait, and the mailbox is in the core's attention queue.
+    /// Nothing runs, messages wait, and the mailbox waits for the core's attention, or for its turn.
     Backlog,
     /// `shutdown` runs.
     Ending,
@@ -118,6 +118,8 @@ pub(crate) struct More {
     urgent: usize,
     /// How many urgent ones were taken in a row while others waited.
     urgent_run: u32,
+    /// Whether it is among those that wait for their turn (`core/turns.rs`).
+    pub(crate) takes_turns: bool,
     /// Senders of this core that wait for a credit, first come first served.
     pub(crate) senders: VecDeque<Rc<Waiter>>,
     /// Credits taken beyond those there were, for messages put back; paid with what comes back first.
@@ -282,6 +284,11 @@ impl Mailbox {
     #[inline]
     pub(crate) fn has_stash(&self) -> bool {
         self.stashed.get() > 0
+    }
+
+    /// Whether an urgent message waits.
+    pub(crate) fn has_urgent(&self) -> bool {
+        self.has_stash() && self.if_more(|more| more.urgent > 0) == Some(true)
     }
 
     /// How many messages that had waited were taken, ever; wraps.

@@ -297,6 +297,9 @@ impl Shard {
             done += core.run_queue(slice);
             done += core.run_ready(slice);
             done += core.run_attention(slice);
+            if !core.turns.borrow().is_empty() {
+                done += core.run_turns(slice);
+            }
             if done == before {
                 break;
             }

@@ -49,7 +49,7 @@ impl Core {
 
     /// The receiver is not ready: the message waits at its mailbox, or is reported.
     #[cold]
-    fn set_aside(self: &Rc<Self>) {
+    pub(crate) fn set_aside(self: &Rc<Self>) {
         let Some((to, envelope)) = self.queue.take() else {
             return;
         };
@@ -95,7 +95,7 @@ impl Core {
     }
 
     /// A call has suspended: it keeps the waker it was polled with.
-    fn keep(self: &Rc<Self>, mailbox: &MailboxRc, spare: &mut Spare<'_>) {
+    pub(crate) fn keep(self: &Rc<Self>, mailbox: &MailboxRc, spare: &mut Spare<'_>) {
         let key = self.tasks.bind_spare(mailbox.clone(), spare);
         mailbox.with_more(|more| more.task_key = Some(key));
         self.keep_unanswered(mailbox);
@@ -121,7 +121,7 @@ impl Core {
     }
 
     /// Counts and reports how a handler ended. Whether the worker is ready for what is next.
-    fn conclude(self: &Rc<Self>, mailbox: &MailboxRc, step: Step) -> bool {
+    pub(crate) fn conclude(self: &Rc<Self>, mailbox: &MailboxRc, step: Step) -> bool {
         let ending = match step {
             Step::Pending => return false,
             Step::Done => return true,
@@ -160,9 +160,12 @@ impl Core {
                 }
             },
         };
-        if ending || mailbox.has_stash() {
+        if ending || mailbox.has_urgent() {
             mailbox.state.set(State::Backlog);
             self.attend(mailbox.clone());
+        } else if mailbox.has_stash() {
+            mailbox.state.set(State::Backlog);
+            self.take_turns(mailbox.clone());
         } else {
             mailbox.state.set(State::Idle);
         }
@@ -240,81 +243,11 @@ impl Core {
         self.refuse(head.take_requester(), kind);
     }
 
-    /// Looks at the mailboxes that need it. Returns how many messages and steps it took.
-    pub(crate) fn run_attention(self: &Rc<Self>, budget: u32) -> u32 {
-        let mut done = 0;
-        let count = self.attention.borrow().len();
-        for _ in 0..count {
-            if done >= budget {
-                break;
-            }
-            let next = self.attention.borrow_mut().pop_front();
-            let Some(mailbox) = next else { break };
-            done += 1;
-            match mailbox.state.get() {
-                State::Starting => self.initialize(&mailbox),
-                State::Backlog => done += self.work_off(&mailbox),
-                _ => {}
-            }
-        }
-        done
-    }
-
-    /// Handles waiting messages of one worker, up to its burst, or ends it if it is to stop.
-    fn work_off(self: &Rc<Self>, mailbox: &MailboxRc) -> u32 {
-        let mut spare = self.tasks.spare();
-        self.shared.shown.show(mailbox);
-        for done in 0..self.limits.worker_burst {
-            if mailbox.state.get() != State::Backlog {
-                return done;
-            }
-            match mailbox.stop.get() {
-                Stop::Now => {
-                    self.end(mailbox);
-                    return done;
-                }
-                Stop::Again => {
-                    mailbox.state.set(State::Busy);
-                    self.rest(mailbox);
-                    return done;
-                }
-                Stop::No | Stop::Drain => {}
-            }
-            match mailbox.unstash_next(self.limits.worker_burst) {
-                Some(envelope) => {
-                    self.queue.push_front(mailbox.clone(), envelope);
-                    mailbox.state.set(State::Idle);
-                    if let Next::Came(_, step) =
-                        self.queue.handle_next(self, &mut spare.polling(), &mut 0)
-                    {
-                        if matches!(step, Step::Pending) {
-                            self.keep(mailbox, &mut spare);
-                        }
-                        if !self.conclude(mailbox, step) {
-                            return done + 1;
-                        }
-                    }
-                    mailbox.state.set(State::Backlog);
-                }
-                None if mailbox.stop.get() == Stop::Drain && mailbox.queued.get() == 0 => {
-                    self.end(mailbox);
-                    return done;
-                }
-                None => {
-                    mailbox.state.set(State::Idle);
-                    return done;
-                }
-            }
-        }
-        self.attend(mailbox.clone());
-        self.limits.worker_burst
-    }
-
     /// Polls up to `budget` ready tasks. Returns how many. While more messages wait than are handled in a turn,
     /// it is one: what most of them would do is to send more, or to find no room for it.
     pub(crate) fn run_ready(self: &Rc<Self>, budget: u32) -> u32 {
         for done in 0..budget {
-            if done > 0 && self.queue.len() > self.limits.turn_messages as usize {
+            if done > 0 && self.has_plenty() {
                 return done;
             }
             let Some(ready) = self.tasks.next_ready() else {

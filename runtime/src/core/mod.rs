@@ -35,6 +35,7 @@ pub(crate) mod rest;
 pub(crate) mod returning;
 pub(crate) mod stream;
 pub(crate) mod supervised;
+pub(crate) mod turns;
 pub(crate) mod unanswered;
 pub(crate) mod undelivered;
 pub(crate) mod urgent;
@@ -84,8 +85,10 @@ pub(crate) struct Core {
     pub(crate) placement: Placement,
     pub(crate) queue: Queue,
     pub(crate) urgent: Urgent,
-    /// Mailboxes that need a look: to initialize, to work off a backlog, to end.
+    /// Mailboxes that need a look: to initialize, to handle what is urgent, to end.
     pub(crate) attention: RefCell<VecDeque<MailboxRc>>,
+    /// Those that wait for their turn to work off what waits.
+    pub(crate) turns: RefCell<VecDeque<turns::Waiting>>,
     pub(crate) table: Mailboxes,
     pub(crate) names: Names,
     /// Names in the table whose home is another core: replicated workers.
@@ -149,6 +152,7 @@ impl Core {
             queue: Queue::new(),
             urgent: Urgent::new(),
             attention: RefCell::default(),
+            turns: RefCell::default(),
             table: Mailboxes::new(),
             names: Names::new(),
             guests: Cell::new(0),
@@ -272,6 +276,7 @@ impl Core {
         !self.queue.is_empty()
             || !self.urgent.queue.is_empty()
             || !self.attention.borrow().is_empty()
+            || !self.turns.borrow().is_empty()
             || self.tasks.has_ready()
             || self.io.has_put_off()
     }

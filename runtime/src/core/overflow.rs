@@ -78,7 +78,7 @@ impl Core {
         }
         if to.state.get() == State::Idle {
             to.state.set(State::Backlog);
-            self.attend(to.clone());
+            self.take_turns(to.clone());
         }
     }
 

@@ -24,7 +24,7 @@ use crate::core::deliver::{Attempt, Outgoing};
 use crate::core::record::{Control, Introduction, Target};
 use crate::envelope::{Envelope, Origin, OriginKind, Sender};
 use crate::error::ErrorKind;
-use crate::mailbox::{Mailbox, Waiter, Waiting, pop_waiting, trim};
+use crate::mailbox::{Mailbox, State, Waiter, Waiting, pop_waiting, trim};
 use crate::task::Wake;
 use crate::task::raw::{MailboxRc, Queue};
 
@@ -358,8 +358,19 @@ impl Core {
             let Some((to, envelope)) = self.urgent.queue.take() else {
                 return done;
             };
-            self.queue.push_front(to, envelope);
-            self.run_queue(1);
+            if to.state.get() == State::Backlog {
+                // It waits for its turn with others, and this does not wait for that.
+                self.pile_up(&to, envelope);
+                self.pass_turns(&to);
+                continue;
+            }
+            self.queue.push_front(to.clone(), envelope);
+            match to.state.get() {
+                State::Idle => {
+                    self.run_queue(1);
+                }
+                _ => self.set_aside(),
+            }
         }
         budget
     }

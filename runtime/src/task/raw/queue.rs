@@ -56,6 +56,18 @@ impl Queue {
         self.0.is_empty()
     }
 
+    /// The position behind all messages that wait now.
+    #[inline]
+    pub(crate) fn end(&self) -> usize {
+        self.0.end()
+    }
+
+    /// Whether all messages in front of this position have been taken.
+    #[inline]
+    pub(crate) fn has_passed(&self, position: usize) -> bool {
+        self.0.has_passed(position)
+    }
+
     #[inline]
     pub(crate) fn push(&self, to: MailboxRc, envelope: Envelope) {
         self.0.push(Entry { envelope, to });
@@ -104,6 +116,9 @@ impl Queue {
             return Next::Nothing;
         };
         if next.to.state.get() != State::Idle {
+            return Next::NotReady;
+        }
+        if next.to.queued.get() > core.limits.worker_burst && core.defers(&next.to, *more) {
             return Next::NotReady;
         }
         core.shared.shown.show(&next.to);
