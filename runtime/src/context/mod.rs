@@ -304,6 +304,9 @@ impl Context {
     ///
     /// # Errors
     /// None today; the signature leaves room.
+    ///
+    /// # Cancellation
+    /// Once polled, the node stops whether or not the future is kept.
     pub async fn stop(&self) -> Result<()> {
         self.stop_with(Stop::Drain).await
     }
@@ -314,6 +317,9 @@ impl Context {
     ///
     /// # Errors
     /// None today; the signature leaves room.
+    ///
+    /// # Cancellation
+    /// As [`stop`](Self::stop).
     pub async fn stop_now(&self) -> Result<()> {
         self.stop_with(Stop::Now).await
     }

@@ -44,6 +44,9 @@ impl Context {
     ///
     /// # Errors
     /// As [`start_worker`](Self::start_worker).
+    ///
+    /// # Cancellation
+    /// As [`start_worker`](Self::start_worker).
     pub async fn start_worker_with<W, F>(&self, address: impl Into<Address>, build: F) -> Result<()>
     where
         W: Worker<Context = Context>,
@@ -91,6 +94,9 @@ impl Context {
     ///
     /// # Errors
     /// As [`start_worker`](Self::start_worker).
+    ///
+    /// # Cancellation
+    /// As [`start_worker`](Self::start_worker).
     pub async fn start_supervised<W, F>(
         &self,
         address: impl Into<Address>,
@@ -117,6 +123,9 @@ impl Context {
     ///
     /// # Errors
     /// As [`start_worker`](Self::start_worker), of any of them; then those before it have been ended.
+    ///
+    /// # Cancellation
+    /// As [`start_worker`](Self::start_worker).
     pub async fn start_group(&self, address: impl Into<Address>, group: Group) -> Result<()> {
         let supervision = Supervision::never().on_error(group.exhausted);
         self.start_supervised(address, supervision, move || Leader::new(group.clone()))
@@ -213,6 +222,9 @@ impl Context {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].
+    ///
+    /// # Cancellation
+    /// Once polled, the worker is stopped whether or not the future is kept.
     pub async fn stop_worker(&self, address: impl Into<Address>) -> Result<()> {
         self.stop_worker_with(address.into(), Stop::Drain).await
     }
@@ -222,6 +234,9 @@ impl Context {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].
+    ///
+    /// # Cancellation
+    /// As [`stop_worker`](Self::stop_worker).
     pub async fn stop_worker_now(&self, address: impl Into<Address>) -> Result<()> {
         self.stop_worker_with(address.into(), Stop::Now).await
     }

@@ -24,7 +24,7 @@ impl Deadline {
         self.running = None;
     }
 
-    /// The operation has ended.
+    /// The operation has ended, or another begins.
     pub(super) fn end(&mut self) {
         self.running = None;
     }

@@ -106,6 +106,16 @@ impl Duplex {
         self.writing.set(timeout);
     }
 
+    /// Another read begins. One that was dropped may have left its timer behind.
+    pub(crate) fn begin_read(&mut self) {
+        self.reading.end();
+    }
+
+    /// As [`begin_read`](Self::begin_read), of a write.
+    pub(crate) fn begin_write(&mut self) {
+        self.writing.end();
+    }
+
     pub(crate) fn poll_read_into(
         &mut self,
         polling: &mut Polling<'_>,

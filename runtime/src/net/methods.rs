@@ -8,7 +8,11 @@ macro_rules! stream_methods {
             ///
             /// # Errors
             /// Of the system; [`TimedOut`](io::ErrorKind::TimedOut).
+            ///
+            /// # Cancellation
+            /// Dropped before it is done, nothing was read.
             pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                self.0.begin_read();
                 poll_fn(|polling| self.0.poll_read_into(polling, buf)).await
             }
 
@@ -16,6 +20,9 @@ macro_rules! stream_methods {
             ///
             /// # Errors
             /// As [`read`](Self::read); [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the end comes first.
+            ///
+            /// # Cancellation
+            /// A part may have been read, and is in `buf`; how much is not known.
             pub async fn read_exact(&mut self, mut buf: &mut [u8]) -> io::Result<()> {
                 while !buf.is_empty() {
                     match self.read(buf).await? {
@@ -30,7 +37,11 @@ macro_rules! stream_methods {
             ///
             /// # Errors
             /// Of the system; [`TimedOut`](io::ErrorKind::TimedOut).
+            ///
+            /// # Cancellation
+            /// Dropped before it is done, nothing was written.
             pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                self.0.begin_write();
                 poll_fn(|polling| self.0.poll_write_from(polling, buf)).await
             }
 
@@ -38,7 +49,11 @@ macro_rules! stream_methods {
             ///
             /// # Errors
             /// As [`write`](Self::write).
+            ///
+            /// # Cancellation
+            /// As [`write`](Self::write).
             pub async fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+                self.0.begin_write();
                 poll_fn(|polling| self.0.poll_write_parts(polling, parts)).await
             }
 
@@ -46,6 +61,9 @@ macro_rules! stream_methods {
             ///
             /// # Errors
             /// As [`write`](Self::write).
+            ///
+            /// # Cancellation
+            /// A part may have been written; how much is not known.
             pub async fn write_all(&mut self, mut buf: &[u8]) -> io::Result<()> {
                 while !buf.is_empty() {
                     match self.write(buf).await? {

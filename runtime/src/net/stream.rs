@@ -21,10 +21,6 @@ use crate::net::{Detached, Keepalive};
 /// Reading and writing may go on at the same time. A write waits when the peer does not read and the
 /// system's buffers are full; a read waits for bytes. Both may be given a time limit, which counts anew
 /// for each operation. Dropping the stream closes the connection.
-///
-/// # Cancellation
-/// A read or write that is dropped has moved nothing, but for [`read_exact`](Self::read_exact) and
-/// [`write_all`](Self::write_all), which may have moved a part.
 pub struct TcpStream(pub(super) Duplex);
 
 stream_methods!(TcpStream);
@@ -34,6 +30,9 @@ impl TcpStream {
     ///
     /// # Errors
     /// Of the system: refused, unreachable.
+    ///
+    /// # Cancellation
+    /// Dropped before it is done, the connection is given up.
     pub async fn connect(ctx: &Context, address: SocketAddr) -> io::Result<Self> {
         Duplex::connect(ctx, &Endpoint::Tcp(address))
             .await
@@ -44,6 +43,9 @@ impl TcpStream {
     ///
     /// # Errors
     /// Also [`TimedOut`](io::ErrorKind::TimedOut).
+    ///
+    /// # Cancellation
+    /// As [`connect`](Self::connect).
     pub async fn connect_within(
         ctx: &Context,
         address: SocketAddr,

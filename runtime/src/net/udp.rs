@@ -48,6 +48,9 @@ impl UdpSocket {
     ///
     /// # Errors
     /// Of the system: too long, or no way to there.
+    ///
+    /// # Cancellation
+    /// Dropped before it is done, nothing is sent.
     pub async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
         let attempt = || self.socket.send_to(bytes, to);
         poll_fn(|polling| self.place.poll_try(Direction::Write, polling, attempt)).await
@@ -57,6 +60,9 @@ impl UdpSocket {
     ///
     /// # Errors
     /// Of the system.
+    ///
+    /// # Cancellation
+    /// Dropping it loses no datagram.
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let mut attempt = || self.socket.recv_from(buf);
         poll_fn(|polling| self.place.poll_try(Direction::Read, polling, &mut attempt)).await

@@ -19,10 +19,6 @@ use crate::net::methods::stream_methods;
 use crate::net::{Detached, ListenOptions};
 
 /// A connection of one core over a Unix socket. All else is as with a [`TcpStream`](crate::net::TcpStream).
-///
-/// # Cancellation
-/// A read or write that is dropped has moved nothing, but for [`read_exact`](Self::read_exact) and
-/// [`write_all`](Self::write_all), which may have moved a part.
 pub struct UnixStream(Duplex);
 
 stream_methods!(UnixStream);
@@ -34,6 +30,9 @@ impl UnixStream {
     /// # Errors
     /// Of the system: nothing is there, nobody listens, or not everybody may write to the file.
     /// [`Unsupported`](io::ErrorKind::Unsupported) where there are no Unix sockets.
+    ///
+    /// # Cancellation
+    /// Dropped before it is done, the connection is given up.
     pub async fn connect(ctx: &Context, path: impl AsRef<Path>) -> io::Result<Self> {
         let to = Endpoint::Unix(path.as_ref().into());
         Duplex::connect(ctx, &to).await.map(Self)

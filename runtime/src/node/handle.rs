@@ -154,6 +154,9 @@ impl NodeHandle {
     ///
     /// # Errors
     /// As [`Context::request`].
+    ///
+    /// # Cancellation
+    /// Dropped before it is sent, the message is not sent. A reply that comes later is counted as late.
     pub async fn request<R: Message>(
         &self,
         route: impl Into<Route>,
@@ -167,6 +170,9 @@ impl NodeHandle {
     ///
     /// # Errors
     /// As [`Context::request`].
+    ///
+    /// # Cancellation
+    /// As [`request`](Self::request).
     pub async fn request_within<R: Message>(
         &self,
         timeout: Duration,
@@ -236,6 +242,9 @@ impl NodeHandle {
     ///
     /// # Errors
     /// As [`Context::start_worker`].
+    ///
+    /// # Cancellation
+    /// As [`run_on`](Self::run_on): once a core has it, the worker is started.
     pub async fn start_worker<W, F>(&self, address: impl Into<Address>, build: F) -> Result<()>
     where
         W: Worker<Context = Context>,
@@ -268,6 +277,9 @@ impl NodeHandle {
     ///
     /// # Errors
     /// As [`Context::stop_worker`].
+    ///
+    /// # Cancellation
+    /// As [`run_on`](Self::run_on): once a core has it, the worker is stopped.
     pub async fn stop_worker(&self, address: impl Into<Address>) -> Result<()> {
         let address = address.into();
         self.run_on(self.home(address.clone()), async move |ctx: Context| {
@@ -312,10 +324,14 @@ impl NodeHandle {
     }
 
     /// Begins the node's stop and waits until every worker has ended, but for those whose own handlers
-    /// wait for it too; see [`Context::stop`].
+    /// wait for [`Context::stop`]. A handler that awaits this one waits for itself, until the time to drain is over
+    /// and it is cut short.
     ///
     /// # Errors
     /// None today; the signature leaves room.
+    ///
+    /// # Cancellation
+    /// Once polled, the node stops whether or not the future is kept.
     pub async fn stop(&self) -> Result<()> {
         self.begin_stop(Stop::Drain);
         self.node.stop.workers_ended().await;
@@ -327,6 +343,9 @@ impl NodeHandle {
     ///
     /// # Errors
     /// None today; the signature leaves room.
+    ///
+    /// # Cancellation
+    /// As [`stop`](Self::stop).
     pub async fn stop_now(&self) -> Result<()> {
         self.begin_stop(Stop::Now);
         self.node.stop.workers_ended().await;

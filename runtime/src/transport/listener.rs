@@ -35,11 +35,50 @@ impl Listening {
     /// Closes the sockets of all cores.
     pub(super) async fn stop(&self, ctx: &Context) -> Result<()> {
         let id = self.id;
+        let rest = Everywhere::new(ctx, id);
         for core in 0..ctx.core.cores() {
             let stop = move |core: &Rc<Core>, to| core.transports.stop_listener(core, id, to);
             ctx.call(core, stop).await?;
         }
+        rest.settle();
         Ok(())
+    }
+}
+
+/// Ends a listener on all cores when it is dropped: one that is stopped, or begun, in part is none.
+struct Everywhere<'a> {
+    ctx: &'a Context,
+    id: u64,
+    is_settled: bool,
+}
+
+impl<'a> Everywhere<'a> {
+    fn new(ctx: &'a Context, id: u64) -> Self {
+        let is_settled = false;
+        Self {
+            ctx,
+            id,
+            is_settled,
+        }
+    }
+
+    /// All cores have done what they were to.
+    fn settle(mut self) {
+        self.is_settled = true;
+    }
+}
+
+impl Drop for Everywhere<'_> {
+    fn drop(&mut self) {
+        if self.is_settled {
+            return;
+        }
+        let (core, id) = (&self.ctx.core, self.id);
+        for there in 0..core.cores() {
+            core.on_core(there, move |core: &Rc<Core>| {
+                core.transports.stop_listener(core, id, ReplyTo::NOBODY);
+            });
+        }
     }
 }
 
@@ -62,6 +101,8 @@ pub(super) async fn listen(ctx: &Context, asked: Endpoint, terms: Arc<Terms>) ->
         Task::Accept(bind(&ctx.core, &listening.at)?)
     };
     let others = (0..ctx.core.cores()).filter(|core| *core != here);
+    // An address is listened at on every core or on none.
+    let none = Everywhere::new(ctx, listening.id);
     let begun = match hands_over {
         // Whoever is handed a connection knows the listener before.
         true => {
@@ -74,10 +115,10 @@ pub(super) async fn listen(ctx: &Context, asked: Endpoint, terms: Arc<Terms>) ->
         }
     };
     if let Err(error) = begun {
-        // An address is listened at on every core or on none.
         let _ = listening.stop(ctx).await;
         return Err(error);
     }
+    none.settle();
     Ok(listening)
 }
 

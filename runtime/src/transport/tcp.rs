@@ -55,6 +55,9 @@ impl TcpTransport {
     ///
     /// # Errors
     /// [`ErrorKind::Stopping`].
+    ///
+    /// # Cancellation
+    /// Dropped before it is done, some cores may connect and others not; it can be called again.
     pub async fn create(ctx: &Context) -> Result<Self> {
         let ctx = turn_on(ctx, TCP).await?;
         Ok(Self { ctx })
@@ -65,6 +68,9 @@ impl TcpTransport {
     ///
     /// # Errors
     /// [`ErrorKind::Io`]: the address is taken, or is none of this machine's.
+    ///
+    /// # Cancellation
+    /// Dropped before it is done, it leaves nobody listening.
     pub async fn listen(
         &self,
         address: impl AsRef<str>,
@@ -105,6 +111,9 @@ impl TcpTransport {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]: there is no such connection.
+    ///
+    /// # Cancellation
+    /// Once polled, the connection ends whether or not the future is kept.
     pub async fn disconnect(&self, address: impl Into<Address>) -> Result<()> {
         self.ctx.stop_worker(address).await
     }
@@ -136,6 +145,9 @@ impl TcpListener {
     ///
     /// # Errors
     /// [`ErrorKind::Stopping`].
+    ///
+    /// # Cancellation
+    /// Once polled, it is stopped whether or not the future is kept.
     pub async fn stop(&self, ctx: &Context) -> Result<()> {
         self.listening.stop(ctx).await
     }

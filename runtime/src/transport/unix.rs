@@ -63,6 +63,9 @@ impl UnixTransport {
     ///
     /// # Errors
     /// [`ErrorKind::Stopping`].
+    ///
+    /// # Cancellation
+    /// Dropped before it is done, some cores may connect and others not; it can be called again.
     pub async fn create(ctx: &Context) -> Result<Self> {
         let ctx = turn_on(ctx, UDS).await?;
         Ok(Self { ctx })
@@ -73,6 +76,9 @@ impl UnixTransport {
     /// # Errors
     /// [`ErrorKind::Io`]: somebody listens there, a file that is no socket is there, or none may be made there; a path
     /// that is no UTF-8, as no route could name it; a system without Unix sockets.
+    ///
+    /// # Cancellation
+    /// Dropped before it is done, it leaves nobody listening.
     pub async fn listen(
         &self,
         path: impl AsRef<Path>,
@@ -109,6 +115,9 @@ impl UnixTransport {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`]: there is no such connection.
+    ///
+    /// # Cancellation
+    /// Once polled, the connection ends whether or not the future is kept.
     pub async fn disconnect(&self, address: impl Into<Address>) -> Result<()> {
         self.ctx.stop_worker(address).await
     }
@@ -140,6 +149,9 @@ impl UnixListener {
     ///
     /// # Errors
     /// [`ErrorKind::Stopping`].
+    ///
+    /// # Cancellation
+    /// Once polled, it is stopped whether or not the future is kept.
     pub async fn stop(&self, ctx: &Context) -> Result<()> {
         self.listening.stop(ctx).await
     }
