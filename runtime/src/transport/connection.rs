@@ -369,7 +369,8 @@ impl Connection {
         self.aliases.borrow_mut().route_of(name)
     }
 
-    /// Reports a message that does not leave, and tells its requester.
+    /// Reports a message that does not leave, and tells its requester. The worker of the connection had taken it, or it
+    /// was counted as if; it is not handled.
     #[cold]
     fn lose(
         &self,
@@ -382,6 +383,7 @@ impl Connection {
         let from = routes.back.last().unwrap_or(&self.name).clone();
         let last = routes.back.hops().next_back();
         let requester = last.and_then(Hop::hint).and_then(ReplyTo::from_hint);
+        self.core.uncount_handled();
         self.core.report(&Undelivered {
             to: address.clone(),
             from,
@@ -417,7 +419,7 @@ impl Connection {
     /// Whether half as much is queued as may be: what has come from the peer already may need the rest.
     pub(super) fn is_half_full(&self) -> bool {
         let (limits, outlet) = (&self.terms.limits, self.outlet.borrow());
-        outlet.bytes() >= limits.queued_bytes_max / 2
+        outlet.bytes() > limits.queued_bytes_max / 2
             || outlet.frames() > limits.queued_frames_max / 2
     }
 
@@ -443,6 +445,7 @@ impl Connection {
         let next = Outlet::new(self.terms.limits.frame);
         let messages = self.outlet.replace(next).messages();
         for _ in 0..messages {
+            self.core.uncount_handled();
             self.core.report(&Undelivered {
                 to: self.name.clone(),
                 from: self.name.clone(),

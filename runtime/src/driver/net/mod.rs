@@ -158,10 +158,7 @@ impl Network {
             (Self::System(registry), Stream::Unix(stream)) => {
                 system::register(registry, stream, key)
             }
-            (Self::Sim(port), Stream::Sim(stream)) => {
-                stream.adopt(port, key);
-                Ok(())
-            }
+            (Self::Sim(port), Stream::Sim(stream)) => stream.adopt(port, key),
             _ => Err(io::Error::from(io::ErrorKind::Unsupported)),
         }
     }
@@ -315,10 +312,7 @@ impl Stream {
             Self::System(stream) => stream.shutdown(how),
             #[cfg(unix)]
             Self::Unix(stream) => stream.shutdown(how),
-            Self::Sim(stream) => {
-                stream.shutdown(how);
-                Ok(())
-            }
+            Self::Sim(stream) => stream.shutdown(how),
         }
     }
 
@@ -346,7 +340,7 @@ impl Stream {
             Self::System(stream) => stream.set_nodelay(nodelay),
             #[cfg(unix)]
             Self::Unix(_) => Ok(()),
-            Self::Sim(_) => Ok(()),
+            Self::Sim(stream) => stream.set_option(),
         }
     }
 
@@ -356,7 +350,7 @@ impl Stream {
             Self::System(stream) => system::set_keepalive(stream, keepalive),
             #[cfg(unix)]
             Self::Unix(_) => Ok(()),
-            Self::Sim(_) => Ok(()),
+            Self::Sim(stream) => stream.set_option(),
         }
     }
 }

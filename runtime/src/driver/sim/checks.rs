@@ -41,9 +41,13 @@ impl World {
         self.violation = self.violation.take().or(found);
     }
 
-    /// All is over: every block is back in its pool.
-    pub(super) fn check_pools(&mut self) {
-        let found = self.hosts.iter().find_map(lost_blocks);
+    /// All is over: every block is back in its pool, and every socket is closed.
+    pub(super) fn check_end(&mut self) {
+        let mut hosts = self.hosts.iter();
+        let found = hosts.find_map(|host| {
+            let blocks = lost_blocks(host);
+            blocks.or_else(|| open_sockets(host, self.net.descriptors(host.number)))
+        });
         self.violation = self.violation.take().or(found);
     }
 }
@@ -85,6 +89,11 @@ fn names(seats: &[Seat]) -> Option<String> {
     let mut all = shards.flat_map(|(shard, _)| shard.core.homes());
     let twice = all.find(|name| !seen.insert(name.clone()))?;
     Some(format!("{twice} lives on two cores"))
+}
+
+fn open_sockets(host: &Host, open: usize) -> Option<String> {
+    let name = &host.name;
+    (open > 0).then(|| format!("{open} sockets of {name} are still open, though all is over"))
 }
 
 fn lost_blocks(host: &Host) -> Option<String> {

@@ -1,9 +1,11 @@
 //! What strikes when: the faults and rare paths of a run, drawn from its seed, with a note of each.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 
 use super::EventHook;
+use super::calls::{CallFault, Calls, SystemCall};
 use super::dice::Dice;
 use super::faults::{Fault, Faults};
 use super::trace::{Event, Trace};
@@ -19,6 +21,7 @@ pub(crate) struct Fate {
     rare: RareRates,
     reached: RefCell<[u64; Rare::COUNT]>,
     trace: RefCell<Trace>,
+    calls: RefCell<Calls>,
     now: Cell<Time>,
     is_calm: Cell<bool>,
     on_event: Option<EventHook>,
@@ -29,6 +32,7 @@ impl Fate {
         seed: u64,
         faults: Faults,
         rare: RareRates,
+        calls: Calls,
         on_event: Option<EventHook>,
     ) -> Rc<Self> {
         let dice = |fault: &Fault| Dice::new(seed, &fault.to_string());
@@ -39,6 +43,7 @@ impl Fate {
             rare,
             reached: RefCell::new([0; Rare::COUNT]),
             trace: RefCell::new(Trace::new()),
+            calls: RefCell::new(calls),
             now: Cell::new(Time::ZERO),
             is_calm: Cell::new(false),
             on_event,
@@ -59,6 +64,29 @@ impl Fate {
     pub(crate) fn struck(&self, fault: Fault) {
         self.fired.borrow_mut()[fault.index()] += 1;
         self.note(Event::Fault { fault });
+    }
+
+    /// A node asks something of the system. What befalls the call, if anything does.
+    pub(crate) fn call(&self, call: SystemCall) -> Option<CallFault> {
+        self.calls.borrow_mut().note(call)
+    }
+
+    /// As [`call`](Self::call), where only an error matters.
+    ///
+    /// # Errors
+    /// That of the call, if it is to fail.
+    pub(crate) fn attempt(&self, call: SystemCall) -> io::Result<()> {
+        let fault = self.call(call);
+        fault.and_then(CallFault::error).map_or(Ok(()), Err)
+    }
+
+    /// What a call in the turn of a core leads to after it.
+    pub(crate) fn after_turn(&self) -> Option<CallFault> {
+        self.calls.borrow_mut().take_after()
+    }
+
+    pub(crate) fn calls(&self) -> Vec<SystemCall> {
+        self.calls.borrow().listed()
     }
 
     /// Draws something about a fault.
@@ -103,6 +131,12 @@ impl Fate {
     /// From now on nothing strikes.
     pub(crate) fn calm(&self) {
         self.is_calm.set(true);
+    }
+
+    /// Whether anything may strike, now or later.
+    pub(crate) fn may_strike(&self) -> bool {
+        let is_faultless = self.faults.kinds().next().is_none() && self.rare.is_empty();
+        !self.is_calm() && !is_faultless
     }
 
     pub(crate) fn is_calm(&self) -> bool {

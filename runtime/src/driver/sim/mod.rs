@@ -49,6 +49,7 @@
 //! assert_eq!(report.output.unwrap(), "still there?");
 //! ```
 
+mod calls;
 mod checks;
 mod cluster;
 mod dice;
@@ -79,9 +80,11 @@ use crate::node::stats::NodeStats;
 use crate::time::Time;
 use crate::waits::WaitCycle;
 
+use self::calls::Calls;
 use self::host::{Host, Mains, Terms};
 use self::world::World;
 
+pub use self::calls::{CallFault, SystemCall};
 pub use self::cluster::Cluster;
 pub use self::faults::{Fault, Faults};
 pub use self::network::Network;
@@ -121,6 +124,8 @@ pub struct Sim {
     faults: Faults,
     rare: RareRates,
     heal_after: Option<Duration>,
+    lists_calls: bool,
+    fails: Option<(u64, CallFault)>,
     on_event: Option<EventHook>,
     turns_max: u64,
     cluster: Cluster,
@@ -134,7 +139,8 @@ pub(crate) type EventHook = Box<dyn Fn(Duration, &Event)>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report<T> {
-    /// What the main function returned; an error if nothing could go on before it did.
+    /// What the main function returned; an error if nothing could go on before it did, or the simulation has
+    /// found a guarantee broken.
     pub output: Result<T>,
     /// The counters of the node that ran it, after its end.
     pub stats: NodeStats,
@@ -149,11 +155,14 @@ pub struct Report<T> {
     pub events: u64,
     /// The last of them, with their times.
     pub last_events: Vec<(Duration, Event)>,
+    /// What the nodes have asked of the system, in order, if that was to be [listed](Sim::list_calls).
+    pub calls: Vec<SystemCall>,
     /// How often each fault has struck.
     pub faults: Vec<(Fault, u64)>,
     /// How often each rare path was taken.
     pub rare: Vec<(Rare, u64)>,
-    /// A guarantee that the simulation itself has found broken; then the run was cut short.
+    /// A guarantee that the simulation itself has found broken: a wake-up that was lost, room or credits that are
+    /// missing where nothing moves, a block or a socket that is left over in the end. The run was cut short then.
     pub violation: Option<String>,
 }
 
@@ -173,6 +182,8 @@ impl Sim {
             faults: Faults::none(),
             rare: RareRates::none(),
             heal_after: None,
+            lists_calls: false,
+            fails: None,
             on_event: None,
             turns_max: world::TURNS_MAX,
             cluster: Cluster::default(),
@@ -312,6 +323,39 @@ impl Sim {
         self
     }
 
+    /// Keeps a list of what the nodes ask of the system: [`Report::calls`].
+    #[must_use]
+    pub fn list_calls(mut self) -> Self {
+        self.lists_calls = true;
+        self
+    }
+
+    /// Has something befall one call that a node makes of the system: the one of this number, counted from 0 over all
+    /// nodes. A run that [lists its calls](Self::list_calls) says which there are; where each of them has failed in
+    /// turn, in each way, nothing is left to chance.
+    ///
+    /// ```
+    /// use ringpost::net::{ListenOptions, TcpListener};
+    /// use ringpost::sim::{CallFault, Sim, SystemCall};
+    /// use ringpost::{Context, Result};
+    ///
+    /// let listen = async |ctx: Context| -> Result<()> {
+    ///     let address = "10.0.0.1:7".parse()?;
+    ///     TcpListener::bind(&ctx, address, &ListenOptions::default())?;
+    ///     Ok(())
+    /// };
+    /// let report = Sim::new(1).list_calls().run(listen);
+    /// let at = report.calls.iter().position(|call| *call == SystemCall::Listen).unwrap();
+    /// // 24 is EMFILE: too many open files.
+    /// let failed = Sim::new(1).fail_call(at as u64, CallFault::Errno(24)).run(listen);
+    /// assert!(failed.output.unwrap_err().to_string().contains("files"));
+    /// ```
+    #[must_use]
+    pub fn fail_call(mut self, number: u64, fault: CallFault) -> Self {
+        self.fails = Some((number, fault));
+        self
+    }
+
     /// When the time of faults is over: nodes that have crashed are started again, everybody reaches everybody,
     /// and nothing strikes any more. Without this: after a second.
     #[must_use]
@@ -360,7 +404,7 @@ impl Sim {
         let (mut stuck, mut is_ending) = (false, false);
         while !world.is_over() && world.violation.is_none() {
             if result.lock().is_some() && !std::mem::replace(&mut is_ending, true) {
-                if world.fate.is_calm() {
+                if !world.fate.may_strike() {
                     world.check_rest();
                 }
                 world.stop(Stop::Drain);
@@ -374,21 +418,24 @@ impl Sim {
             }
         }
         if world.is_over() {
-            world.check_pools();
+            world.check_end();
         }
-        let output = result.lock().take().unwrap_or_else(|| {
-            Err(Error::other(match (&world.violation, stuck) {
-                (Some(violation), _) => violation,
-                (None, true) => "nothing can go on: every future waits for another",
-                (None, false) => "the main function did not return",
-            }))
-        });
+        let output = result.lock().take();
+        let output = match (&world.violation, output) {
+            (Some(violation), _) => Err(Error::other(violation)),
+            (None, Some(output)) => output,
+            (None, None) if stuck => Err(Error::other(
+                "nothing can go on: every future waits for another",
+            )),
+            (None, None) => Err(Error::other("the main function did not return")),
+        };
         world.into_report(output)
     }
 
     fn into_world(self) -> World {
         let seed = self.terms.seed;
-        let fate = Fate::new(seed, self.faults, self.rare, self.on_event);
+        let calls = Calls::new(self.lists_calls, self.fails);
+        let fate = Fate::new(seed, self.faults, self.rare, calls, self.on_event);
         let mut hosts = vec![Host::new(
             "main".to_owned(),
             0,
@@ -433,6 +480,7 @@ impl World {
             trace: trace.hash(),
             events: trace.count(),
             last_events: trace.last(),
+            calls: self.fate.calls(),
             faults: self.fate.fired(),
             rare: self.fate.reached(),
             violation: self.violation.clone(),

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calls::{CallFault, SystemCall};
 use super::cluster::{Cluster, Command};
 use super::dice::Dice;
 use super::fate::Fate;
@@ -23,6 +24,8 @@ use crate::time::Time;
 pub(super) const TURNS_MAX: u64 = 200_000_000;
 /// How long a core sleeps while senders wait for room in a ring: draining it does not ring a bell.
 const SLEEP_FOR_ROOM: Duration = Duration::from_millis(1);
+/// How long a core sleeps at the most that a bell cannot wake, as with the threaded driver.
+const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// Turns take no time, but who does nothing but take turns does not stop the time.
 const TURNS_PER_MICRO: u64 = 64;
 /// Sleepers that are looked at before time passes.
@@ -263,6 +266,7 @@ impl World {
             }
             Next::Busy | Next::Idle => self.keep_busy(at),
         }
+        self.suffer(at);
         self.hear_bells();
         self.hear_sockets();
     }
@@ -313,7 +317,7 @@ impl World {
         seat.nap += 1;
         seat.alarm = wait.map(|wait| self.fate.now().saturating_add(wait));
         self.set_alarm(at);
-        if self.fate.strikes(Fault::SpuriousWake) {
+        if self.fate.strikes(Fault::SpuriousWake) || self.fate.attempt(SystemCall::Poll).is_err() {
             self.rouse(at, Waker::Chance);
         }
     }
@@ -362,6 +366,18 @@ impl World {
         }
     }
 
+    /// What a call that the core has made leads to, for it or its node.
+    fn suffer(&mut self, at: usize) {
+        match self.fate.after_turn() {
+            Some(CallFault::Stall(time)) if self.seats[at].works.is_some() => {
+                self.seats[at].state = SeatState::Stalled;
+                self.plan(time, Due::Free { seat: at });
+            }
+            Some(CallFault::Jump(ahead)) => self.jump(usize::from(self.seats[at].node), ahead),
+            _ => {}
+        }
+    }
+
     /// Ends a core's sleep. Where its process is stopped, it takes its turn when that goes on.
     fn rouse(&mut self, at: usize, by: Waker) {
         let seat = &mut self.seats[at];
@@ -385,7 +401,11 @@ impl World {
                 continue;
             }
             seat.rung = true;
-            if self.fate.strikes(Fault::LateWake) {
+            if self.fate.attempt(SystemCall::Wake).is_err() {
+                // Nobody sleeps for longer, in the field.
+                let nap = self.seats[at].nap;
+                self.plan(SLEEP_MAX, Due::Wake { seat: at, nap });
+            } else if self.fate.strikes(Fault::LateWake) {
                 let nap = self.seats[at].nap;
                 let nanos = self.fate.nanos(Fault::LateWake, 1_000, 1_000_000);
                 self.plan(Duration::from_nanos(nanos), Due::Wake { seat: at, nap });

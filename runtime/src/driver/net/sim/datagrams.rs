@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::fabric::Arrival;
 use super::{Inner, Place, READABLE, SimNet, SimPort, WRITABLE};
-use crate::driver::sim::Fault;
+use crate::core::io::Readiness;
+use crate::driver::sim::{Fault, SystemCall};
 
 /// Datagrams that wait at one socket; more are lost, as in the field.
 const DATAGRAMS_MAX: usize = 256;
@@ -29,6 +30,7 @@ pub(crate) struct SimSocket {
 impl SimPort {
     pub(crate) fn bind(&self, address: SocketAddr, key: usize) -> io::Result<SimSocket> {
         let mut inner = self.net.0.borrow_mut();
+        inner.fate.attempt(SystemCall::Bind)?;
         let address = inner.with_port(address);
         if inner
             .sockets
@@ -96,15 +98,27 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// A call on a socket, which may fail; then the socket is ready again.
+    fn try_call(&mut self, call: SystemCall, at: usize, news: Readiness) -> io::Result<()> {
+        self.fate.attempt(call).inspect_err(|_| {
+            let place = self.sockets.get(at).map(|socket| socket.place);
+            self.tell(place, news);
+        })
+    }
+}
+
 impl SimSocket {
     pub(crate) fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
         let inner = &mut *self.net.0.borrow_mut();
+        inner.try_call(SystemCall::SendTo, self.at, WRITABLE)?;
         inner.send_datagram(self.host, to, bytes, self.address);
         Ok(bytes.len())
     }
 
     pub(crate) fn recv_from(&self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let inner = &mut *self.net.0.borrow_mut();
+        inner.try_call(SystemCall::RecvFrom, self.at, READABLE)?;
         let next = inner.sockets.get_mut(self.at);
         let next = next.and_then(|socket| socket.arrived.pop_front());
         let (bytes, from) = next.ok_or(ErrorKind::WouldBlock)?;

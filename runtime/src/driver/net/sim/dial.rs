@@ -9,7 +9,7 @@ use super::fabric::Arrival;
 use super::pipe::{Dialing, SimStream};
 use super::{Inner, Place, READABLE, SimNet, SimPort, WRITABLE};
 use crate::driver::net::Endpoint;
-use crate::driver::sim::{Event, Fault};
+use crate::driver::sim::{Event, Fault, SystemCall};
 use crate::net::ListenOptions;
 
 /// When the wish to connect is sent again that did not arrive.
@@ -39,6 +39,7 @@ impl SimPort {
         key: usize,
     ) -> io::Result<SimListener> {
         let mut inner = self.net.0.borrow_mut();
+        inner.fate.attempt(SystemCall::Listen)?;
         let address = match at {
             Endpoint::Tcp(address) => Endpoint::Tcp(inner.with_port(*address)),
             Endpoint::Unix(_) if options.shared => return Err(ErrorKind::Unsupported.into()),
@@ -67,6 +68,7 @@ impl SimPort {
 
     pub(crate) fn connect(&self, peer: &Endpoint, key: usize) -> io::Result<SimStream> {
         let inner = &mut *self.net.0.borrow_mut();
+        inner.fate.attempt(SystemCall::Connect)?;
         let host = inner.host(self.core);
         inner.open_descriptor(host)?;
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -212,6 +214,11 @@ impl SimListener {
     /// The next pipe that waits to be accepted, and who connected it.
     pub(super) fn accept_pipe(&mut self) -> io::Result<(usize, u64, Endpoint)> {
         let inner = &mut *self.net.0.borrow_mut();
+        if let Err(error) = inner.fate.attempt(SystemCall::Accept) {
+            let place = inner.listeners.get(self.at).map(|one| one.place);
+            inner.tell(place, READABLE);
+            return Err(error);
+        }
         loop {
             let next = inner.listeners.get_mut(self.at);
             let next = next.and_then(|listening| listening.backlog.pop_front());

@@ -186,6 +186,14 @@ impl SimNet {
         }
     }
 
+    /// How many descriptors a host has open.
+    pub(crate) fn descriptors(&self, host: u16) -> usize {
+        let inner = &mut *self.0.borrow_mut();
+        inner.close_dropped();
+        let host = inner.hosts.get(usize::from(host));
+        host.map_or(0, |host| host.descriptors)
+    }
+
     /// Lets nothing from one host arrive at the other until [`join`](Self::join).
     pub(crate) fn cut(&self, from: u16, to: u16) {
         self.0.borrow_mut().fabric.cut(from, to);

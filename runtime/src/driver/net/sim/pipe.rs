@@ -6,8 +6,9 @@ use std::net::Shutdown;
 
 use super::fabric::Arrival;
 use super::{ENDED, FAILED, Inner, Place, READABLE, SimNet, SimPort, WRITABLE};
+use crate::core::io::Readiness;
 use crate::driver::net::Endpoint;
-use crate::driver::sim::{Event, Fault, Settings};
+use crate::driver::sim::{Event, Fault, Settings, SystemCall};
 use crate::time::Time;
 
 /// A connection: who connected has side 0.
@@ -289,11 +290,12 @@ impl Inner {
 }
 
 impl SimStream {
-    pub(crate) fn adopt(&mut self, port: &SimPort, key: usize) {
+    pub(crate) fn adopt(&mut self, port: &SimPort, key: usize) -> io::Result<()> {
         let mut inner = self.net.0.borrow_mut();
+        inner.fate.attempt(SystemCall::Register)?;
         let own = self.side;
         let Some(pipe) = inner.pipe(self.at, self.id) else {
-            return;
+            return Ok(());
         };
         let side = &mut pipe.sides[own];
         side.place = Some((port.core, key));
@@ -302,10 +304,12 @@ impl SimStream {
             // That was said when there was nobody here to hear it.
             inner.tell(place, ENDED);
         }
+        Ok(())
     }
 
     pub(crate) fn check_connected(&self) -> io::Result<()> {
-        let mut inner = self.net.0.borrow_mut();
+        let inner = &mut *self.net.0.borrow_mut();
+        self.befallen(inner, SystemCall::Connected, WRITABLE)?;
         let Some(pipe) = inner.pipe(self.at, self.id) else {
             return Err(ErrorKind::ConnectionReset.into());
         };
@@ -319,6 +323,7 @@ impl SimStream {
 
     pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let inner = &mut *self.net.0.borrow_mut();
+        let one_byte = self.befallen(inner, SystemCall::Read, READABLE)?;
         let Some(pipe) = inner.pipe(self.at, self.id) else {
             return Err(ErrorKind::NotConnected.into());
         };
@@ -341,6 +346,7 @@ impl SimStream {
         // A kernel hands out all that there is, and a write that arrives meanwhile is a read of its own; so what
         // is read is short only where the faults say so.
         let count = match most > 1 && inner.fate.strikes(Fault::ShortRead) {
+            _ if one_byte => 1,
             true => inner.few(most, Fault::ShortRead),
             false => most,
         };
@@ -362,6 +368,7 @@ impl SimStream {
 
     pub(crate) fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let inner = &mut *self.net.0.borrow_mut();
+        let one_byte = self.befallen(inner, SystemCall::Write, WRITABLE)?;
         let there = 1 - self.side;
         // Where things take time, it takes some until a writer hears that nobody reads any more.
         let is_near = inner.fabric.settings().latency_nanos == (0, 0);
@@ -392,6 +399,7 @@ impl SimStream {
         }
         let most = whole.min(room);
         let count = match most > 1 && inner.fate.strikes(Fault::ShortWrite) {
+            _ if one_byte => 1,
             true => inner.few(most, Fault::ShortWrite),
             false => inner.draw(most),
         };
@@ -411,10 +419,11 @@ impl SimStream {
         Ok(count)
     }
 
-    pub(crate) fn shutdown(&self, how: Shutdown) {
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let inner = &mut *self.net.0.borrow_mut();
+        inner.fate.attempt(SystemCall::Shutdown)?;
         let Some(pipe) = inner.pipe(self.at, self.id) else {
-            return;
+            return Ok(());
         };
         if how != Shutdown::Write {
             let own = &mut pipe.sides[self.side];
@@ -424,6 +433,27 @@ impl SimStream {
         {
             inner.send(self.at, 1 - self.side, Freight::End);
         }
+        Ok(())
+    }
+
+    /// An option is set, none of which means anything here.
+    pub(crate) fn set_option(&self) -> io::Result<()> {
+        self.net.0.borrow().fate.attempt(SystemCall::SetOption)
+    }
+
+    /// What befalls a call that was planned to fail: an error, after which the socket is ready again, or that it moves
+    /// one byte.
+    fn befallen(&self, inner: &mut Inner, call: SystemCall, news: Readiness) -> io::Result<bool> {
+        let Some(fault) = inner.fate.call(call) else {
+            return Ok(false);
+        };
+        let Some(error) = fault.error() else {
+            return Ok(true);
+        };
+        let pipe = inner.pipe(self.at, self.id);
+        let place = pipe.and_then(|pipe| pipe.sides[self.side].place);
+        inner.tell(place, news);
+        Err(error)
     }
 
     pub(crate) fn local(&self) -> Endpoint {
