@@ -81,7 +81,9 @@ impl Limits {
             .saturating_add(windows)
             .saturating_add(urgent);
         let waiting = load.receivers.saturating_mul(each);
-        let outside = load.outside.saturating_mul(u64::from(self.outside_credits));
+        let outside =
+            u64::from(self.outside_credits).saturating_add(u64::from(self.urgent_credits));
+        let outside = load.outside.saturating_mul(outside);
         let transit = cores * u64::from(self.inbox_slots);
         let payloads = waiting.saturating_add(load.senders).saturating_add(outside);
         let rings = 2 * pairs * u64::from(self.ring_slots_for(load.cores));

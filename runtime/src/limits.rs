@@ -21,8 +21,8 @@ const INBOX_SLOTS_MAX: u32 = 1 << 18;
 /// one answer to each of those, on its way back; and if it [watches](crate::Context::watch) others, the news of
 /// each that has ended. Of [urgent](crate::Context::send_urgent) messages there may be
 /// `2 * urgent_credits * cores` more. Threads outside the node send by way of a core and
-/// share its windows; of theirs, `outside_credits` more for each address wait for room, and `inbox_slots`
-/// for each core are in transit. What is in the rings is part of this. Each takes 64 bytes of a queue, and
+/// share its windows; of theirs, `outside_credits` more for each address wait for room, and `urgent_credits` of
+/// urgent ones, and `inbox_slots` for each core are in transit. What is in the rings is part of this. Each takes 64 bytes of a queue, and
 /// a block of its own if its payload has more than 24 bytes; [`budget`](Self::budget) adds it all up.
 ///
 /// ```
@@ -38,7 +38,7 @@ pub struct Limits {
     /// as many sent to its place. Default 512.
     pub link_credits: u32,
     /// Urgent messages that the workers of one core may have waiting at one worker, sent to its name, and as many
-    /// sent to its place. Default 64.
+    /// sent to its place; and how many threads outside the node may have under way to one address. Default 64.
     pub urgent_credits: u32,
     /// Messages that threads outside the node may have under way to one address. Default 256.
     pub outside_credits: u32,

@@ -61,14 +61,14 @@ impl Worker for Greedy {
 
     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
         if *msg == URGENT {
-            return ctx.request("prompt", 0u64).await;
+            return ctx.request("prompt", 0u64).urgent().await;
         }
         assert!(*msg > self.last, "{} after {}", *msg, self.last);
         self.last = *msg;
         self.handled.fetch_add(1, Ordering::Relaxed);
         match self.manner {
             Manner::Suspends if msg.is_multiple_of(100) => ctx.yield_now().await,
-            Manner::Urges if msg.is_multiple_of(30) => {
+            Manner::Urges if msg.is_multiple_of(200) => {
                 ctx.try_send_urgent(ctx.address(), URGENT)?;
             }
             _ => {}

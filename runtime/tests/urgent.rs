@@ -8,6 +8,7 @@ use ringpost::sim::{Report, Sim};
 use ringpost::{
     Any, Context, ErrorKind, Limits, NodeStats, Overflow, Reason, Result, Routed, Worker, route,
 };
+use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 
 fn assert_balanced(stats: &NodeStats) {
     let sent = stats.total(|core| core.sent_local + core.sent_remote);
@@ -306,6 +307,158 @@ fn g15_urgent_messages_are_accounted_for() {
             });
         let wrong = report.stats.undelivered(Reason::WrongType);
         assert_eq!(wrong, 0, "seed {seed}");
+        done(report);
+    }
+}
+
+/// Answers each number, after its pause.
+struct Clerk(Slow);
+
+impl Worker for Clerk {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        ctx.sleep(self.0.pause).await;
+        self.0.log.lock().push(*msg);
+        let back = msg.reply();
+        ctx.send_message(back, *msg).await
+    }
+}
+
+/// G15: urgent messages and requests of threads outside pass all that waits there, at whichever core, and in order.
+#[test]
+fn g15_urgent_messages_from_outside_pass_those_that_wait() {
+    for seed in 0..40 {
+        let mut limits = tight();
+        limits.outside_credits = 3;
+        let sim = Sim::new(seed).cores(3).limits(limits);
+        let report = sim.run(async move |ctx: Context| {
+            for name in ["clerk-a", "clerk-b", "clerk-c"] {
+                let (log, handle) = (Log::default(), ctx.handle());
+                ctx.start_worker(name, Clerk(slow(&log))).await?;
+                // More than there is room for, in the mailbox, in line for it, and outside.
+                for number in 0..20u64 {
+                    let handle = handle.clone();
+                    ctx.spawn(async move { handle.send_message(name, number).await.unwrap() });
+                }
+                ctx.sleep(Duration::from_micros(2_500)).await;
+                let before = log.lock().len();
+                handle.send_urgent(name, URGENT).await?;
+                handle.try_send_urgent(name, URGENT + 1)?;
+                for number in 2..9 {
+                    handle.send_urgent(name, URGENT + number).await?;
+                }
+                let asked = handle.request_urgent::<u64>(name, URGENT + 9).await?;
+                assert_eq!(asked, URGENT + 9);
+                let asked: u64 = ctx.request(name, URGENT + 10).urgent().await?;
+                assert_eq!(asked, URGENT + 10);
+                ctx.sleep(Duration::from_millis(60)).await;
+                let log = std::mem::take(&mut *log.lock());
+                let urgent: Vec<u64> = (URGENT..=URGENT + 10).collect();
+                assert_eq!(lane(&log, true), urgent, "seed {seed}");
+                assert_eq!(lane(&log, false).len(), 20, "seed {seed}");
+                // The one in hand, and after each burst of urgent ones one that is not.
+                let last = log.iter().position(|number| *number == URGENT + 10);
+                let passed = before + urgent.len() + 6;
+                assert!(last < Some(passed), "seed {seed}: {log:?}");
+            }
+            ctx.stop().await
+        });
+        done(report);
+    }
+}
+
+/// Sends itself a message for each that it handles, and counts them; notes how many there were at an urgent one.
+struct Busy {
+    handled: Arc<AtomicU64>,
+    log: Log,
+}
+
+impl Worker for Busy {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        let before = self.handled.fetch_add(1, Ordering::Relaxed);
+        match *msg {
+            URGENT.. => self.log.lock().push(before),
+            _ if before < 20_000 => ctx.try_send_message(ctx.address(), *msg)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// G15: an urgent message does not wait for the turn of its receiver, where many workers take turns.
+#[test]
+fn g15_an_urgent_message_waits_for_no_turn() {
+    for seed in 0..20 {
+        let mut limits = tight();
+        limits.mailbox_credits = 100;
+        let sim = Sim::new(seed).limits(limits);
+        let report = sim.run(async move |ctx: Context| {
+            let (handled, log) = (Arc::<AtomicU64>::default(), Log::default());
+            for number in 0..8 {
+                let busy = Busy {
+                    handled: Arc::clone(&handled),
+                    log: Arc::clone(&log),
+                };
+                ctx.start_worker(format!("busy-{number}"), busy).await?;
+            }
+            for _ in 0..100 {
+                for number in 0..8 {
+                    ctx.try_send_message(format!("busy-{number}"), 1u64)?;
+                }
+            }
+            for number in 0..40 {
+                ctx.sleep(Duration::from_nanos(seed)).await;
+                let before = handled.load(Ordering::Relaxed);
+                let name = format!("busy-{}", number % 8);
+                ctx.send_urgent(name, URGENT + number).await?;
+                while log.lock().is_empty() {
+                    ctx.yield_now().await;
+                }
+                let waited = log.lock().drain(..).sum::<u64>() - before;
+                let most = 2 * u64::from(limits.worker_burst);
+                assert!(waited <= most, "seed {seed}: {waited} were before it");
+            }
+            ctx.stop_now().await
+        });
+        done(report);
+    }
+}
+
+/// G15: the deadline of an urgent request counts its wait for a credit; a message that was not sent comes back.
+#[test]
+fn g15_an_urgent_request_that_cannot_be_sent_gives_its_message_back() {
+    for seed in 0..20 {
+        let sim = Sim::new(seed).cores(2).limits(tight());
+        let report = sim.run(async move |ctx: Context| {
+            for name in ["slow-a", "slow-b", "slow-c"] {
+                let log = Log::default();
+                let worker = Slow {
+                    pause: Duration::from_secs(1),
+                    ..slow(&log)
+                };
+                ctx.start_worker(name, worker).await?;
+                while ctx.try_send_urgent(name, URGENT).is_ok() {}
+                ctx.sleep(Duration::from_millis(1)).await;
+                while ctx.try_send_urgent(name, URGENT).is_ok() {}
+                let long = Duration::from_millis(50);
+                let asked = ctx.request::<u64>(name, 7u64).urgent().within(long).await;
+                let error = asked.unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error}");
+                assert_eq!(error.into_message::<u64>().unwrap(), 7);
+                let nobody = ctx.request::<u64>("nobody", 7u64).urgent().await;
+                let kind = nobody.unwrap_err().kind().clone();
+                assert!(matches!(kind, ErrorKind::NotFound { .. }), "{kind:?}");
+                let own = ctx.request::<u64>(ctx.address(), 7u64).urgent().await;
+                let kind = own.unwrap_err().kind().clone();
+                assert!(matches!(kind, ErrorKind::WaitsForItself { .. }), "{kind:?}");
+            }
+            ctx.stop_now().await
+        });
         done(report);
     }
 }

@@ -5,7 +5,7 @@ pub(crate) mod receive;
 pub(crate) mod request;
 pub(crate) mod send;
 pub(crate) mod sleep;
-mod urgent;
+pub(crate) mod urgent;
 mod watch;
 mod workers;
 

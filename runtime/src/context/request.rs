@@ -11,6 +11,7 @@ use ringpost_router::{Address, Body, Handle, Message, Route, Unpack};
 
 use crate::context::Context;
 use crate::context::send::{Blocked, Sending};
+use crate::context::urgent::Pressing;
 use crate::core::deliver::{Lack, Outgoing};
 use crate::core::replies::Asking;
 use crate::envelope::Origin;
@@ -43,8 +44,12 @@ pub struct Request<'a, A, R, M> {
 /// As for a plain send, route and message are kept as they were given until they are sent.
 enum State<R, M> {
     Fresh(R, M),
+    /// As `Fresh`, to be sent past others.
+    Urgent(R, M),
     /// The place of the reply is reserved; the message waits for a credit or for room.
     Blocked(Handle, Box<Blocked>),
+    /// As `Blocked`, for an urgent message.
+    Pressing(Handle, Box<Pressing>),
     /// The message is under way.
     Waiting(Handle),
     Done,
@@ -73,6 +78,42 @@ impl<'a, A: Message, R: Into<Route>, M: Message> Request<'a, A, R, M> {
     /// Waits as long as it takes.
     pub fn without_deadline(mut self) -> Self {
         self.timeout = None;
+        self
+    }
+
+    /// Sends the message as [`Context::send_urgent`] does, past those that wait at its receiver. The reply needs
+    /// nothing of the kind: replies never wait for messages.
+    ///
+    /// ```
+    /// # use ringpost::{Context, Result, Routed, Worker};
+    /// # use std::time::Duration;
+    /// # struct Slow;
+    /// # impl Worker for Slow {
+    /// #     type Message = String;
+    /// #     type Context = Context;
+    /// #     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
+    /// #         ctx.sleep(Duration::from_millis(1)).await;
+    /// #         ctx.send_message(msg.reply(), msg.take()).await
+    /// #     }
+    /// # }
+    /// # fn main() -> Result<()> {
+    /// # ringpost::Node::builder().cores(1).run(async |ctx: Context| {
+    /// ctx.start_worker("slow", Slow).await?;
+    /// for _ in 0..100 {
+    ///     ctx.send_message("slow", "work".to_owned()).await?;
+    /// }
+    /// let asked = ctx.request("slow", "how far?".to_owned()).urgent();
+    /// let reply: String = asked.within(Duration::from_secs(1)).await?;
+    /// # assert_eq!(reply, "how far?");
+    /// # ctx.stop_now().await
+    /// # })
+    /// # }
+    /// ```
+    pub fn urgent(mut self) -> Self {
+        self.state = match std::mem::replace(&mut self.state, State::Done) {
+            State::Fresh(route, message) => State::Urgent(route, message),
+            other => other,
+        };
         self
     }
 }
@@ -133,6 +174,40 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
                 if let Sending::Blocked(blocked) = sending {
                     self.state = State::Blocked(place, blocked);
                 }
+                self.poll_deadline(place, polling)
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_urgent(&mut self, unsent: Unsent, polling: &mut Polling<'_>) -> Poll<Result<A>> {
+        let Unsent(route, body) = unsent;
+        let mut out = Outgoing::with_body(route, body);
+        if out.route.only().is_some_and(|hop| self.ctx.is_own_hop(hop)) {
+            return self.refuse_own(out);
+        }
+        let place = self.reserve(out.route.last(), Wake::Nobody);
+        out.reply = place;
+        self.press(place, Box::new(Pressing::new(&self.ctx.core, out)), polling)
+    }
+
+    #[cold]
+    fn press(
+        &mut self,
+        place: Handle,
+        mut pressing: Box<Pressing>,
+        polling: &mut Polling<'_>,
+    ) -> Poll<Result<A>> {
+        let core = &self.ctx.core;
+        match pressing.poll(&self.ctx.mailbox, polling) {
+            Poll::Ready(Ok(())) => self.wait(place, polling),
+            Poll::Ready(Err(error)) => {
+                core.replies.cancel(core, place);
+                Poll::Ready(Err(error))
+            }
+            Poll::Pending => {
+                self.state = State::Pressing(place, pressing);
                 self.poll_deadline(place, polling)
             }
         }
@@ -200,7 +275,7 @@ impl<A, R, M> Request<'_, A, R, M> {
     fn give_up(&mut self) -> Option<Body> {
         let core = &self.ctx.core;
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Fresh(..) | State::Done => None,
+            State::Fresh(..) | State::Urgent(..) | State::Done => None,
             State::Waiting(place) => {
                 core.replies.cancel(core, place);
                 None
@@ -209,6 +284,10 @@ impl<A, R, M> Request<'_, A, R, M> {
                 blocked.cancel(core);
                 core.replies.cancel(core, place);
                 blocked.take_payload()
+            }
+            State::Pressing(place, mut pressing) => {
+                core.replies.cancel(core, place);
+                pressing.take_payload()
             }
         }
     }
@@ -226,7 +305,12 @@ impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
         match std::mem::replace(&mut this.state, State::Done) {
             State::Fresh(route, message) => this.begin(route.into(), message.into_body(), polling),
             State::Waiting(place) => this.wait(place, polling),
+            State::Urgent(route, message) => {
+                let unsent = Unsent(route.into(), message.into_body());
+                this.begin_urgent(unsent, polling)
+            }
             State::Blocked(place, blocked) => this.go_on(place, blocked, polling),
+            State::Pressing(place, pressing) => this.press(place, pressing, polling),
             State::Done => Poll::Ready(Err(Error::new(ErrorKind::Stopping))),
         }
     }
@@ -268,8 +352,8 @@ impl<A, R, M> Drop for Request<'_, A, R, M> {
 impl<A, R, M> fmt::Debug for Request<'_, A, R, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Fresh(..) => "not polled yet",
-            State::Blocked(..) => "waiting for room",
+            State::Fresh(..) | State::Urgent(..) => "not polled yet",
+            State::Blocked(..) | State::Pressing(..) => "waiting for room",
             State::Waiting(_) => "waiting for the reply",
             State::Done => "done",
         };

@@ -2,9 +2,9 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context as Polling, Poll};
 
-use ringpost_router::{Address, Message, Route};
+use ringpost_router::{Address, Body, Message, Route};
 
 use crate::context::Context;
 use crate::core::Core;
@@ -12,6 +12,7 @@ use crate::core::deliver::{Attempt, Outgoing};
 use crate::core::urgent::Hurry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mailbox::{Waiter, Waiting};
+use crate::task::raw::MailboxRc;
 
 impl Context {
     /// Sends a message that passes those which wait at its receiver.
@@ -58,17 +59,8 @@ impl Context {
     /// # Cancellation
     /// Dropped before it is done, the message is not sent.
     pub async fn send_urgent(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
-        let mut out = Outgoing::new(route.into(), message);
-        let mut granted = None;
-        loop {
-            let held = granted.take();
-            match self.core.attempt_urgent(&self.mailbox, &mut out, held) {
-                Hurry::Done(Attempt::Sent) => return Ok(()),
-                Hurry::Done(Attempt::Failed(error)) => return Err(error),
-                Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted) => self.yield_now().await,
-                Hurry::Full(lane) => granted = Some(self.urgent_credit(lane).await),
-            }
-        }
+        let mut pressing = Pressing::new(&self.core, Outgoing::new(route.into(), message));
+        poll_fn(|polling| pressing.poll(&self.mailbox, polling)).await
     }
 
     /// As [`send_urgent`](Self::send_urgent), if there is room for it now.
@@ -90,45 +82,57 @@ impl Context {
             }
         }
     }
+}
 
-    /// Waits for a credit of this lane, which is then held.
-    async fn urgent_credit(&self, lane: u32) -> u32 {
-        let mut place = Place {
-            core: &self.core,
-            lane,
-            waiter: None,
-        };
-        poll_fn(|polling| {
-            let wake = self.core.tasks.register(polling);
-            match &place.waiter {
-                Some(waiter) if waiter.state.get() == Waiting::Queued => {
-                    waiter.wake.replace(wake);
-                    Poll::Pending
-                }
-                Some(_) => Poll::Ready(()),
-                None => {
-                    place.waiter = Some(self.core.wait_for_urgent(lane, wake));
-                    Poll::Pending
-                }
+/// An urgent message that is being sent. Dropped before that is done, it is not sent.
+pub(crate) struct Pressing {
+    core: Rc<Core>,
+    out: Outgoing,
+    /// Waits for a credit of this lane.
+    place: Option<(u32, Rc<Waiter>)>,
+}
+
+impl Pressing {
+    pub(crate) fn new(core: &Rc<Core>, out: Outgoing) -> Self {
+        let core = Rc::clone(core);
+        let place = None;
+        Self { core, out, place }
+    }
+
+    /// The message, which was not sent.
+    pub(crate) fn take_payload(&mut self) -> Option<Body> {
+        self.out.take_payload()
+    }
+
+    pub(crate) fn poll(&mut self, from: &MailboxRc, polling: &Polling<'_>) -> Poll<Result<()>> {
+        let core = Rc::clone(&self.core);
+        if let Some((_, waiter)) = &self.place
+            && waiter.state.get() == Waiting::Queued
+        {
+            waiter.wake.replace(core.tasks.register(polling));
+            return Poll::Pending;
+        }
+        let held = self.place.take().map(|(lane, _)| lane);
+        match core.attempt_urgent(from, &mut self.out, held) {
+            Hurry::Done(Attempt::Sent) => Poll::Ready(Ok(())),
+            Hurry::Done(Attempt::Failed(error)) => Poll::Ready(Err(error)),
+            Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted) => {
+                core.io.put_off(core.tasks.register(polling));
+                Poll::Pending
             }
-        })
-        .await;
-        place.waiter = None;
-        lane
+            Hurry::Full(lane) => {
+                let waiter = core.wait_for_urgent(lane, core.tasks.register(polling));
+                self.place = Some((lane, waiter));
+                Poll::Pending
+            }
+        }
     }
 }
 
-/// A place among those who wait; given up when it is dropped.
-struct Place<'a> {
-    core: &'a Rc<Core>,
-    lane: u32,
-    waiter: Option<Rc<Waiter>>,
-}
-
-impl Drop for Place<'_> {
+impl Drop for Pressing {
     fn drop(&mut self) {
-        if let Some(waiter) = &self.waiter {
-            self.core.stop_waiting_for_urgent(self.lane, waiter);
+        if let Some((lane, waiter)) = &self.place {
+            self.core.stop_waiting_for_urgent(*lane, waiter);
         }
     }
 }

@@ -70,12 +70,13 @@ impl Core {
             let Some(Waiting { mailbox, .. }) = next else {
                 break;
             };
-            done += 1;
             mailbox.if_more(|more| more.takes_turns = false);
-            if mailbox.state.get() == State::Backlog {
-                done += self.work_off(&mailbox, Which::All);
-                self.wait_again(mailbox);
-            }
+            let handled = match mailbox.state.get() {
+                State::Backlog => self.work_off(&mailbox, Which::All, budget - done),
+                _ => 0,
+            };
+            done += handled.max(1);
+            self.wait_again(mailbox);
         }
         done
     }
@@ -94,7 +95,7 @@ impl Core {
             match mailbox.state.get() {
                 State::Starting => self.initialize(&mailbox),
                 State::Backlog => {
-                    done += self.work_off(&mailbox, Which::Urgent);
+                    done += self.work_off(&mailbox, Which::Urgent, budget - done);
                     self.wait_again(mailbox);
                 }
                 _ => {}
@@ -128,11 +129,11 @@ impl Core {
         self.queue.len() > most || turns.front().is_some_and(waits)
     }
 
-    /// Handles waiting messages of one worker, up to its burst, or ends it if it is to stop.
-    fn work_off(self: &Rc<Self>, mailbox: &MailboxRc, which: Which) -> u32 {
+    /// Handles waiting messages of one worker, up to its burst and so many, or ends it if it is to stop.
+    fn work_off(self: &Rc<Self>, mailbox: &MailboxRc, which: Which, most: u32) -> u32 {
         let mut spare = self.tasks.spare();
         self.shared.shown.show(mailbox);
-        let burst = self.limits.worker_burst;
+        let burst = self.limits.worker_burst.min(most.max(1));
         for done in 0..burst {
             if mailbox.state.get() != State::Backlog {
                 return done;

@@ -61,6 +61,7 @@ pub(crate) struct Hurrying {
     to: Target,
     from: Introduction,
     lane: u32,
+    reply: Handle,
     detour: bool,
     body: Body,
 }
@@ -235,11 +236,12 @@ impl Core {
                 handle: from.handle.get(),
                 address: from.address.clone(),
             };
-            let detour = out.detour;
+            let (reply, detour) = (out.reply, out.detour);
             let hurrying = Hurrying {
                 to,
                 from,
                 lane,
+                reply,
                 detour,
                 body,
             };
@@ -255,6 +257,7 @@ impl Core {
             to,
             from,
             lane,
+            reply,
             detour,
             body,
         } = hurrying;
@@ -266,7 +269,7 @@ impl Core {
             MailboxRc::new(nobody)
         });
         let envelope = Envelope {
-            sender: Sender::new(from, Handle::NONE),
+            sender: Sender::new(from, reply),
             origin: Origin {
                 core,
                 ..self.urgent_origin(lane, detour)

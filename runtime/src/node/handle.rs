@@ -16,10 +16,11 @@ use crate::context::Context;
 use crate::context::request::{REQUEST_TIMEOUT, Request};
 use crate::core::Core;
 use crate::core::deliver::Outgoing;
+use crate::core::entrance::Gate;
 use crate::error::{Error, ErrorKind, Result, check_route};
 use crate::mailbox::Stop;
 use crate::node::outside::{Errand, Visit};
-use crate::node::permits::Permit;
+use crate::node::permits::{Permit, Permits};
 use crate::node::shared::{InboxItem, NodeShared};
 use crate::node::stats::NodeStats;
 use crate::shard::{core_of_this_thread, node_of_this_thread};
@@ -109,8 +110,8 @@ impl NodeHandle {
     pub async fn send_message(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
         let mut out = Outgoing::new(route.into(), message);
         let core = self.core_of(&mut out)?;
-        let permit = self.permit(&mut out).await?;
-        self.hand_over(core, out, Errand::Deliver(permit)).await
+        let permit = self.permit(Gate::Usual, &mut out).await?;
+        self.hand_over(core, out, Gate::Usual.errand(permit)).await
     }
 
     /// Sends a message if its first hop's share and its core's inbox have room now.
@@ -118,18 +119,7 @@ impl NodeHandle {
     /// # Errors
     /// As [`send_message`](Self::send_message), and [`ErrorKind::Full`], with the message.
     pub fn try_send_message(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
-        let mut out = Outgoing::new(route.into(), message);
-        let core = self.core_of(&mut out)?;
-        let Some(address) = out.route.first().map(|hop| hop.address.clone()) else {
-            return Err(Error::new(ErrorKind::EmptyRoute));
-        };
-        let Some(permit) = self.node.permits.try_acquire(&address) else {
-            return Err(failed(&mut out, ErrorKind::Full { address }));
-        };
-        if !self.node.cores[usize::from(core)].transit.try_acquire() {
-            return Err(failed(&mut out, ErrorKind::Full { address }));
-        }
-        self.push(core, out, Errand::Deliver(permit))
+        self.try_bring(Gate::Usual, Outgoing::new(route.into(), message))
     }
 
     /// As [`send_message`](Self::send_message), blocking the calling thread.
@@ -179,45 +169,8 @@ impl NodeHandle {
         route: impl Into<Route>,
         message: impl Message,
     ) -> Result<R> {
-        let mut out = Outgoing::new(route.into(), message);
-        let core = self.core_of(&mut out)?;
-        let (permit, patience) = self.permit_within(timeout, core, &mut out).await?;
-        let (mut sender, receiver) = oneshot::channel();
-        let ask = move |core: &Rc<Core>, out: Outgoing| {
-            let timeout = patience.left(core.now.get());
-            let ctx = Context::of_outside(core);
-            let Some(Ok(message)) = out.body.map(Any::from_body) else {
-                return;
-            };
-            let Some(to) = out.route.first().map(|hop| hop.address.clone()) else {
-                return;
-            };
-            let ask = async move |turn| {
-                let mut turn = Some(turn);
-                let request = Request::<R, _, _>::new(&ctx, out.route, message);
-                let mut request = pin!(request.within(timeout));
-                // Ends when it is answered, or when nobody listens any more.
-                let reply = poll_fn(|polling| {
-                    if sender.poll_canceled(polling).is_ready() {
-                        return Poll::Ready(None);
-                    }
-                    let reply = request.as_mut().poll(polling);
-                    turn.take_if(|_| request.is_sent());
-                    reply.map(Some)
-                })
-                .await;
-                drop((turn, permit));
-                if let Some(reply) = reply {
-                    // Whoever asked may have given up in this very moment.
-                    let _ = sender.send(reply);
-                }
-            };
-            core.enter(to, |turn| Box::pin(ask(turn)));
-        };
-        self.hand_over(core, out, Errand::run(ask)).await?;
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopping)))
+        let out = Outgoing::new(route.into(), message);
+        self.ask(Gate::Usual, timeout, out).await
     }
 
     /// As [`request`](Self::request), blocking the calling thread.
@@ -357,23 +310,96 @@ impl NodeHandle {
         self.node.begin_stop(stop)
     }
 
+    /// Asks, and waits for the reply, for at most so long.
+    pub(super) async fn ask<R: Message>(
+        &self,
+        gate: Gate,
+        timeout: Duration,
+        mut out: Outgoing,
+    ) -> Result<R> {
+        let core = self.core_of(&mut out)?;
+        let (permit, patience) = self.permit_within(timeout, core, gate, &mut out).await?;
+        let (mut sender, receiver) = oneshot::channel();
+        let ask = move |core: &Rc<Core>, out: Outgoing| {
+            let timeout = patience.left(core.now.get());
+            let ctx = Context::of_outside(core);
+            let Some(Ok(message)) = out.body.map(Any::from_body) else {
+                return;
+            };
+            let Some(to) = out.route.first().map(|hop| hop.address.clone()) else {
+                return;
+            };
+            let ask = async move |turn| {
+                let mut turn = Some(turn);
+                let request = Request::<R, _, _>::new(&ctx, out.route, message).within(timeout);
+                let mut request = pin!(match gate {
+                    Gate::Usual => request,
+                    Gate::Urgent => request.urgent(),
+                });
+                // Ends when it is answered, or when nobody listens any more.
+                let reply = poll_fn(|polling| {
+                    if sender.poll_canceled(polling).is_ready() {
+                        return Poll::Ready(None);
+                    }
+                    let reply = request.as_mut().poll(polling);
+                    turn.take_if(|_| request.is_sent());
+                    reply.map(Some)
+                })
+                .await;
+                drop((turn, permit));
+                if let Some(reply) = reply {
+                    // Whoever asked may have given up in this very moment.
+                    let _ = sender.send(reply);
+                }
+            };
+            core.enter(gate, to, |turn| Box::pin(ask(turn)));
+        };
+        self.hand_over(core, out, Errand::run(ask)).await?;
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopping)))
+    }
+
+    /// Brings a message to its core if it may be under way, and that has room, now.
+    pub(super) fn try_bring(&self, gate: Gate, mut out: Outgoing) -> Result<()> {
+        let core = self.core_of(&mut out)?;
+        let Some(address) = out.route.first().map(|hop| hop.address.clone()) else {
+            return Err(Error::new(ErrorKind::EmptyRoute));
+        };
+        let Some(permit) = self.permits(gate).try_acquire(&address) else {
+            return Err(failed(&mut out, ErrorKind::Full { address }));
+        };
+        if !self.node.cores[usize::from(core)].transit.try_acquire() {
+            return Err(failed(&mut out, ErrorKind::Full { address }));
+        }
+        self.push(core, out, gate.errand(permit))
+    }
+
     /// Whether the calling code runs on a core of this node.
     fn is_own_core(&self) -> bool {
         node_of_this_thread() == Some(self.node.id)
     }
 
+    /// The permits for messages that come in by this gate.
+    pub(super) fn permits(&self, gate: Gate) -> &Permits {
+        match gate {
+            Gate::Usual => &self.node.permits,
+            Gate::Urgent => &self.node.permits_urgent,
+        }
+    }
+
     /// Waits until one more message may be under way to the first hop.
-    async fn permit(&self, out: &mut Outgoing) -> Result<Permit> {
+    pub(super) async fn permit(&self, gate: Gate, out: &mut Outgoing) -> Result<Permit> {
         let Some(hop) = out.route.first() else {
             return Err(Error::new(ErrorKind::EmptyRoute));
         };
         let address = hop.address.clone();
-        let permit = self.node.permits.acquire(&address).await;
+        let permit = self.permits(gate).acquire(&address).await;
         permit.map_err(|_| stopping(out))
     }
 
     /// The core that takes a message in: where its first hop is, or should be.
-    fn core_of(&self, out: &mut Outgoing) -> Result<u16> {
+    pub(super) fn core_of(&self, out: &mut Outgoing) -> Result<u16> {
         if self.is_stopping() {
             return Err(stopping(out));
         }

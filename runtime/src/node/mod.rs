@@ -8,4 +8,5 @@ pub(crate) mod permits;
 pub(crate) mod shared;
 pub(crate) mod stats;
 pub(crate) mod stop;
+mod urgent;
 pub(crate) mod waits;

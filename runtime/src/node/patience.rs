@@ -13,6 +13,7 @@ use ringpost_router::{Message, Route};
 use crate::context::sleep::Sleep;
 use crate::core::Core;
 use crate::core::deliver::Outgoing;
+use crate::core::entrance::Gate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::node::handle::{NodeHandle, failed, stopping};
 use crate::node::outside::Errand;
@@ -40,18 +41,19 @@ impl NodeHandle {
         &self,
         timeout: Duration,
         core: u16,
+        gate: Gate,
         out: &mut Outgoing,
     ) -> Result<(Permit, Patience)> {
         let Some(address) = out.route.first().map(|hop| hop.address.clone()) else {
             return Err(Error::new(ErrorKind::EmptyRoute));
         };
-        let began = None;
-        if let Some(permit) = self.node.permits.try_acquire(&address) {
+        let (began, permits) = (None, self.permits(gate));
+        if let Some(permit) = permits.try_acquire(&address) {
             return Ok((permit, Patience { timeout, began }));
         }
         let (begin, mut begun) = oneshot::channel();
         let mut over = pin!(self.count(core, timeout, begin));
-        let mut permit = pin!(self.node.permits.acquire(&address));
+        let mut permit = pin!(permits.acquire(&address));
         let permit = poll_fn(|polling| match permit.as_mut().poll(polling) {
             Poll::Ready(permit) => Poll::Ready(Some(permit)),
             Poll::Pending => over.as_mut().poll(polling).map(|()| None),

@@ -18,6 +18,8 @@ use ringpost_mailbox::semaphore::{Closed, Semaphore};
 use ringpost_mailbox::sync::Mutex;
 use ringpost_router::Address;
 
+use crate::core::entrance::Gate;
+
 /// Addresses for which permits are remembered; those with nothing under way are forgotten first.
 const ADDRESSES_MAX: usize = 4096;
 /// Addresses that one thread remembers. They are a power of two.
@@ -30,6 +32,7 @@ thread_local! {
 /// What a thread found lately.
 struct Found {
     node: u32,
+    gate: Gate,
     address: Address,
     permits: Arc<Semaphore>,
 }
@@ -43,17 +46,19 @@ impl Drop for Permit {
     }
 }
 
-/// The permits of a node.
+/// The permits of a node, for urgent messages or for others.
 pub(crate) struct Permits {
     node: u32,
+    gate: Gate,
     each: u32,
     by_address: Mutex<HashMap<Address, Arc<Semaphore>>>,
 }
 
 impl Permits {
-    pub(crate) fn new(node: u32, each: u32) -> Self {
+    pub(crate) fn new(node: u32, gate: Gate, each: u32) -> Self {
         Self {
             node,
+            gate,
             each,
             by_address: Mutex::new(HashMap::new()),
         }
@@ -77,7 +82,7 @@ impl Permits {
         let found = LATELY.try_with(|lately| {
             let place = &mut lately.borrow_mut()[address.hash64() as usize % LATELY_MAX];
             if let Some(found) = place
-                && found.node == self.node
+                && (found.node, found.gate) == (self.node, self.gate)
                 && found.address == *address
             {
                 return Arc::clone(&found.permits);
@@ -85,6 +90,7 @@ impl Permits {
             let permits = self.look_up(address);
             *place = Some(Found {
                 node: self.node,
+                gate: self.gate,
                 address: address.clone(),
                 permits: Arc::clone(&permits),
             });
@@ -118,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_goes_on_with_an_address_takes_no_lock() {
-        let permits = Permits::new(u32::MAX, 1);
+        let permits = Permits::new(u32::MAX, Gate::Usual, 1);
         let permit = permits.try_acquire(&address(1));
         assert!(permit.is_some());
         let lock = permits.by_address.lock();
@@ -130,15 +136,28 @@ mod tests {
 
     #[test]
     fn nodes_do_not_share_permits() {
-        let (one, other) = (Permits::new(u32::MAX - 1, 1), Permits::new(u32::MAX - 2, 1));
+        let one = Permits::new(u32::MAX - 1, Gate::Usual, 1);
+        let other = Permits::new(u32::MAX - 2, Gate::Usual, 1);
         let _permit = one.try_acquire(&address(1)).unwrap();
         assert!(other.try_acquire(&address(1)).is_some());
         assert!(one.try_acquire(&address(1)).is_none());
     }
 
     #[test]
+    fn urgent_messages_share_no_permits_with_others() {
+        let usual = Permits::new(u32::MAX - 4, Gate::Usual, 1);
+        let urgent = Permits::new(u32::MAX - 4, Gate::Urgent, 1);
+        let permits: Vec<_> = [&usual, &urgent]
+            .map(|it| it.try_acquire(&address(1)))
+            .into();
+        assert!(permits.iter().all(Option::is_some));
+        let none = [&usual, &urgent].map(|it| it.try_acquire(&address(1)));
+        assert!(none.iter().all(Option::is_none));
+    }
+
+    #[test]
     fn what_is_under_way_is_not_forgotten_and_the_rest_is() {
-        let permits = Permits::new(u32::MAX - 3, 1);
+        let permits = Permits::new(u32::MAX - 3, Gate::Usual, 1);
         let held: Vec<_> = (0..8)
             .map(|number| permits.try_acquire(&address(number)))
             .collect();

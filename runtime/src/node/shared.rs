@@ -15,6 +15,7 @@ use ringpost_mailbox::wake::{Parker, WakeWord, publish_fence};
 use ringpost_mailbox::wake_list::{WakeHandle, WakeList};
 use ringpost_router::{Address, Body, Placement};
 
+use crate::core::entrance::Gate;
 use crate::driver::blocking::Blocking;
 use crate::error::Undelivered;
 use crate::limits::Limits;
@@ -128,6 +129,7 @@ pub(crate) struct NodeShared {
     pub(crate) waits: Board,
     /// What threads outside may have under way, by address.
     pub(crate) permits: Permits,
+    pub(crate) permits_urgent: Permits,
 }
 
 impl NodeShared {
@@ -203,7 +205,8 @@ pub(crate) fn assemble(plan: Plan, bells: Vec<Box<dyn Bell>>) -> (Arc<NodeShared
         blocking: Blocking::new(&plan.limits, count),
         waits: Board::default(),
         stop: StopState::new(count),
-        permits: Permits::new(plan.id, plan.limits.outside_credits),
+        permits: Permits::new(plan.id, Gate::Usual, plan.limits.outside_credits),
+        permits_urgent: Permits::new(plan.id, Gate::Urgent, plan.limits.urgent_credits),
     });
     let seed = |(id, parker, wakes, inbox)| Seed {
         id,

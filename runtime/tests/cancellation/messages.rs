@@ -25,9 +25,12 @@ pub(crate) const DROPPED: &[&str] = &[
     "Context::watch_as",
     "Forward",
     "NodeHandle::request",
+    "NodeHandle::request_urgent",
+    "NodeHandle::request_urgent_within",
     "NodeHandle::request_within",
     "NodeHandle::run_on",
     "NodeHandle::send_message",
+    "NodeHandle::send_urgent",
     "NodeHandle::start_worker",
     "NodeHandle::stop_worker",
     "Receive",
@@ -36,6 +39,9 @@ pub(crate) const DROPPED: &[&str] = &[
     "Sleep",
     "YieldNow",
 ];
+
+/// As [`DROPPED`], of ways in which these are made besides the plain one.
+const VARIANTS: &[&str] = &["urgent Request"];
 
 const CREDITS: u32 = 4;
 const CORES: usize = 2;
@@ -75,6 +81,15 @@ fn fill(ctx: &Context) -> u32 {
     sent
 }
 
+/// Sends urgently until there is no room for that. How many there was room for.
+fn fill_urgently(ctx: &Context) -> u32 {
+    let mut sent = 0;
+    while ctx.try_send_urgent(SLOW, 0u64).is_ok() {
+        sent += 1;
+    }
+    sent
+}
+
 /// Makes a future that has to wait for something, and drops it after so many polls. Whether it was done.
 async fn attempt(name: &str, ctx: &mut Context, polls: usize) -> Result<bool> {
     Ok(match name {
@@ -84,9 +99,14 @@ async fn attempt(name: &str, ctx: &mut Context, polls: usize) -> Result<bool> {
             drop_after(ctx, polls, send).await.is_some()
         }
         "Context::send_urgent" => {
-            let urgent = || ctx.send_urgent(SLOW, 0u64);
-            while drop_after(ctx, 1, urgent()).await.is_some() {}
-            drop_after(ctx, polls, urgent()).await.is_some()
+            fill_urgently(ctx);
+            let urgent = ctx.send_urgent(SLOW, 0u64);
+            drop_after(ctx, polls, urgent).await.is_some()
+        }
+        "urgent Request" => {
+            fill_urgently(ctx);
+            let request = ctx.request::<u64>(SLOW, 1u64).urgent();
+            drop_after(ctx, polls, request).await.is_some()
         }
         "Request" => {
             fill(ctx);
@@ -122,6 +142,9 @@ async fn attempt(name: &str, ctx: &mut Context, polls: usize) -> Result<bool> {
         "YieldNow" => drop_after(ctx, polls, ctx.yield_now()).await.is_some(),
         "Context::watch" | "Context::watch_as" => attempt_watch(name, ctx, polls).await?,
         other => match other.strip_prefix("NodeHandle::") {
+            Some(call) if call.contains("urgent") => {
+                attempt_urgent_outside(call, ctx, polls).await?
+            }
             Some(call) => attempt_outside(call, ctx, polls).await?,
             None => attempt_lifecycle(other, ctx, polls).await?,
         },
@@ -233,6 +256,29 @@ async fn attempt_outside(name: &str, ctx: &Context, polls: usize) -> Result<bool
     done.transpose().map(|done| done.is_some())
 }
 
+/// The same of calls from outside that are urgent.
+async fn attempt_urgent_outside(name: &str, ctx: &Context, polls: usize) -> Result<bool> {
+    let handle = ctx.handle();
+    fill_urgently(ctx);
+    while handle.try_send_urgent(SLOW, 0u64).is_ok() {}
+    let done = match name {
+        "send_urgent" => drop_after(ctx, polls, handle.send_urgent(SLOW, 0u64)).await,
+        "request_urgent" => {
+            let request = handle.request_urgent::<u64>(SLOW, 1u64);
+            let answer = drop_after(ctx, polls, request).await;
+            answer.map(|answer| answer.map(drop))
+        }
+        "request_urgent_within" => {
+            let long = Duration::from_secs(5);
+            let request = handle.request_urgent_within::<u64>(long, SLOW, 1u64);
+            let answer = drop_after(ctx, polls, request).await;
+            answer.map(|answer| answer.map(drop))
+        }
+        other => panic!("nothing is known of {other}"),
+    };
+    done.transpose().map(|done| done.is_some())
+}
+
 /// The name is free, or will be when its worker has ended.
 async fn free(ctx: &Context, name: &str) -> Result<()> {
     match ctx.stop_worker(name).await {
@@ -250,6 +296,13 @@ async fn check_that_nothing_is_left(ctx: &mut Context, room: u32) -> Result<()> 
         .is_ok()
     {}
     assert_eq!(fill(ctx), room, "credits");
+    assert_eq!(fill_urgently(ctx), CREDITS, "credits for urgent messages");
+    let more = (0..100).filter(|_| ctx.handle().try_send_urgent(SLOW, 0u64).is_ok());
+    assert_eq!(
+        more.count(),
+        CREDITS as usize,
+        "permits for urgent messages"
+    );
     ctx.send_message(SLOW, 0u64).await?;
     let long = Duration::from_secs(3);
     let handle = ctx.handle();
@@ -292,7 +345,7 @@ fn check(name: &'static str, seed: u64, away: bool) {
 /// G3, G4: whichever future is dropped, and whenever.
 #[test]
 fn g4_a_future_that_is_dropped_leaves_nothing_behind() {
-    for name in DROPPED {
+    for name in DROPPED.iter().chain(VARIANTS) {
         for (seed, away) in [(1, false), (2, true), (3, true)] {
             check(name, seed, away);
         }
