@@ -1,6 +1,7 @@
 //! The targets, by name.
 
 mod connection;
+mod datagram;
 mod decoder;
 mod frame;
 mod message;
@@ -29,6 +30,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "connection",
         run: connection::run,
+    },
+    Target {
+        name: "datagram",
+        run: datagram::run,
     },
     Target {
         name: "route",

@@ -79,6 +79,11 @@ pub enum WireError {
         /// The byte.
         found: u8,
     },
+    /// A datagram does not begin as those of this protocol do.
+    #[error(
+        "the datagram does not begin with the mark, the session and the number that this node's do"
+    )]
+    Mark,
     /// The frame is shorter than [`FRAME_BYTES_MIN`].
     #[error("the frame has {bytes} bytes; no message has fewer than {FRAME_BYTES_MIN}")]
     TooShort {

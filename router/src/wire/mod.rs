@@ -20,6 +20,8 @@
 //! where it lies. Neither keeps bytes. [`Intake`] and [`Outlet`] do, for one connection each way; nothing here
 //! does I/O.
 //!
+//! Where messages travel as datagrams, each is a [`Datagram`], and [`Recent`] tells which came before.
+//!
 //! # What is accepted
 //!
 //! More than is written, since the peers accept more: numbers and lengths in more bytes than they need, arrays
@@ -40,6 +42,7 @@
 //! No bytes make anything here panic.
 
 mod cbor;
+mod datagram;
 mod decoder;
 mod encode;
 mod error;
@@ -49,6 +52,7 @@ mod limits;
 mod note;
 mod outlet;
 
+pub use datagram::{DATAGRAM_HEAD_BYTES, Datagram, Recent};
 pub use decoder::{Decoder, Step};
 pub use error::{Field, WireError};
 pub use frame::Frame;

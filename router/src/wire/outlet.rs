@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use ringpost_mailbox::buf::{Buf, BufMut};
 
 use super::encode::{put_head, put_routes};
-use super::{Limits, WireError};
+use super::{LENGTH_BYTES, Limits, WireError};
 use crate::Address;
 
 /// Frames are put together in blocks of this size.
@@ -279,6 +279,44 @@ impl Outlet {
         }
     }
 
+    /// Takes the next frame out and appends its body, for transports that keep frames apart. Whether there was one.
+    ///
+    /// ```
+    /// use ringpost_router::route;
+    /// use ringpost_router::wire::{Frame, Limits, Outlet};
+    ///
+    /// let mut outlet = Outlet::new(Limits::default());
+    /// let (onward, back) = (route!["echoer"], route!["app"]);
+    /// outlet.push_copy(onward.iter(), back.iter(), b"one")?;
+    /// outlet.push_copy(onward.iter(), back.iter(), b"two")?;
+    /// let mut body = Vec::new();
+    /// assert!(outlet.take_frame(&mut body));
+    /// assert_eq!(Frame::decode(&body, &Limits::default())?.payload, b"one");
+    /// assert_eq!(outlet.frames(), 1);
+    /// # Ok::<(), ringpost_router::wire::WireError>(())
+    /// ```
+    pub fn take_frame(&mut self, into: &mut Vec<u8>) -> bool {
+        let Some(frame) = self.frames.front() else {
+            return false;
+        };
+        let whole = usize::try_from(frame.end.saturating_sub(self.taken)).unwrap_or(usize::MAX);
+        let (mut skipped, mut wanted) = (self.written.saturating_add(LENGTH_BYTES), whole);
+        wanted = wanted.saturating_sub(LENGTH_BYTES);
+        for part in &self.parts {
+            let bytes = part.bytes();
+            let rest = bytes.get(skipped..).unwrap_or_default();
+            skipped = skipped.saturating_sub(bytes.len());
+            let some = rest.get(..wanted).unwrap_or(rest);
+            into.extend_from_slice(some);
+            wanted = wanted.saturating_sub(some.len());
+            if wanted == 0 {
+                break;
+            }
+        }
+        self.advance(whole);
+        true
+    }
+
     fn note_frame(&mut self, is_message: bool) {
         let end = self.put;
         self.frames.push_back(Ahead { end, is_message });
@@ -338,6 +376,30 @@ mod tests {
     use super::*;
     use crate::wire::Intake;
     use crate::{Route, route};
+
+    #[test]
+    fn frames_are_taken_one_by_one_wherever_their_payloads_lie() {
+        let limits = Limits::default();
+        let mut outlet = Outlet::new(limits);
+        let lens = [
+            0usize, 10, 5000, 100, 40_000, 3, 4096, 20_000, 15_990, 16_400,
+        ];
+        for (at, len) in lens.iter().enumerate() {
+            let payload = Buf::from(&vec![at as u8; *len][..]);
+            let (onward, back) = (route!["echoer"], route!["app"]);
+            outlet
+                .push(onward.iter(), back.iter(), payload)
+                .expect("it is put");
+        }
+        for (at, len) in lens.iter().enumerate() {
+            assert_eq!(outlet.messages(), lens.len() - at);
+            let mut body = Vec::new();
+            assert!(outlet.take_frame(&mut body));
+            let frame = crate::wire::Frame::decode(&body, &limits).expect("a frame");
+            assert_eq!(frame.payload, vec![at as u8; *len]);
+        }
+        assert!(outlet.is_empty() && !outlet.take_frame(&mut Vec::new()));
+    }
 
     #[test]
     fn frames_arrive_however_the_writes_are_cut() {
