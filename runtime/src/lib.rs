@@ -84,8 +84,8 @@ pub use crate::routed::Routed;
 pub use crate::stall::Stall;
 pub use crate::supervision::{Outcome, Supervision};
 pub use crate::transport::{
-    TcpConnectionOptions, TcpListenerOptions, TcpTransport, UnixConnectionOptions,
-    UnixListenerOptions, UnixTransport,
+    TcpConnectionOptions, TcpListenerOptions, TcpTransport, UdpConnectionOptions,
+    UdpListenerOptions, UdpTransport, UnixConnectionOptions, UnixListenerOptions, UnixTransport,
 };
 pub use crate::waits::{Awaited, Wait, WaitCycle};
 pub use crate::watch::{EndReason, Ended, Watch};
@@ -102,3 +102,6 @@ pub const TCP: TransportType = TransportType::TCP;
 
 /// The transport type of Unix sockets' paths, for [`Route::append_t`].
 pub const UDS: TransportType = TransportType::UDS;
+
+/// The transport type of UDP addresses, for [`Route::append_t`].
+pub const UDP: TransportType = TransportType::UDP;

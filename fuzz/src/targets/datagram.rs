@@ -1,5 +1,5 @@
 //! Datagrams, one after the other, each behind two bytes that give its length: what is read is written alike, and none
-//! is taken twice as long as no more than two sockets send.
+//! is taken twice as long as there are no more than two sessions.
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 //! ```text
 //! datagram := mark session number body
 //!             mark      3 bytes, "rp" and the version 1
-//!             session   8 bytes, big-endian, drawn by the sender for each of its sockets
+//!             session   8 bytes, big-endian, drawn by the sender for each peer that it begins to send to
 //!             number    8 bytes, big-endian, of the datagram in its session, from 1
 //!             body      that of a frame, without the length: the datagram ends with it
 //! ```
@@ -39,9 +39,9 @@ const WINDOW: u64 = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Datagram<'a> {
-    /// Which socket sent it.
+    /// Since when its sender knows this peer, as a number that it drew.
     pub session: u64,
-    /// Which of that socket's to this peer it is.
+    /// Which of the session it is.
     pub number: u64,
     /// The body of its frame, for [`Frame::decode`](super::Frame::decode).
     pub body: &'a [u8],

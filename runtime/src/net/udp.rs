@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::task::{Context as Polling, Poll};
 
 use crate::context::Context;
 use crate::core::io::Direction;
@@ -64,8 +65,21 @@ impl UdpSocket {
     /// # Cancellation
     /// Dropping it loses no datagram.
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let mut attempt = || self.socket.recv_from(buf);
-        poll_fn(|polling| self.place.poll_try(Direction::Read, polling, &mut attempt)).await
+        poll_fn(|polling| self.poll_recv_from(polling, buf)).await
+    }
+
+    pub(crate) fn poll_recv_from(
+        &self,
+        polling: &Polling<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
+        let attempt = || self.socket.recv_from(buf);
+        self.place.poll_try(Direction::Read, polling, attempt)
+    }
+
+    /// Sends one datagram now, or fails: several tasks that share a socket cannot all wait for it.
+    pub(crate) fn try_send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+        self.socket.send_to(bytes, to)
     }
 
     /// The address of this socket.

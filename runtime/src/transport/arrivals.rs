@@ -297,7 +297,9 @@ impl<'a> Arrivals<'a> {
             .iter()
             .position(|line| Some(&line.to) == to.as_ref());
         let last = line.and_then(|at| self.lines.get(at)?.messages.back());
+        let is_shed = self.connection.terms.datagrams.is_some() && self.is_full();
         let blocked = match last.map(|(last, _)| last.local_lack()) {
+            Some(_) if is_shed => return self.shed(to),
             // What those in front lack is lacking here too.
             Some(Some(lack)) => self.blocked(out, Attempt::Blocked(lack), polling),
             // What leads to another core waits for several things in turn. Were this granted room there, it would
@@ -312,6 +314,7 @@ impl<'a> Arrivals<'a> {
                     self.expect_reply();
                     return true;
                 }
+                _ if is_shed => return self.shed(to),
                 attempt => self.blocked(out, attempt, polling),
             },
         };
@@ -327,6 +330,17 @@ impl<'a> Arrivals<'a> {
         self.waiting = self.waiting.saturating_add(1);
         self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
         false
+    }
+
+    /// Reports a datagram's message whose receiver has no room, as so many wait already; so those for others pass. It
+    /// has found its end.
+    #[cold]
+    fn shed(&self, to: Option<Address>) -> bool {
+        let name = &self.connection.name;
+        let to = to.unwrap_or_else(|| name.clone());
+        self.report(to, name.clone(), Reason::Overflow);
+        self.ctx.core.tally().transport.datagrams_dropped.add(1);
+        true
     }
 
     /// Notes that the connection will take a reply, for which it then has room.

@@ -21,12 +21,21 @@ use crate::transport::Terms;
 use crate::transport::connect;
 use crate::transport::connection::Connection;
 use crate::transport::passing::Passing;
+use crate::transport::udp::Peer;
 use crate::worker::Worker;
+
+/// What a connection runs over that it did not open.
+pub(super) enum Line {
+    /// A stream that was accepted, and what counts it among those of its listener.
+    Stream(Box<Duplex>, Rc<()>),
+    /// Datagrams.
+    Datagrams(Rc<Peer>),
+}
 
 /// The worker.
 pub(crate) struct Carrier {
     connection: Rc<Connection>,
-    accepted: Option<(Duplex, Rc<()>)>,
+    accepted: Option<Line>,
     /// Its place in the table of its core, once it has begun.
     place: Handle,
 }
@@ -196,7 +205,7 @@ pub(super) fn start(
     core: &Rc<Core>,
     address: Address,
     connection: Rc<Connection>,
-    accepted: Option<(Duplex, Rc<()>)>,
+    accepted: Option<Line>,
 ) -> Result<(), ErrorKind> {
     let carrier = move || Carrier {
         connection,

@@ -8,15 +8,17 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::UDS;
 use crate::backoff::Attempts;
 use crate::context::Context;
 use crate::driver::net::Endpoint;
 use crate::net::{Duplex, Keepalive, resolve};
+use crate::transport::carrier::Line;
 use crate::transport::connection::Connection;
 use crate::transport::end::End;
 use crate::transport::pump::Pump;
 use crate::transport::tcp::normal;
+use crate::transport::udp;
+use crate::{UDP, UDS};
 
 /// How long to wait for one address of a peer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,13 +28,11 @@ const KEEPALIVE: Keepalive = Keepalive {
 };
 
 /// Carries messages until the connection ends for good. The guard counts it among those of its listener.
-pub(super) async fn run(
-    ctx: Context,
-    connection: Rc<Connection>,
-    accepted: Option<(Duplex, Rc<()>)>,
-) {
+pub(super) async fn run(ctx: Context, connection: Rc<Connection>, accepted: Option<Line>) {
     let end = match accepted {
-        Some((stream, _guard)) => carry(&ctx, &connection, stream).await,
+        Some(Line::Stream(stream, _guard)) => carry(&ctx, &connection, *stream).await,
+        Some(Line::Datagrams(peer)) => udp::carry(&ctx, &connection, &peer).await,
+        None if connection.name.transport() == UDP => udp::dial(&ctx, &connection).await,
         None => dial(&ctx, &connection).await,
     };
     connection.ended(&ctx.mailbox, &end);
@@ -106,9 +106,17 @@ async fn endpoints(ctx: &Context, connection: &Connection) -> Result<Vec<Endpoin
     if connection.name.transport() == UDS {
         return Ok(vec![Endpoint::Unix(Path::new(name).into())]);
     }
-    let name = normal(name);
-    let found: Vec<SocketAddr> = unless_ending(ctx, connection, resolve(ctx, &name)).await??;
+    let found = addresses(ctx, connection).await?;
     Ok(found.into_iter().map(Endpoint::Tcp).collect())
+}
+
+/// The addresses of the host and port that a connection is named by.
+pub(super) async fn addresses(
+    ctx: &Context,
+    connection: &Connection,
+) -> Result<Vec<SocketAddr>, End> {
+    let name = normal(connection.name.as_str().unwrap_or_default());
+    Ok(unless_ending(ctx, connection, resolve(ctx, &name)).await??)
 }
 
 /// What comes of the future, unless this node ends the connection before.

@@ -91,8 +91,12 @@ impl Connection {
         Rc::new(connection)
     }
 
-    /// What each side says first.
+    /// What each side of a stream says first. Whoever sends datagrams is known to understand notes, and nobody has
+    /// credits: what there is no room for is lost, as on the way.
     pub(super) fn begin(&self) {
+        if self.terms.datagrams.is_some() {
+            return self.has_notes.set(true);
+        }
         self.outlet.borrow_mut().open();
         self.allowance.take();
         let frames = self.terms.limits.peer_credits;

@@ -15,7 +15,7 @@ use crate::driver::net::{Endpoint, Loose, system};
 use crate::envelope::ReplyTo;
 use crate::error::{Error, Result};
 use crate::net::{Doorway, Duplex, ListenOptions};
-use crate::transport::carrier::start;
+use crate::transport::carrier::{Line, start};
 use crate::transport::connection::Connection;
 use crate::transport::handing::Handing;
 use crate::transport::registry::Accepting;
@@ -34,15 +34,19 @@ pub(super) struct Listening {
 impl Listening {
     /// Closes the sockets of all cores.
     pub(super) async fn stop(&self, ctx: &Context) -> Result<()> {
-        let id = self.id;
-        let rest = Everywhere::new(ctx, id);
-        for core in 0..ctx.core.cores() {
-            let stop = move |core: &Rc<Core>, to| core.transports.stop_listener(core, id, to);
-            ctx.call(core, stop).await?;
-        }
-        rest.settle();
-        Ok(())
+        stop(ctx, self.id).await
     }
+}
+
+/// Closes the sockets of the listener with this number, on all cores.
+pub(super) async fn stop(ctx: &Context, id: u64) -> Result<()> {
+    let rest = Everywhere::new(ctx, id);
+    for core in 0..ctx.core.cores() {
+        let stop = move |core: &Rc<Core>, to| core.transports.stop_listener(core, id, to);
+        ctx.call(core, stop).await?;
+    }
+    rest.settle();
+    Ok(())
 }
 
 /// Ends a listener on all cores when it is dropped: one that is stopped, or begun, in part is none.
@@ -236,11 +240,17 @@ fn admit(core: &Rc<Core>, loose: Loose, accepting: &Accepting) -> Result<()> {
     let address = local_name(core);
     let connection = Connection::new(core, address.clone(), Arc::clone(&accepting.terms));
     let guard = Rc::clone(&accepting.open);
-    start(core, address, connection, Some((stream, guard))).map_err(Error::new)
+    start(
+        core,
+        address,
+        connection,
+        Some(Line::Stream(Box::new(stream), guard)),
+    )
+    .map_err(Error::new)
 }
 
 /// A name whose home is this core, so that all cores find the connection by it.
-fn local_name(core: &Core) -> Address {
+pub(super) fn local_name(core: &Core) -> Address {
     loop {
         let address = core.random_address();
         if core.placement.home(&address) == core.id {

@@ -1,8 +1,8 @@
-//! Messages between nodes, over TCP and over Unix sockets.
+//! Messages between nodes, over TCP, over Unix sockets, and as datagrams.
 //!
 //! A connection is a worker of the core that opened or accepted it. What is sent to it leaves on the wire;
 //! what comes from there is sent on from it, with the connection in front of the return route, so that a
-//! reply takes the same way back. An address of type TCP or UDS is the name of such a worker, which is started
+//! reply takes the same way back. An address of type TCP, UDS or UDP is the name of such a worker, which is started
 //! when the first message is sent to it.
 //!
 //! The peer sees nothing of the node but what is exposed to it: return routes travel as names that cannot
@@ -22,15 +22,17 @@ mod pump;
 mod registry;
 mod tally;
 mod tcp;
+mod udp;
 mod unix;
 
 pub use crate::backoff::Backoff;
 pub use options::{
-    Acceptor, TcpConnectionOptions, TcpLimits, TcpListenerOptions, UnixConnectionOptions,
-    UnixListenerOptions,
+    Acceptor, TcpConnectionOptions, TcpLimits, TcpListenerOptions, UdpConnectionOptions, UdpLimits,
+    UdpListenerOptions, UnixConnectionOptions, UnixListenerOptions,
 };
 pub use tally::TransportStats;
 pub use tcp::{TcpListener, TcpTransport};
+pub use udp::{UdpListener, UdpTransport};
 pub use unix::{UnixListener, UnixTransport};
 
 pub(crate) use carrier::{bounce, dial, send_alike, send_straight};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_mailbox::canary::{Canary, is_planted};
-use ringpost_router::{Address, Route, wire};
+use ringpost_router::{Address, Route, TransportType, wire};
 
 use crate::transport::Backoff;
 
@@ -71,6 +71,45 @@ impl Default for TcpLimits {
     }
 }
 
+/// What is held for each peer that datagrams come from, and for how many.
+///
+/// Anybody can write any sender on a datagram, so what is held for one, and how many there are, is bounded; what goes
+/// over a limit is dropped and counted ([`TransportStats::datagrams_dropped`]).
+///
+/// [`TransportStats::datagrams_dropped`]: crate::transport::TransportStats::datagrams_dropped
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct UdpLimits {
+    /// Bytes of one datagram, of which 19 and the routes are not payload; at most 65,507. Sending a longer message fails
+    /// with [`ErrorKind::Codec`](crate::ErrorKind::Codec), which names the limit. Default 1,232: what fits into one
+    /// packet nearly everywhere, as the loss of one piece is the loss of all.
+    pub datagram_bytes_max: usize,
+    /// Peers of a listener at one time. While there are so many, others are not heard. Default 1,024.
+    pub peers_max: usize,
+    /// Datagrams of one peer that wait for room at their receivers, and as many that wait to be looked at. More are
+    /// dropped. Default 64.
+    pub waiting_datagrams_max: usize,
+    /// Bytes that wait to be sent to one peer. Who sends more waits. Default 64 KiB.
+    pub queued_bytes_max: usize,
+    /// Return routes that one peer can reply to. The longest unused makes way. Default 1,024.
+    pub return_routes_max: usize,
+    /// How long nothing may come or go until a peer is forgotten, with what it could reply to. Default 60 seconds.
+    pub idle: Duration,
+}
+
+impl Default for UdpLimits {
+    fn default() -> Self {
+        Self {
+            datagram_bytes_max: 1_232,
+            peers_max: 1_024,
+            waiting_datagrams_max: 64,
+            queued_bytes_max: 64 * 1024,
+            return_routes_max: 1_024,
+            idle: Duration::from_secs(60),
+        }
+    }
+}
+
 /// How the connections of a listener come to the cores, on which they then stay.
 ///
 /// ```
@@ -100,10 +139,46 @@ pub(crate) struct Terms {
     relays: BTreeSet<Address>,
     pub(crate) reconnect: Option<Backoff>,
     pub(crate) acceptor: Acceptor,
+    /// What holds besides the limits where messages are datagrams.
+    pub(crate) datagrams: Option<UdpLimits>,
     pub(crate) limits: TcpLimits,
 }
 
 impl Terms {
+    /// The usual ones of this transport.
+    pub(crate) fn of(transport: TransportType) -> Self {
+        match transport {
+            TransportType::UDP => Self::over_datagrams(UdpLimits::default()),
+            _ => Self::default(),
+        }
+    }
+
+    fn over_datagrams(limits: UdpLimits) -> Self {
+        let mut terms = Self::default();
+        terms.set_datagrams(limits);
+        terms
+    }
+
+    fn set_datagrams(&mut self, limits: UdpLimits) {
+        let body = limits
+            .datagram_bytes_max
+            .saturating_sub(wire::DATAGRAM_HEAD_BYTES);
+        let frame_bytes_max = u32::try_from(body).unwrap_or(u32::MAX);
+        self.limits = TcpLimits {
+            frame: wire::Limits {
+                frame_bytes_max,
+                ..wire::Limits::default()
+            },
+            queued_bytes_max: limits.queued_bytes_max,
+            peer_credits: 0,
+            waiting_frames_max: limits.waiting_datagrams_max,
+            return_routes_max: limits.return_routes_max,
+            heartbeats_max: u32::MAX,
+            ..TcpLimits::default()
+        };
+        self.datagrams = Some(limits);
+    }
+
     /// Whether the peer may send to this address of the node.
     pub(crate) fn exposes(&self, address: &Address) -> bool {
         self.always_exposes(address)
@@ -148,7 +223,7 @@ impl fmt::Debug for Terms {
 macro_rules! options {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Default)]
+        #[derive(Debug, Clone)]
         pub struct $name {
             pub(crate) terms: Terms,
         }
@@ -202,7 +277,13 @@ macro_rules! options {
                 self.terms.relays.insert(peer.into());
                 self
             }
+        }
+    };
+}
 
+macro_rules! stream_limits {
+    ($name:ident) => {
+        impl $name {
             /// Other limits than the usual ones.
             #[must_use]
             pub fn limits(mut self, limits: TcpLimits) -> Self {
@@ -210,8 +291,21 @@ macro_rules! options {
                 self
             }
         }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    terms: Terms::default(),
+                }
+            }
+        }
     };
 }
+
+stream_limits!(TcpListenerOptions);
+stream_limits!(TcpConnectionOptions);
+stream_limits!(UnixListenerOptions);
+stream_limits!(UnixConnectionOptions);
 
 options! {
     /// What peers that connect may reach, and the limits of their connections.
@@ -262,6 +356,50 @@ options! {
     /// ```
     UnixConnectionOptions
 }
+
+options! {
+    /// What peers that send datagrams may reach, and the limits for each of them.
+    ///
+    /// ```
+    /// use ringpost::UdpListenerOptions;
+    /// let options = UdpListenerOptions::new().expose("telemetry");
+    /// ```
+    UdpListenerOptions
+}
+
+options! {
+    /// What the peer to which datagrams are sent may reach, and the limits for it.
+    ///
+    /// ```
+    /// use ringpost::UdpConnectionOptions;
+    /// let options = UdpConnectionOptions::new().expose_prefix("callback-");
+    /// ```
+    UdpConnectionOptions
+}
+
+macro_rules! datagram_limits {
+    ($name:ident) => {
+        impl $name {
+            /// Other limits than the usual ones.
+            #[must_use]
+            pub fn limits(mut self, limits: UdpLimits) -> Self {
+                self.terms.set_datagrams(limits);
+                self
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    terms: Terms::over_datagrams(UdpLimits::default()),
+                }
+            }
+        }
+    };
+}
+
+datagram_limits!(UdpListenerOptions);
+datagram_limits!(UdpConnectionOptions);
 
 macro_rules! reconnect {
     ($name:ident, $transport:ident) => {

@@ -43,6 +43,25 @@ pub(super) struct Accepting {
     stoppers: RefCell<Vec<ReplyTo>>,
 }
 
+impl Accepting {
+    pub(super) fn new(terms: Arc<Terms>, has_task: bool) -> Rc<Self> {
+        Rc::new(Self {
+            terms,
+            open: Rc::new(()),
+            is_over: Cell::new(false),
+            has_task,
+            task: RefCell::new(Wake::Nobody),
+            stoppers: RefCell::default(),
+        })
+    }
+
+    /// Has the task end.
+    pub(super) fn end(&self, core: &Core) {
+        self.is_over.set(true);
+        core.wake(&self.task.replace(Wake::Nobody));
+    }
+}
+
 impl Registry {
     /// Whether anything can be sent to addresses of this type.
     pub(crate) fn has(&self, transport: TransportType) -> bool {
@@ -51,7 +70,8 @@ impl Registry {
 
     pub(super) fn turn_on(&self, transport: TransportType) {
         if !self.has(transport) {
-            self.on.borrow_mut().push((transport, Arc::default()));
+            let terms = Arc::new(Terms::of(transport));
+            self.on.borrow_mut().push((transport, terms));
         }
     }
 
@@ -123,14 +143,7 @@ impl Registry {
         terms: Arc<Terms>,
         has_task: bool,
     ) -> Rc<Accepting> {
-        let accepting = Rc::new(Accepting {
-            terms,
-            open: Rc::new(()),
-            has_task,
-            is_over: Cell::new(false),
-            task: RefCell::new(Wake::Nobody),
-            stoppers: RefCell::default(),
-        });
+        let accepting = Accepting::new(terms, has_task);
         self.listeners
             .borrow_mut()
             .insert(id, Rc::clone(&accepting));
@@ -160,7 +173,6 @@ impl Registry {
         if !accepting.has_task {
             return self.listener_ended(core, id);
         }
-        accepting.is_over.set(true);
-        core.wake(&accepting.task.replace(Wake::Nobody));
+        accepting.end(core);
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct TransportTally {
     pub(super) frames_written: Counter,
     pub(super) bytes_read: Counter,
     pub(super) bytes_written: Counter,
+    pub(super) datagrams_dropped: Counter,
 }
 
 /// The counters of one core about its connections to other nodes.
@@ -55,6 +56,9 @@ pub struct TransportStats {
     pub bytes_read: u64,
     /// Bytes written.
     pub bytes_written: u64,
+    /// Datagrams that were not taken: no messages, over a limit, seen before or too late, of peers over their number, or
+    /// without room.
+    pub datagrams_dropped: u64,
 }
 
 impl TransportTally {
@@ -69,6 +73,7 @@ impl TransportTally {
             frames_written: self.frames_written.value(),
             bytes_read: self.bytes_read.value(),
             bytes_written: self.bytes_written.value(),
+            datagrams_dropped: self.datagrams_dropped.value(),
         }
     }
 

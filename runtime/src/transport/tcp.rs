@@ -173,7 +173,7 @@ pub(super) fn normal(peer: &str) -> String {
     }
 }
 
-async fn first_of(ctx: &Context, name: &str) -> Result<SocketAddr> {
+pub(super) async fn first_of(ctx: &Context, name: &str) -> Result<SocketAddr> {
     let found = resolve(ctx, &normal(name)).await?;
     let none = || Error::new(ErrorKind::Io(format!("{name} has no address")));
     found.into_iter().next().ok_or_else(none)

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use ringpost::net::{ListenOptions, TcpListener, UnixListener};
+use ringpost::net::{ListenOptions, TcpListener, UdpSocket, UnixListener};
 use ringpost::sim::{Network, Sim};
 use ringpost::{
     Address, Context, ErrorKind, Limits, Result, Route, Routed, TCP, TcpConnectionOptions,
-    TcpListenerOptions, TcpTransport, UDS, UnixConnectionOptions, UnixListenerOptions,
-    UnixTransport, Worker,
+    TcpListenerOptions, TcpTransport, UDP, UDS, UdpConnectionOptions, UdpListenerOptions,
+    UdpTransport, UnixConnectionOptions, UnixListenerOptions, UnixTransport, Worker,
 };
 
 use crate::{SLOW, Slow, drop_after, drop_at_every_poll};
@@ -19,6 +19,11 @@ pub(crate) const DROPPED: &[&str] = &[
     "TcpTransport::create",
     "TcpTransport::disconnect",
     "TcpTransport::listen",
+    "UdpListener::stop",
+    "UdpTransport::connect",
+    "UdpTransport::create",
+    "UdpTransport::disconnect",
+    "UdpTransport::listen",
     "UnixListener::stop",
     "UnixTransport::connect",
     "UnixTransport::create",
@@ -54,6 +59,9 @@ async fn serve(ctx: Context) -> Result<()> {
     let unix = UnixTransport::create(&ctx).await?;
     let options = UnixListenerOptions::new().expose(SLOW);
     unix.listen(SERVER_PATH, options).await?;
+    let udp = UdpTransport::create(&ctx).await?;
+    let options = UdpListenerOptions::new().expose(SLOW);
+    udp.listen(SERVER, options).await?;
     Ok(())
 }
 
@@ -84,6 +92,9 @@ async fn attempt(name: &str, ctx: &mut Context, polls: usize) -> Result<bool> {
     match name.split_once("::") {
         Some((kind, call)) if kind.starts_with("Tcp") => {
             return attempt_tcp(call, ctx, polls).await;
+        }
+        Some((kind, call)) if kind.starts_with("Udp") => {
+            return attempt_udp(call, ctx, polls).await;
         }
         Some((kind, call)) if kind.starts_with("Unix") => {
             return attempt_unix(call, ctx, polls).await;
@@ -182,6 +193,15 @@ attempts!(
     TcpConnectionOptions::new()
 );
 attempts!(
+    attempt_udp,
+    UdpTransport,
+    UDP,
+    SERVER,
+    HERE,
+    UdpListenerOptions::new(),
+    UdpConnectionOptions::new()
+);
+attempts!(
     attempt_unix,
     UnixTransport,
     UDS,
@@ -195,6 +215,7 @@ fn check_that_nobody_listens(ctx: &Context) -> Result<()> {
     let (alone, address) = (ListenOptions::default(), HERE.parse().expect("an address"));
     drop(TcpListener::bind(ctx, address, &alone)?);
     drop(UnixListener::bind(ctx, HERE_PATH, &alone)?);
+    drop(UdpSocket::bind(ctx, address)?);
     Ok(())
 }
 
@@ -206,7 +227,12 @@ async fn check_that_nothing_is_left(ctx: &mut Context) -> Result<()> {
     for _ in 0..20 {
         ctx.send_message(slow(), 0u64).await?;
     }
-    for address in [Address::new(TCP, SERVER), Address::new(UDS, SERVER_PATH)] {
+    let server = Address::new(UDP, SERVER);
+    for address in [
+        Address::new(TCP, SERVER),
+        Address::new(UDS, SERVER_PATH),
+        server,
+    ] {
         match tcp.disconnect(address).await {
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound { .. }) => return Err(error),
             _ => {}

@@ -7,5 +7,6 @@ mod handing;
 mod hostile;
 mod messages;
 mod stalled;
+mod udp;
 mod unix;
 mod watches;

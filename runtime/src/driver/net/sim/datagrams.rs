@@ -58,10 +58,17 @@ impl SimPort {
     }
 }
 
+impl Socket {
+    fn hears(&self, to: SocketAddr) -> bool {
+        let own = self.address;
+        own == to || own.ip().is_unspecified() && own.port() == to.port()
+    }
+}
+
 impl Inner {
     pub(super) fn land_datagram(&mut self, to: SocketAddr, bytes: Vec<u8>, from: SocketAddr) {
         let mut sockets = self.sockets.iter_mut();
-        let Some((_, socket)) = sockets.find(|(_, socket)| socket.address == to) else {
+        let Some((_, socket)) = sockets.find(|(_, socket)| socket.hears(to)) else {
             return;
         };
         if socket.arrived.len() < DATAGRAMS_MAX {
@@ -72,7 +79,7 @@ impl Inner {
     }
 
     fn send_datagram(&mut self, host: u16, to: SocketAddr, bytes: &[u8], from: SocketAddr) {
-        let there = self.sockets.iter().find(|(_, socket)| socket.address == to);
+        let there = self.sockets.iter().find(|(_, socket)| socket.hears(to));
         let Some((_, socket)) = there else {
             return;
         };
