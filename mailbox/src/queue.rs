@@ -12,6 +12,7 @@
 //!    holds one (dropping leftovers excepted, which has the queue to itself). So methods never overlap.
 //! 3. Positions count up for ever and are masked on use; those from `head` up to `tail`, at most
 //!    `capacity` of them, hold values, all other slots hold none.
+//! 4. `limit` lies between `tail` and `head + capacity`.
 
 use std::cell::Cell;
 use std::fmt;
@@ -41,6 +42,8 @@ const CAPACITY_FIRST: usize = 64;
 /// ```
 pub struct LocalQueue<T> {
     slots: Cell<NonNull<T>>,
+    /// The tail up to which there was room when somebody last looked; there may be more by now, never less.
+    limit: Cell<usize>,
     /// How many slots there are: none, or a power of two.
     capacity: Cell<usize>,
     /// What makes an index of a position: the capacity less one.
@@ -59,6 +62,7 @@ impl<T> LocalQueue<T> {
             slots: Cell::new(NonNull::dangling()),
             capacity: Cell::new(0),
             mask: Cell::new(0),
+            limit: Cell::new(0),
             head: Cell::new(0),
             tail: Cell::new(0),
             owns: PhantomData,
@@ -105,11 +109,8 @@ impl<T> LocalQueue<T> {
     /// Adds a value at the end.
     #[inline]
     pub fn push(&self, value: T) {
-        if self.len() == self.capacity.get() {
-            grow(self);
-        }
-        let tail = self.tail.get();
-        // SAFETY: the queue is not full, so the slot at `tail` exists and is empty (rule 3).
+        let tail = self.tail_with_room();
+        // SAFETY: the queue is not full, so the slot at `tail` exists and is empty (rules 3 and 4).
         unsafe { self.slot(tail).write(value) };
         self.tail.set(tail.wrapping_add(1));
     }
@@ -121,11 +122,8 @@ impl<T> LocalQueue<T> {
     /// `write` makes a value of the slot, does not unwind, and does not touch the queue.
     #[inline(always)]
     pub unsafe fn push_with(&self, write: impl FnOnce(NonNull<T>)) {
-        if self.len() == self.capacity.get() {
-            grow(self);
-        }
-        let tail = self.tail.get();
-        // SAFETY: the queue is not full, so the slot at `tail` exists and is empty (rule 3).
+        let tail = self.tail_with_room();
+        // SAFETY: the queue is not full, so the slot at `tail` exists and is empty (rules 3 and 4).
         write(unsafe { self.slot(tail) });
         self.tail.set(tail.wrapping_add(1));
     }
@@ -134,12 +132,14 @@ impl<T> LocalQueue<T> {
     #[inline]
     pub fn push_front(&self, value: T) {
         if self.len() == self.capacity.get() {
-            grow(self);
+            make_room(self);
         }
         let head = self.head.get().wrapping_sub(1);
         // SAFETY: the queue is not full, so the slot before `head` exists and is empty (rule 3).
         unsafe { self.slot(head).write(value) };
         self.head.set(head);
+        // What was room behind may be the slot that was just filled.
+        self.limit.set(head.wrapping_add(self.capacity.get()));
     }
 
     /// Takes the value at the front.
@@ -155,18 +155,14 @@ impl<T> LocalQueue<T> {
         Some(unsafe { self.slot(head).read() })
     }
 
-    /// Takes the value at the front, which is known to be there.
+    /// Leaves the value at the front to the caller, who has [looked](Self::front) at it and moves it out.
     ///
     /// # Safety
     ///
-    /// The queue is not empty.
+    /// The queue is not empty. Until the value has been moved out nothing is pushed.
     #[inline]
-    pub unsafe fn pop_unchecked(&self) -> T {
-        let head = self.head.get();
-        self.head.set(head.wrapping_add(1));
-        // SAFETY: the caller upholds that there is a value at `head` (rule 3); the head has passed it,
-        // so nobody reads it again.
-        unsafe { self.slot(head).read() }
+    pub unsafe fn pass_front(&self) {
+        self.head.set(self.head.get().wrapping_add(1));
     }
 
     /// Looks at the value at the front.
@@ -195,6 +191,15 @@ impl<T> LocalQueue<T> {
         // SAFETY: the caller upholds that there are slots; their number is a power of two, so the
         // index is below it.
         unsafe { self.slots.get().add(index) }
+    }
+
+    /// The tail, whose slot is empty.
+    #[inline]
+    fn tail_with_room(&self) -> usize {
+        if self.tail.get() == self.limit.get() {
+            make_room(self);
+        }
+        self.tail.get()
     }
 
     fn double(&self) {
@@ -227,18 +232,22 @@ impl<T> LocalQueue<T> {
         }
         let slots = self.slots.get().cast::<MaybeUninit<T>>();
         let slots = NonNull::slice_from_raw_parts(slots, self.capacity.get());
-        // SAFETY: `grow` leaked this very box, and the caller puts other slots in its place or is the
+        // SAFETY: `double` leaked this very box, and the caller puts other slots in its place or is the
         // destructor. What it holds is not dropped with it.
         drop(unsafe { Box::from_raw(slots.as_ptr()) });
     }
 }
 
-/// Doubles the slots; called when all of them are full. Of the C calling convention because such a
+/// Doubles the slots if all of them are full, and notes how far there is room. Of the C calling convention because such a
 /// function never unwinds: its callers need not be ready to drop what they are about to push.
 #[cold]
 #[inline(never)]
-extern "C" fn grow<T>(queue: &LocalQueue<T>) {
-    queue.double();
+extern "C" fn make_room<T>(queue: &LocalQueue<T>) {
+    if queue.len() == queue.capacity.get() {
+        queue.double();
+    }
+    let head = queue.head.get();
+    queue.limit.set(head.wrapping_add(queue.capacity.get()));
 }
 
 impl<T> Drop for LocalQueue<T> {
@@ -323,7 +332,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_does_what_a_deque_does(
-            steps in proptest::collection::vec((0..4_u8, 1..200_u8), 0..60),
+            steps in proptest::collection::vec((0..5_u8, 1..200_u8), 0..60),
             origin in prop_oneof![Just(0), Just(usize::MAX - 70), any::<usize>()],
         ) {
             let queue = LocalQueue::new();
@@ -332,6 +341,7 @@ mod tests {
             queue.pop();
             queue.head.set(origin);
             queue.tail.set(origin);
+            queue.limit.set(origin);
             let mut next = 0;
             for (kind, count) in steps {
                 for _ in 0..count {
@@ -342,6 +352,15 @@ mod tests {
                             model.push_back(Box::new(next));
                         }
                         2 => prop_assert_eq!(queue.pop(), model.pop_front()),
+                        3 if !queue.is_empty() => {
+                            // SAFETY: nothing is done to the queue between; the value is read once, as it is passed.
+                            let passed = unsafe {
+                                let front = std::ptr::from_ref(queue.front().expect("a value"));
+                                queue.pass_front();
+                                front.read()
+                            };
+                            prop_assert_eq!(Some(passed), model.pop_front());
+                        }
                         _ => {
                             queue.push_front(Box::new(next));
                             model.push_front(Box::new(next));

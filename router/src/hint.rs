@@ -59,6 +59,16 @@ impl NodeCore {
     }
 }
 
+/// The workers of one core, in the word that stands for them in a [`Hop`](crate::Hop).
+#[derive(Clone, Copy, Debug)]
+pub struct WorkersOf(u64);
+
+impl From<NodeCore> for WorkersOf {
+    fn from(core: NodeCore) -> Self {
+        Self(WORKER | core.0)
+    }
+}
+
 impl fmt::Debug for NodeCore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "core {} of node {}", self.index(), self.node())
@@ -135,6 +145,11 @@ impl Kept {
     #[inline]
     pub(crate) fn worker_on(self, core: NodeCore) -> Option<Handle> {
         (self.place == WORKER | core.0).then_some(self.handle)
+    }
+
+    #[inline]
+    pub(crate) fn worker_of(self, workers: WorkersOf) -> Option<Handle> {
+        (self.place == workers.0).then_some(self.handle)
     }
 
     #[inline]

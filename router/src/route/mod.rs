@@ -13,7 +13,7 @@ use core::fmt;
 use core::hash::{Hash, Hasher};
 
 use crate::hint::Kept;
-use crate::{Address, Handle, Hint, NodeCore, TransportType};
+use crate::{Address, Handle, Hint, NodeCore, TransportType, WorkersOf};
 use hops::Hops;
 
 /// One step of a [`Route`]: an address, and where it was last seen.
@@ -75,6 +75,12 @@ impl Hop {
     #[inline]
     pub fn worker_on(&self, core: NodeCore) -> Option<Handle> {
         self.kept.worker_on(core)
+    }
+
+    /// The worker's handle, if it was last seen among these.
+    #[inline]
+    pub fn worker_of(&self, workers: WorkersOf) -> Option<Handle> {
+        self.kept.worker_of(workers)
     }
 
     /// The place where a reply is waited for, if that is on this core.

@@ -209,7 +209,7 @@ impl Core {
     #[inline(always)]
     pub(crate) fn receiver_at(&self, hop: &Hop) -> Option<MailboxRc> {
         let recall = |address: &Address| self.names.recall(address);
-        self.table.claim(hop, self.here, recall)
+        self.table.claim(hop, self.workers_here, recall)
     }
 
     /// Puts a message with routes of its own in the queue; its credit is taken.
@@ -485,8 +485,16 @@ impl Core {
         if is_planted(Canary::LostRoom) && to.has_stash() && to.room.get() > 0 {
             to.room.set(to.room.get() - 1);
         }
+        // What most messages hold.
+        if origin.kind == OriginKind::Local && !to.special.get() {
+            return to.room.set(to.room.get() + 1);
+        }
+        self.settle_further(to, origin);
+    }
+
+    #[inline(never)]
+    fn settle_further(self: &Rc<Self>, to: &Mailbox, origin: Origin) {
         match origin.kind {
-            OriginKind::Local if !to.special.get() => to.room.set(to.room.get() + 1),
             OriginKind::Local => self.local_credit_back(to),
             OriginKind::Link => self.owe(origin.core, origin.link, false),
             OriginKind::Urgent => self.settle_urgent(origin),

@@ -48,7 +48,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_mailbox::pool::Pool;
-use ringpost_router::{Address, Handle, NodeCore, Placement};
+use ringpost_router::{Address, Handle, NodeCore, Placement, WorkersOf};
 use slab::Slab;
 
 use crate::driver::net::Network;
@@ -56,7 +56,7 @@ use crate::driver::rare::RareSeam;
 use crate::limits::Limits;
 use crate::mailbox::Mailbox;
 use crate::node::shared::{CoreShared, NodeShared};
-use crate::node::stats::{PairTally, Tally};
+use crate::node::stats::{Counters, PairTally, Tally};
 use crate::node::stop::Stage;
 use crate::task::raw::{Frames, MailboxRc, Mailboxes, Queue};
 use crate::task::{Tasks, Wake};
@@ -79,8 +79,11 @@ pub(crate) struct Core {
     pub(crate) id: u16,
     /// This core, as hints name it.
     pub(crate) here: NodeCore,
+    /// Its workers, likewise.
+    pub(crate) workers_here: WorkersOf,
     pub(crate) node: Arc<NodeShared>,
     pub(crate) shared: Arc<CoreShared>,
+    counters: Arc<Counters>,
     pub(crate) limits: Limits,
     pub(crate) placement: Placement,
     pub(crate) queue: Queue,
@@ -146,6 +149,7 @@ impl Core {
         Rc::new(Self {
             id,
             here,
+            workers_here: here.into(),
             node: Arc::clone(node),
             limits: node.limits,
             placement: node.placement,
@@ -162,6 +166,7 @@ impl Core {
             patrol: Patrol::default(),
             graves: RefCell::default(),
             tasks: Tasks::new(Arc::clone(&shared)),
+            counters: Arc::clone(&shared.counters),
             pairs: RefCell::new(Pairs::new(node.limits, node.placement.cores())),
             dirty: RefCell::default(),
             flushing: RefCell::default(),
@@ -188,7 +193,7 @@ impl Core {
     /// The counters of this core.
     #[inline]
     pub(crate) fn tally(&self) -> &Tally {
-        &self.shared.counters.core
+        &self.counters.core
     }
 
     /// Brings the counters up to date, which the messages sent are not at each of them.
@@ -199,7 +204,7 @@ impl Core {
     /// The counters of this core about another.
     #[inline]
     pub(crate) fn pair_tally(&self, core: u16) -> &PairTally {
-        &self.shared.counters.pairs[usize::from(core)]
+        &self.counters.pairs[usize::from(core)]
     }
 
     /// Whether the node's end is so far that nothing more will be received.

@@ -62,8 +62,8 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
 ) -> Step {
     let start = move |at, next: *const Entry| {
         // SAFETY: the caller upholds that the block is there, and the message until one is taken or put.
-        let (mailbox, next) = unsafe { (to.as_ref().mailbox(), &*next) };
-        let (origin, plain) = (next.origin(), next.holds::<W::Message>());
+        let (mailbox, seen) = unsafe { (to.as_ref().mailbox(), &*next) };
+        let (origin, plain) = (seen.origin(), seen.holds::<W::Message>());
         core.begin(mailbox, origin);
         if !plain {
             return Start::Further;
@@ -71,7 +71,7 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
         let make = move || {
             // SAFETY: the queue has been seen to have such a message in front, and what ran since (`begin`)
             // neither takes nor puts any.
-            let msg = unsafe { core.queue.take_unchecked::<W::Message>() };
+            let msg = unsafe { core.queue.take_unchecked::<W::Message>(next) };
             // SAFETY: the caller upholds that this is a block of `W` that was idle: the state is there and
             // nothing else borrows it until the future made here is dropped (rules 2 to 5).
             let State { worker, ctx } = unsafe { borrow::<W>(to) };

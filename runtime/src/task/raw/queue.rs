@@ -115,16 +115,17 @@ impl Queue {
         let Some(next) = (unsafe { self.0.front() }) else {
             return Next::Nothing;
         };
-        if next.to.state.get() != State::Idle {
+        let to = next.to.as_raw();
+        // SAFETY: the receiver's block is there until the message is taken.
+        let header = unsafe { to.as_ref() };
+        if header.mailbox().state.get() != State::Idle {
             return Next::NotReady;
         }
         if next.to.queued.get() > core.limits.worker_burst && core.defers(&next.to, *more) {
             return Next::NotReady;
         }
+        header.assert_idle();
         core.shared.shown.show(&next.to);
-        let to = next.to.as_raw();
-        // SAFETY: the receiver's block is there until the message is taken.
-        unsafe { to.as_ref() }.assert_idle();
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
         let step = unsafe { Header::handle(to, next, core, polling, more) };
@@ -155,15 +156,18 @@ impl Queue {
         unsafe { self.0.front() }.filter(|next| next.to.as_raw() == to)
     }
 
-    /// Takes the next message.
+    /// Takes the next message, which is this one.
     ///
     /// # Safety
-    /// There is one, and it simply holds an `M`, as [`Entry::holds`] has said since the last one was taken or
+    /// It is the next one, and simply holds an `M`, as [`Entry::holds`] has said since the last one was taken or
     /// put.
     #[inline]
-    pub(super) unsafe fn take_unchecked<M: Message>(&self) -> Routed<M> {
-        // SAFETY: the caller upholds that there is a message.
-        let Entry { envelope, to } = unsafe { self.0.pop_unchecked() };
+    pub(super) unsafe fn take_unchecked<M: Message>(&self, next: *const Entry) -> Routed<M> {
+        // SAFETY: the caller upholds that this is the message in front, which is passed and so not used again.
+        let Entry { envelope, to } = unsafe {
+            self.0.pass_front();
+            next.read()
+        };
         // SAFETY: the caller upholds what it holds.
         let message = unsafe { envelope.body.take_unchecked::<M>() };
         Routed::new(message, Head::new(envelope.sender, to.into_towards()))

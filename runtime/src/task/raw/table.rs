@@ -2,7 +2,7 @@
 
 use std::cell::UnsafeCell;
 
-use ringpost_router::{Address, Handle, Hop, NodeCore, Table};
+use ringpost_router::{Address, Handle, Hop, Table, WorkersOf};
 
 use super::block::MailboxRc;
 
@@ -54,19 +54,19 @@ impl Mailboxes {
         unsafe { self.shared() }.named(address, bucket).cloned()
     }
 
-    /// The mailbox of core `here` that a message visits first, if that is known, or was `recalled`, and has
+    /// The mailbox `here`, on this core, that a message visits first, if that is known, or was `recalled`, and has
     /// room; a credit of it is taken. Nothing here unwinds: what would then have to be dropped could not
     /// stay in registers.
     #[inline(always)]
     pub(crate) fn claim(
         &self,
         hop: &Hop,
-        here: NodeCore,
+        here: WorkersOf,
         recall: impl FnOnce(&Address) -> Handle,
     ) -> Option<MailboxRc> {
         // SAFETY: a mailbox's credits and its name are looked at by code of ours, which knows of no table.
         let table = unsafe { self.shared() };
-        let to = match hop.worker_on(here) {
+        let to = match hop.worker_of(here) {
             Some(handle) => table.at(handle)?,
             None if hop.is_unseen() => table
                 .at(recall(&hop.address))
