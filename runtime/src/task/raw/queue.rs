@@ -121,7 +121,8 @@ impl Queue {
         if header.mailbox().state.get() != State::Idle {
             return Next::NotReady;
         }
-        if next.to.queued.get() > core.limits.worker_burst && core.defers(&next.to, *more) {
+        if header.mailbox().queued.get() > core.limits.worker_burst && core.defers(&next.to, *more)
+        {
             return Next::NotReady;
         }
         header.assert_idle();
