@@ -42,6 +42,9 @@ const COUNTED: &[(&str, &[u16], Work)] = &[
     ("big", &[1, 2], |ctx, n| {
         Box::pin(workloads::big(ctx, n, 120))
     }),
+    ("big-1200", &[2], |ctx, n| {
+        Box::pin(workloads::big(ctx, n, 1200))
+    }),
     ("moved-24", &[1, 2], |ctx, n| {
         Box::pin(workloads::moved::<3>(ctx, n))
     }),

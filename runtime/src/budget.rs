@@ -18,6 +18,8 @@ const BLOCK_BYTES: u64 = 64;
 const INLINE_BYTES: u64 = 24;
 /// What is kept of a destination on another core, at both ends.
 const LINK_BYTES: u64 = 512;
+/// What is kept of a sender on another core, at both ends: its name, and what stands for its mailbox.
+const KNOWN_BYTES: u64 = 256;
 /// A message that waits for room, with its waiter, and one from a thread outside, with its task.
 const WAITING_BYTES: u64 = 512;
 const OUTSIDE_BYTES: u64 = 2048;
@@ -86,6 +88,7 @@ impl Limits {
         let outside = load.outside.saturating_mul(outside);
         let transit = cores * u64::from(self.inbox_slots);
         let payloads = waiting.saturating_add(load.senders).saturating_add(outside);
+        let known = pairs * u64::from(self.senders_known_for(load.cores));
         let rings = 2 * pairs * u64::from(self.ring_slots_for(load.cores));
         let pool = |name, holders, each| BudgetPool {
             name,
@@ -111,6 +114,7 @@ impl Limits {
                 pairs.saturating_mul(2 * load.receivers),
                 LINK_BYTES,
             ),
+            pool("senders known on other cores", known, KNOWN_BYTES),
             pool("messages that wait for room", load.senders, WAITING_BYTES),
             pool("messages from outside that wait", outside, OUTSIDE_BYTES),
             pool("places in inboxes", 2 * transit, INBOX_BYTES),

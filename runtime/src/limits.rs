@@ -52,6 +52,10 @@ pub struct Limits {
     /// more, as what they wait for may wait for that. So there are more only where messages waited at
     /// more at the same time. Default 65,536.
     pub links_max: u32,
+    /// Senders that one core knows of one other core, by the places of their workers, rounded up to a power of two
+    /// up to 65,536. A message of any other comes with its sender's name, and takes the place of one that is known. 0 chooses by
+    /// the number of cores: 32,768 / cores, from 256 to 8,192.
+    pub senders_known: u32,
     /// Messages taken from one ring in one pass. Default 256.
     pub ring_burst: u32,
     /// Messages handled in one turn before timers and rings get theirs. Default 256.
@@ -82,6 +86,7 @@ impl Default for Limits {
             inbox_slots: 1024,
             ring_slots: 0,
             links_max: 65_536,
+            senders_known: 0,
             ring_burst: 256,
             turn_messages: 256,
             worker_burst: 64,
@@ -139,6 +144,17 @@ impl Limits {
             .next_power_of_two()
             .clamp(64, 1024)
     }
+
+    /// The senders that each core of a node with so many knows of each other.
+    #[must_use]
+    pub fn senders_known_for(&self, cores: u16) -> u32 {
+        if self.senders_known != 0 {
+            return self.senders_known.min(1 << 16).next_power_of_two();
+        }
+        (32_768 / u32::from(cores.max(1)))
+            .next_power_of_two()
+            .clamp(256, 8192)
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +181,30 @@ mod tests {
         }
         for (cores, given) in [(1, 1024), (4, 1024), (5, 1024), (9, 512), (1024, 64)] {
             assert_eq!(slots_for(0, cores), given, "{cores} cores");
+        }
+    }
+
+    #[test]
+    fn any_number_of_known_senders_becomes_one_that_is_a_mask() {
+        let known_for = |senders_known, cores| {
+            let limits = Limits {
+                senders_known,
+                ..Limits::default()
+            };
+            limits.senders_known_for(cores)
+        };
+        for (asked, given) in [(1, 1), (3, 4), (65_537, 65_536), (u32::MAX, 65_536)] {
+            assert_eq!(known_for(asked, 2), given, "{asked}");
+        }
+        for (cores, given) in [
+            (1, 8192),
+            (4, 8192),
+            (5, 8192),
+            (16, 2048),
+            (128, 256),
+            (1024, 256),
+        ] {
+            assert_eq!(known_for(0, cores), given, "{cores} cores");
         }
     }
 }

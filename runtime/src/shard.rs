@@ -259,7 +259,8 @@ impl Shard {
         };
         let (data_in, data_out) = ring_at(slots, origin);
         let (control_in, control_out) = ring_at(slots, origin);
-        self.inbound.push(Inbound::new(from, data_out, control_out));
+        let inbound = Inbound::new(&self.core, from, data_out, control_out);
+        self.inbound.push(inbound);
         let item = InboxItem::Connected(Box::new(Rings {
             core: self.core.id,
             data: data_in,

@@ -53,11 +53,16 @@ struct Run {
 }
 
 impl Inbound {
-    pub(crate) fn new(from: u16, data: Consumer<Body>, control: Consumer<Body>) -> Self {
+    pub(crate) fn new(
+        core: &Core,
+        from: u16,
+        data: Consumer<Body>,
+        control: Consumer<Body>,
+    ) -> Self {
         let decoder = Decoder {
             from,
             links: Vec::new(),
-            introduced: Introduced::new(),
+            introduced: Introduced::new(&core.limits, core.cores()),
             run: None,
         };
         Self {

@@ -137,7 +137,7 @@ impl Pair {
             run: None,
             stream: Stream::default(),
             uncounted: 0,
-            introduced: Introduced::new(),
+            introduced: Introduced::new(limits, cores),
             room_waiters: VecDeque::new(),
             destination_waiters: VecDeque::new(),
             promised: 0,
@@ -301,7 +301,7 @@ impl Pair {
 
     /// Introduces every sender anew.
     pub(super) fn forget_introductions(&mut self) {
-        self.introduced = Introduced::new();
+        self.introduced.forget();
     }
 
     pub(super) fn close_link(&mut self, link: u32) {

@@ -6,9 +6,6 @@ use ringpost_router::Handle;
 use crate::core::pair::Pair;
 use crate::limits::Limits;
 
-/// Senders that a core remembers having introduced to one other core.
-const INTRODUCED_MAX: usize = 256;
-
 /// The pairs of one core with all others, by core.
 pub(crate) struct Pairs {
     pairs: Vec<Option<Box<Pair>>>,
@@ -58,21 +55,33 @@ impl Pairs {
 
 /// What is remembered of introduced senders, by their places; both ends of a way forget in step. It grows
 /// with the places that are used.
-pub(crate) struct Introduced<T>(Vec<Option<T>>);
+pub(crate) struct Introduced<T> {
+    slots: Vec<Option<T>>,
+    /// How many there may be, less one: a mask of places.
+    last: u32,
+}
 
 impl<T> Introduced<T> {
-    pub(crate) fn new() -> Self {
-        Self(Vec::new())
+    pub(crate) fn new(limits: &Limits, cores: u16) -> Self {
+        Self {
+            slots: Vec::new(),
+            last: limits.senders_known_for(cores) - 1,
+        }
+    }
+
+    /// Introduces every sender anew.
+    pub(crate) fn forget(&mut self) {
+        self.slots.clear();
     }
 
     /// Where this sender is remembered, or another that shares its slot.
     #[inline]
     pub(crate) fn slot(&mut self, sender: Handle) -> &mut Option<T> {
-        let slot = sender.index as usize % INTRODUCED_MAX;
-        if slot >= self.0.len() {
-            self.0.resize_with(slot + 1, || None);
+        let slot = (sender.index & self.last) as usize;
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot + 1, || None);
         }
-        &mut self.0[slot]
+        &mut self.slots[slot]
     }
 }
 
@@ -95,18 +104,24 @@ mod tests {
 
     #[test]
     fn what_is_remembered_of_senders_grows_with_their_places_and_has_an_end() {
-        let mut known = Introduced::new();
-        assert_eq!(known.0.capacity(), 0);
+        let limits = Limits {
+            senders_known: 200,
+            ..Limits::default()
+        };
+        let mut known = Introduced::new(&limits, 2);
+        assert_eq!(known.slots.capacity(), 0);
         let sender = |index| Handle {
             index,
             generation: 1,
         };
         *known.slot(sender(3)) = Some("a");
-        assert_eq!(known.0.len(), 4);
+        assert_eq!(known.slots.len(), 4);
         for index in 0..10_000 {
             known.slot(sender(index));
         }
-        assert_eq!(known.0.len(), INTRODUCED_MAX);
-        assert_eq!(*known.slot(sender(3 + INTRODUCED_MAX as u32)), Some("a"));
+        assert_eq!(known.slots.len(), 256);
+        assert_eq!(*known.slot(sender(3 + 256)), Some("a"));
+        known.forget();
+        assert_eq!(*known.slot(sender(3)), None);
     }
 }

@@ -164,6 +164,7 @@ impl Host {
         }
         if fate.strikes(Fault::FewLinks) {
             limits.links_max = limits.links_max.min(few(Fault::FewLinks, 8));
+            limits.senders_known = few(Fault::FewLinks, 8);
         }
         if fate.strikes(Fault::SmallRings) {
             limits.ring_slots = 8;
