@@ -7,17 +7,16 @@
 mod settings;
 
 use std::hint::spin_loop;
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use core_affinity::CoreId;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use mio::{Events, Poll, Token, Waker};
+use ringpost_benches::bounce::{CpuPair, line_bounce};
 use ringpost_benches::{Arenas, Machine};
 use ringpost_mailbox::ring::{Consumer, Producer, ring};
-use ringpost_mailbox::sync::CachePadded;
 use ringpost_mailbox::sync::atomic::AtomicU64;
 use ringpost_mailbox::sync::atomic::Ordering::{Acquire, Release};
 
@@ -41,78 +40,19 @@ fn main() {
     clippy::print_stdout,
     reason = "a figure without its machine is worth nothing"
 )]
-fn cpus() -> Cpus {
+fn cpus() -> CpuPair {
     let machine = Machine::read();
     let arenas = Arenas::start(&machine);
     println!("machine: {machine}");
     println!("{arenas}");
     println!("a time is that of one operation; elem/s are slots or wakes per second\n");
-    let placed = arenas.pair.placed();
-    let cpu = |at: usize| {
-        let id = placed[at].cpu.parse().ok().filter(|_| placed[at].pinned)?;
-        Some(CoreId { id })
-    };
-    Cpus([cpu(0), cpu(1)])
-}
-
-/// The CPUs of the two threads; `None` leaves a thread to the system.
-#[derive(Debug, Clone, Copy)]
-struct Cpus([Option<CoreId>; 2]);
-
-impl Cpus {
-    /// Runs both at the same time, each on its CPU, and returns what the first measured.
-    fn run<A, B>(self, here: A, there: B) -> Duration
-    where
-        A: FnOnce() -> Duration + Send + 'static,
-        B: FnOnce() -> Duration + Send + 'static,
-    {
-        let together = Arc::new(Barrier::new(2));
-        let also = Arc::clone(&together);
-        let [first, second] = self.0;
-        let here = thread::spawn(move || {
-            first.map(core_affinity::set_for_current);
-            together.wait();
-            here()
-        });
-        let there = thread::spawn(move || {
-            second.map(core_affinity::set_for_current);
-            also.wait();
-            there()
-        });
-        here.join().expect("the first thread ends") + there.join().expect("the second thread ends")
-    }
-}
-
-/// One cache line, there and back, `n` times.
-fn line_bounce(cpus: Cpus, n: u64) -> Duration {
-    let line = Arc::new(CachePadded::new(AtomicU64::new(0)));
-    let partner = Arc::clone(&line);
-    let answer = move || {
-        for round in 0..n {
-            while partner.load(Acquire) != 2 * round + 1 {
-                spin_loop();
-            }
-            partner.store(2 * round + 2, Release);
-        }
-        Duration::ZERO
-    };
-    let ask = move || {
-        let start = Instant::now();
-        for round in 0..n {
-            line.store(2 * round + 1, Release);
-            while line.load(Acquire) != 2 * round + 2 {
-                spin_loop();
-            }
-        }
-        start.elapsed()
-    };
-    cpus.run(ask, answer)
+    CpuPair::of(&arenas.pair)
 }
 
 type Slot<const WORDS: usize> = [u64; WORDS];
 
 /// A slot through one ring and back through another, `n` times.
-fn ring_round_trip(cpus: Cpus, n: u64) -> Duration {
+fn ring_round_trip(cpus: CpuPair, n: u64) -> Duration {
     let (mut there_in, mut there_out) = ring::<Slot<4>>(SLOTS);
     let (mut back_in, mut back_out) = ring::<Slot<4>>(SLOTS);
     let answer = move || {
@@ -155,7 +95,7 @@ fn send<const WORDS: usize>(ring: &mut Producer<Slot<WORDS>>, mut slot: Slot<WOR
 }
 
 /// `n` slots of `WORDS` words through a ring, published every `batch`.
-fn stream<const WORDS: usize>(cpus: Cpus, n: u64, batch: u32) -> Duration {
+fn stream<const WORDS: usize>(cpus: CpuPair, n: u64, batch: u32) -> Duration {
     let (mut producer, mut consumer) = ring::<Slot<WORDS>>(SLOTS);
     let produce = move || {
         for number in 0..n {
@@ -177,7 +117,7 @@ fn stream<const WORDS: usize>(cpus: Cpus, n: u64, batch: u32) -> Duration {
     cpus.run(consume, produce)
 }
 
-/// A thread that sleeps in its poll until it is woken.
+/// A thread that sleeps in its epoll until it is woken by an eventfd (elsewhere by what mio has in its place).
 struct Sleeper {
     poll: Poll,
     events: Events,
@@ -200,7 +140,7 @@ impl Sleeper {
 }
 
 /// Two sleeping threads that wake each other in turn, `n` times there and back.
-fn wakes_in_turn(cpus: Cpus, n: u64) -> Duration {
+fn wakes_in_turn(cpus: CpuPair, n: u64) -> Duration {
     let (mut here, wake_here) = Sleeper::new();
     let (mut there, wake_there) = Sleeper::new();
     let keep = (Arc::clone(&wake_here), Arc::clone(&wake_there));
@@ -226,7 +166,7 @@ fn wakes_in_turn(cpus: Cpus, n: u64) -> Duration {
 
 /// As [`wakes_in_turn`] with a pause before each wake, in which the CPU of the sleeper falls asleep too.
 /// Only the time from each wake to its arrival counts.
-fn wakes_after_pauses(cpus: Cpus, n: u64) -> Duration {
+fn wakes_after_pauses(cpus: CpuPair, n: u64) -> Duration {
     let start = Instant::now();
     let (mut here, wake_here) = Sleeper::new();
     let (mut there, wake_there) = Sleeper::new();
@@ -262,7 +202,7 @@ fn wakes_after_pauses(cpus: Cpus, n: u64) -> Duration {
     took
 }
 
-fn shared_memory(criterion: &mut Criterion<WallTime>, cpus: Cpus) {
+fn shared_memory(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {
     let mut group = criterion.benchmark_group("floors");
     group.throughput(Throughput::Elements(2));
     group.bench_function("line bounced there and back", |bencher| {
@@ -273,7 +213,7 @@ fn shared_memory(criterion: &mut Criterion<WallTime>, cpus: Cpus) {
     });
 }
 
-fn streams(criterion: &mut Criterion<WallTime>, cpus: Cpus) {
+fn streams(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {
     let group = &mut criterion.benchmark_group("floors, ring");
     group.throughput(Throughput::Elements(1));
     for batch in [1, 16, 256] {
@@ -284,20 +224,24 @@ fn streams(criterion: &mut Criterion<WallTime>, cpus: Cpus) {
     }
 }
 
-fn stream_of<const WORDS: usize>(group: &mut BenchmarkGroup<'_, WallTime>, cpus: Cpus, batch: u32) {
+fn stream_of<const WORDS: usize>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    cpus: CpuPair,
+    batch: u32,
+) {
     let name = format!("slots of {} B, batch {batch}", 8 * WORDS);
     group.bench_function(name, |bencher| {
         bencher.iter_custom(|n| stream::<WORDS>(cpus, n, batch));
     });
 }
 
-fn wakes(criterion: &mut Criterion<WallTime>, cpus: Cpus) {
+fn wakes(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {
     let mut group = criterion.benchmark_group("floors, sleeping threads");
     group.sample_size(10).throughput(Throughput::Elements(2));
-    group.bench_function("two wakes", |bencher| {
+    group.bench_function("two eventfd wakes", |bencher| {
         bencher.iter_custom(|n| wakes_in_turn(cpus, n));
     });
-    group.bench_function("two wakes, each after a pause", |bencher| {
+    group.bench_function("two eventfd wakes, each after a pause", |bencher| {
         bencher.iter_custom(|n| wakes_after_pauses(cpus, n));
     });
 }

@@ -5,6 +5,7 @@
 //! what its workers counted: a fast answer that is wrong is no figure.
 
 pub mod arena;
+pub mod bounce;
 pub mod callgrind;
 pub mod counted;
 pub mod machine;
