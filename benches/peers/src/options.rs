@@ -51,7 +51,7 @@ impl Effort {
         match self {
             Effort::Quick => 60,
             Effort::Normal => 150,
-            Effort::Full => 400,
+            Effort::Full => 300,
         }
     }
 }
