@@ -145,6 +145,12 @@ impl Limits {
             .clamp(64, 1024)
     }
 
+    /// Credits of a link that go to one sender at a time, where several wait: those of a batch, but no more than
+    /// leaves some for many.
+    pub(crate) fn link_share(&self) -> u32 {
+        (self.link_credits / 32).clamp(1, self.flush_slots)
+    }
+
     /// The senders that each core of a node with so many knows of each other.
     #[must_use]
     pub fn senders_known_for(&self, cores: u16) -> u32 {

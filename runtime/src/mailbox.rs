@@ -124,6 +124,8 @@ pub(crate) struct More {
     pub(crate) senders: VecDeque<Rc<Waiter>>,
     /// Credits taken beyond those there were, for messages put back; paid with what comes back first.
     pub(crate) owed: u32,
+    /// Its owner's sends to other cores that wait, or have and were not polled since.
+    waiting_sends: u32,
     /// Whoever waits in `receive`.
     pub(crate) receivers: VecDeque<Rc<Waiter>>,
     /// Answers to requests that the worker has passed on, which are to come back by it.
@@ -182,6 +184,11 @@ impl Mailbox {
             asker: Cell::new(ReplyTo::NOBODY),
             more: RefCell::new(None),
         }
+    }
+
+    /// Whether no send of its owner to another core waits but the one that asks.
+    pub(crate) fn is_last_to_wait(&self) -> bool {
+        self.if_more(|more| more.waiting_sends <= 1).unwrap_or(true)
     }
 
     /// The record of a mailbox that lives on another core.
@@ -417,6 +424,9 @@ pub(crate) struct Waiter {
     pub(crate) wake: RefCell<Wake>,
     /// Who waits to send, and since when.
     pub(crate) sender: Option<(MailboxRc, Time)>,
+    /// The credits of a link that it is granted at the most; when it was, those it was. 0 for one that waits on
+    /// its own core.
+    pub(crate) credits: Cell<u32>,
 }
 
 impl Waiter {
@@ -425,15 +435,31 @@ impl Waiter {
             state: Cell::new(Waiting::Queued),
             wake: RefCell::new(wake),
             sender: None,
+            credits: Cell::new(0),
         })
     }
 
-    pub(crate) fn of_sender(wake: Wake, who: MailboxRc, since: Time) -> Rc<Self> {
+    pub(crate) fn of_sender(wake: Wake, who: MailboxRc, since: Time, credits: u32) -> Rc<Self> {
+        if credits > 0 {
+            who.with_more(|more| more.waiting_sends += 1);
+        }
         Rc::new(Self {
             state: Cell::new(Waiting::Queued),
             wake: RefCell::new(wake),
             sender: Some((who, since)),
+            credits: Cell::new(credits),
         })
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some((who, _)) = &self.sender
+            && self.credits.get() > 0
+        {
+            // What was counted may be gone: its owner has ended.
+            who.if_more(|more| more.waiting_sends = more.waiting_sends.saturating_sub(1));
+        }
     }
 }
 

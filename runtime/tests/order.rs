@@ -78,7 +78,7 @@ async fn some_of(waiting: &mut VecDeque<Pin<Box<SendMessage<'_>>>>) -> Result<()
 /// G1: sends of one worker that wait for room are not overtaken by those that it begins later.
 #[test]
 fn g1_sends_that_wait_keep_their_order() {
-    for (seed, credits) in [(1, 4), (2, 64), (3, 1024)] {
+    for (seed, credits) in [(1, 4), (2, 64), (3, 1024), (4, 200), (5, 300)] {
         for cores in [1, 2] {
             let seen = Arc::new(Mutex::new(Vec::new()));
             let (log, all) = (Arc::clone(&seen), Arc::clone(&seen));
@@ -90,7 +90,8 @@ fn g1_sends_that_wait_keep_their_order() {
                 ctx.start_worker("recorder", Recorder(log)).await?;
                 for number in 0..3 {
                     let name = format!("eager-{number}");
-                    let several = 8;
+                    // Different, so that credits that come back end in the middle of somebody's.
+                    let several = 4 + 3 * number as usize;
                     ctx.start_worker(name.as_str(), Eager { number, several })
                         .await?;
                     ctx.send_message(name, ()).await?;
@@ -101,6 +102,16 @@ fn g1_sends_that_wait_keep_their_order() {
                 // Some may be on their way between two cores, and a stop does not wait for those.
                 while all.lock().len() < 3 * MESSAGES as usize {
                     ctx.sleep(Duration::from_millis(1)).await;
+                }
+                // All is paid before a sleep.
+                ctx.sleep(Duration::from_millis(1)).await;
+                for core in 0..cores.into() {
+                    let window = async move |ctx: Context| {
+                        // As many as find room in a ring.
+                        (0..u64::from(credits.min(600)))
+                            .try_for_each(|count| ctx.try_send_message("recorder", (9, count)))
+                    };
+                    ctx.handle().run_on(core, window).await??;
                 }
                 ctx.stop().await
             });

@@ -128,7 +128,7 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
             return self.begin_further(Unsent(route, body), polling);
         };
         if MailboxRc::ptr_eq(&to, &ctx.mailbox) {
-            core.give_grant_back(&Lack::Local(to));
+            core.give_grant_back(&Lack::Local(to), 1);
             return self.refuse_own(Outgoing::with_body(route, body));
         }
         // A short route: there is nothing to drop.

@@ -561,6 +561,7 @@ impl Blocked {
         self.out.grant_core = wait.lack.core();
         self.out.grant = match &wait.lack {
             Lack::Local(_) | Lack::Link { .. } => {
+                self.out.more_credits = wait.waiter.credits.get().saturating_sub(1);
                 wait.credit_of = Some(wait.lack.clone());
                 self.out.grant.with_credit()
             }
@@ -585,7 +586,13 @@ impl Blocked {
             wait.credit_of
         });
         let lack = self.credit_first(core, lack, &mut credit_of);
-        let waiter = core.wait_for(&lack, from, core.tasks.register(polling));
+        // Who is to be answered sends no more before that.
+        let credits = match (&lack, self.out.is_plain()) {
+            (Lack::Local(_), _) => 0,
+            (Lack::Link { .. }, true) => core.limits.link_share(),
+            _ => 1,
+        };
+        let waiter = core.wait_for(&lack, from, core.tasks.register(polling), credits);
         self.wait = Some(Wait {
             lack,
             waiter,
@@ -624,12 +631,13 @@ impl Blocked {
         if self.out.grant.credit()
             && let Some(lack) = &wait.credit_of
         {
-            core.give_grant_back(lack);
+            core.give_grant_back(lack, 1 + self.out.more_credits);
         }
         if self.out.grant == Grant::Link {
-            core.give_grant_back(&wait.lack);
+            core.give_grant_back(&wait.lack, 1);
         }
         self.out.grant = Grant::Nothing;
+        self.out.more_credits = 0;
     }
 
     fn refused(&mut self) -> Error {

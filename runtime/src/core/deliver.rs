@@ -34,6 +34,8 @@ pub(crate) struct Outgoing {
     pub(crate) grant: Grant,
     /// The other core that the grant is for, if it is for one.
     pub(crate) grant_core: Option<u16>,
+    /// Credits that were granted with the one for this message, for those that follow it.
+    pub(crate) more_credits: u32,
 }
 
 /// What a sender was granted and has not used.
@@ -150,7 +152,13 @@ impl Outgoing {
             detour: false,
             grant: Grant::Nothing,
             grant_core: None,
+            more_credits: 0,
         }
+    }
+
+    /// Whether nothing goes with it but its payload.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.reply == Handle::NONE && !self.detour
     }
 
     /// The payload, out of its detour.
@@ -429,14 +437,15 @@ impl Core {
         out.detour = true;
     }
 
-    /// Queues a sender for what it lacks.
+    /// Queues a sender for what it lacks; of credits of a link it takes so many at the most.
     pub(crate) fn wait_for(
         self: &Rc<Self>,
         lack: &Lack,
         from: &MailboxRc,
         wake: Wake,
+        credits: u32,
     ) -> Rc<Waiter> {
-        let waiter = Waiter::of_sender(wake, from.clone(), self.now.get());
+        let waiter = Waiter::of_sender(wake, from.clone(), self.now.get(), credits);
         match lack {
             Lack::Local(mailbox) => {
                 mailbox.special.set(true);
@@ -457,7 +466,7 @@ impl Core {
     pub(crate) fn stop_waiting(self: &Rc<Self>, lack: &Lack, waiter: &Waiter) {
         let was_granted = waiter.state.replace(Waiting::Cancelled) == Waiting::Granted;
         if was_granted && !is_planted(Canary::LeakOnCancel) {
-            self.give_grant_back(lack);
+            self.give_grant_back(lack, waiter.credits.get());
         }
         match lack {
             Lack::Local(mailbox) => {
@@ -468,11 +477,13 @@ impl Core {
         }
     }
 
-    /// Passes an unused grant on.
-    pub(crate) fn give_grant_back(self: &Rc<Self>, lack: &Lack) {
+    /// Passes an unused grant on; if it is of credits of a link, so many.
+    pub(crate) fn give_grant_back(self: &Rc<Self>, lack: &Lack, credits: u32) {
         match lack {
             Lack::Local(mailbox) => self.local_credit_back(mailbox),
-            Lack::Link { core, link, epoch } => self.link_credit_back(*core, *link, *epoch, 1),
+            Lack::Link { core, link, epoch } => {
+                self.link_credit_back(*core, *link, *epoch, credits);
+            }
             Lack::Room { core, .. } => self.room_back(*core),
             Lack::Destination { core } => self.destination_back(*core),
         }

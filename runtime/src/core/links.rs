@@ -23,7 +23,7 @@ use hashbrown::HashTable;
 use ringpost_router::{Address, Handle};
 
 use crate::core::record::Target;
-use crate::mailbox::Waiter;
+use crate::mailbox::{Waiter, Waiting, pop_waiting};
 
 /// One destination.
 pub(crate) struct Link {
@@ -261,10 +261,21 @@ impl LinkTable {
         Some(lent)
     }
 
-    /// Takes credits back that were lent.
-    pub(crate) fn give_back(&mut self, link: u32, count: u32) {
-        if let Some(entry) = self.links.get_mut(link as usize) {
-            entry.credits += count;
+    /// Takes credits back. Those who wait get them first, and are to be woken.
+    pub(crate) fn give_back(&mut self, link: u32, count: u32, granted: &mut Vec<Rc<Waiter>>) {
+        let Some(entry) = self.links.get_mut(link as usize) else {
+            return;
+        };
+        entry.credits += count;
+        while entry.credits > 0 {
+            let Some(waiter) = pop_waiting(&mut entry.waiters) else {
+                break;
+            };
+            let share = entry.credits.min(waiter.credits.get());
+            entry.credits -= share;
+            waiter.credits.set(share);
+            waiter.state.set(Waiting::Granted);
+            granted.push(waiter);
         }
     }
 

@@ -21,7 +21,7 @@ use crate::core::replies::Answer;
 use crate::driver::rare::Rare;
 use crate::envelope::ReplyTo;
 use crate::error::ErrorKind;
-use crate::mailbox::{Waiter, Waiting, pop_waiting, trim};
+use crate::mailbox::{Waiter, Waiting, trim};
 use crate::node::shared::{InboxItem, Rings};
 use crate::task::raw::MailboxRc;
 
@@ -56,6 +56,7 @@ impl Core {
             None => {
                 // A credit that is held is of a link that is gone.
                 out.grant = out.grant.without_credit();
+                out.more_credits = 0;
                 let open = || pair.links.open(&hop.address, place);
                 let none_left = !has_waited && self.rare.takes(Rare::NoLink);
                 match (may_open && !none_left).then(open).flatten() {
@@ -68,8 +69,13 @@ impl Core {
         if let Some(lack) = pair.lack(link, out.grant, seems_full) {
             return self.lacking(pair, link, lack, out);
         }
+        let is_last = from.is_last_to_wait();
         pair.push(link, from, out, self.guests_ever.get());
         self.note_sent(pair);
+        let more = std::mem::take(&mut out.more_credits);
+        if more > 0 {
+            pair.lend_more(link, more, is_last);
+        }
         Attempt::Sent
     }
 
@@ -221,6 +227,7 @@ impl Core {
         }
         // The two lists change places, so that neither is allocated anew.
         let mut dirty = self.dirty.replace(self.flushing.take());
+        let mut granted = Vec::new();
         let mut pairs = self.pairs.borrow_mut();
         for &core in &dirty {
             let pair = pairs.of(core);
@@ -230,6 +237,7 @@ impl Core {
             let published = pair.data.pump() | pair.control.pump();
             // Two cores that wait for room, and woke each other without need, would never sleep.
             pair.has_news = asked || published;
+            granted.append(&mut pair.granted);
             self.note_flush(core, pair);
         }
         publish_fence();
@@ -243,8 +251,10 @@ impl Core {
                 self.mark_dirty(pair);
             }
         }
+        drop(pairs);
         dirty.clear();
         self.flushing.replace(dirty);
+        granted.iter().for_each(|waiter| self.grant(waiter));
     }
 
     /// What is as good at any time, and happens seldom, or only where there is need.
@@ -409,20 +419,11 @@ impl Core {
         let mut granted = Vec::new();
         {
             let mut pairs = self.pairs.borrow_mut();
-            let Some(entry) = pairs.of(core).links.at_mut(link) else {
-                return;
-            };
-            if entry.epoch != epoch {
+            let links = &mut pairs.of(core).links;
+            if links.at(link).is_none_or(|entry| entry.epoch != epoch) {
                 return;
             }
-            entry.credits += count;
-            while entry.credits > 0 {
-                let Some(waiter) = pop_waiting(&mut entry.waiters) else {
-                    break;
-                };
-                entry.credits -= 1;
-                granted.push(waiter);
-            }
+            links.give_back(link, count, &mut granted);
         }
         granted.iter().for_each(|waiter| self.grant(waiter));
     }

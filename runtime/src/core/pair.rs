@@ -43,6 +43,8 @@ pub(crate) struct Pair {
     pub(super) dirty: bool,
     /// Whether the last flush had anything for the other core.
     pub(super) has_news: bool,
+    /// Senders that have what streams did not use, and are woken by the next flush.
+    pub(super) granted: Vec<Rc<Waiter>>,
 }
 
 /// The rings are made by the core that reads them, when they are first needed.
@@ -146,6 +148,7 @@ impl Pair {
             connection: Connection::None,
             dirty: false,
             has_news: false,
+            granted: Vec::new(),
         }
     }
 
@@ -261,8 +264,27 @@ impl Pair {
         let Stream { lent, left, .. } = std::mem::take(&mut self.stream);
         self.uncounted += lent - left;
         if let Some(run) = &self.run {
-            self.links.give_back(run.link, left);
+            self.links.give_back(run.link, left, &mut self.granted);
         }
+    }
+
+    /// Lends a sender that has waited the other credits that it was granted: so it waits once a batch and not for each
+    /// message. What it cannot use goes to the next who wait: all of it, if it has other sends that wait, for
+    /// those would be overtaken.
+    pub(super) fn lend_more(&mut self, link: u32, credits: u32, is_last: bool) {
+        let rest = MESSAGE_SLOTS + self.reserved;
+        let mut lent = 0;
+        if let Some(run) = self.run.as_ref().filter(|run| run.link == link)
+            && let Some(place) = self.links.at(link).map(|link| link.target.place())
+            && is_last
+            && self.stream.lent == 0
+            && self.room_waiters.is_empty()
+        {
+            lent = credits.min(self.data.room_beyond(credits, rest));
+            self.stream = Stream::new(run, place, lent);
+        }
+        self.links
+            .give_back(link, credits - lent, &mut self.granted);
     }
 
     pub(super) fn push_head(&mut self, link: u32, from: &Mailbox, reply: Handle, detour: bool) {
