@@ -27,6 +27,7 @@ const SMALLEST: &[Smallest<Limits>] = &[
     ("inbox_slots", |limits| limits.inbox_slots = 1),
     ("ring_slots", |limits| limits.ring_slots = 8),
     ("links_max", |limits| limits.links_max = 1),
+    ("senders_known", |limits| limits.senders_known = 1),
     ("ring_burst", |limits| limits.ring_burst = 1),
     ("turn_messages", |limits| limits.turn_messages = 1),
     ("worker_burst", |limits| limits.worker_burst = 1),
