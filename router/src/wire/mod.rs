@@ -58,7 +58,7 @@ pub use error::{Field, WireError};
 pub use frame::Frame;
 pub use intake::{Incoming, Intake};
 pub use limits::Limits;
-pub use note::{Note, Refusal};
+pub use note::{Ending, Note, Refusal};
 pub use outlet::Outlet;
 
 /// The version of the protocol, and the first byte that each side of a connection sends.

@@ -6,7 +6,7 @@ use ringpost_router::{Message, Route};
 
 use crate::context::Context;
 use crate::core::Core;
-use crate::core::watches::{Tell, Watching};
+use crate::core::watches::{Beyond, Tell, Watching};
 use crate::error::{Error, ErrorKind, Result};
 use crate::watch::{Ended, Watch};
 
@@ -20,7 +20,9 @@ impl Context {
     ///
     /// Of a route with several hops the first is watched, a connection to another node as a rule: the message
     /// comes when that is lost, with [`EndReason::Disconnected`](crate::EndReason::Disconnected), also if it is
-    /// opened again then. Where there is none yet it is opened, as it is for a message.
+    /// opened again then. Where there is none yet it is opened, as it is for a message. Of a worker of the node to
+    /// which it leads, the second hop and the last, the message comes also when that ends while the connection stands,
+    /// as far as it is exposed to this node; why it panicked or failed is not said then. Nodes of other makes do not tell.
     ///
     /// The message needs no room at this context: it is bounded by the watches that are begun here.
     ///
@@ -104,6 +106,10 @@ impl Context {
             let address = at.address;
             return Err(Error::new(ErrorKind::NoTransport { address }));
         }
+        let beyond = (route.len() == 2).then(|| Beyond {
+            of: of.clone(),
+            watching: self.address(),
+        });
         let watching = Watching {
             at: at.clone(),
             of,
@@ -111,8 +117,8 @@ impl Context {
         };
         let watcher = self.core.begin_watch(&self.mailbox, watching);
         let own = self.core.id;
-        self.call(own, move |core: &Rc<Core>, to| core.watch(&at, watcher, to))
-            .await?;
+        let watch = move |core: &Rc<Core>, to| core.watch(&at, beyond, watcher, to);
+        self.call(own, watch).await?;
         Ok(Watch { id: watcher.id() })
     }
 }

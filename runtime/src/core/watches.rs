@@ -21,6 +21,7 @@ use crate::error::{Error, Reason};
 use crate::mailbox::{Mailbox, More};
 use crate::task::panics::guarded;
 use crate::task::raw::MailboxRc;
+use crate::transport::{ask_peer, ask_peer_no_more};
 use crate::watch::{EndReason, Ended};
 
 /// What the watcher gets, made on its own core.
@@ -32,6 +33,12 @@ pub(crate) struct Watcher {
     core: u16,
     mailbox: Handle,
     id: u64,
+}
+
+/// A worker of another node, and who watches it.
+pub(crate) struct Beyond {
+    pub(crate) of: Address,
+    pub(crate) watching: Address,
 }
 
 /// The ends of watches that lie at one mailbox.
@@ -54,6 +61,13 @@ pub(crate) struct Watching {
     /// Whom it is on.
     pub(crate) of: Address,
     pub(crate) tell: Tell,
+}
+
+/// What is told of an end.
+enum News {
+    /// Of the mailbox where the watch was noted, which may be on the way to the one that is watched.
+    OfWhoWasThere(EndReason),
+    OfTheWatched(EndReason),
 }
 
 impl Watcher {
@@ -85,13 +99,25 @@ impl Core {
         }
     }
 
-    /// Notes a watch at whoever is there, and says so when it is noted.
-    pub(crate) fn watch(self: &Rc<Self>, at: &Hop, watcher: Watcher, to: ReplyTo) {
+    /// Notes a watch at whoever is there, and says so when it is noted. If it is on somebody `beyond` a connection,
+    /// whose watcher has this address, the peer is asked to tell.
+    pub(crate) fn watch(
+        self: &Rc<Self>,
+        at: &Hop,
+        beyond: Option<Beyond>,
+        watcher: Watcher,
+        to: ReplyTo,
+    ) {
         self.where_noted(at, move |core: &Rc<Core>, found| {
             match found {
-                Some(mailbox) => mailbox.with_more(|more| {
-                    more.watches().watchers.insert(watcher);
-                }),
+                Some(mailbox) => {
+                    mailbox.with_more(|more| {
+                        more.watches().watchers.insert(watcher);
+                    });
+                    if let Some(beyond) = beyond {
+                        ask_peer(core, &mailbox, watcher, beyond);
+                    }
+                }
                 None => core.tell(watcher, EndReason::NotFound),
             }
             core.answer(to, Ok(().into_body()));
@@ -113,9 +139,11 @@ impl Core {
             mailbox: mailbox.handle.get(),
             id,
         };
-        self.where_noted(at, move |_, found| {
+        self.where_noted(at, move |core: &Rc<Core>, found| {
             // Where it has ended, there is nothing to forget.
-            found.map(|mailbox| mailbox.with_more(|more| more.watches().watchers.remove(&watcher)));
+            let Some(mailbox) = found else { return };
+            mailbox.with_more(|more| more.watches().watchers.remove(&watcher));
+            ask_peer_no_more(core, &mailbox, watcher);
         });
     }
 
@@ -199,12 +227,29 @@ impl Core {
         }
     }
 
-    fn tell(self: &Rc<Self>, watcher: Watcher, why: EndReason) {
-        self.on_core(watcher.core, move |core: &Rc<Core>| core.news(watcher, why));
+    pub(crate) fn tell(self: &Rc<Self>, watcher: Watcher, why: EndReason) {
+        let news = News::OfWhoWasThere(why);
+        self.on_core(watcher.core, move |core: &Rc<Core>| {
+            core.news(watcher, news)
+        });
+    }
+
+    /// As [`tell`](Self::tell), of an end that another node has told of, at the connection to it.
+    pub(crate) fn tell_from_afar(
+        self: &Rc<Self>,
+        connection: &Mailbox,
+        watcher: Watcher,
+        why: EndReason,
+    ) {
+        connection.with_more(|more| more.watches().watchers.remove(&watcher));
+        let news = News::OfTheWatched(why);
+        self.on_core(watcher.core, move |core: &Rc<Core>| {
+            core.news(watcher, news)
+        });
     }
 
     /// News of a watched worker have come to the core of the watcher.
-    fn news(&self, watcher: Watcher, reason: EndReason) {
+    fn news(&self, watcher: Watcher, news: News) {
         let Some(to) = self.at(watcher.mailbox).filter(|to| to.accepts()) else {
             return;
         };
@@ -212,10 +257,10 @@ impl Core {
             return;
         };
         let Watching { of, tell, at } = watching;
-        let reason = match reason {
+        let reason = match news {
             // Of whoever is behind that nothing is known.
-            reason if at.address != of => reason.of_the_way(),
-            reason => reason,
+            News::OfWhoWasThere(reason) if at.address != of => reason.of_the_way(),
+            News::OfWhoWasThere(reason) | News::OfTheWatched(reason) => reason,
         };
         let from = MailboxRc::new(Mailbox::stub(of.clone(), self.here, Handle::NONE));
         let address = of;

@@ -10,13 +10,14 @@ use std::task::{Context as Polling, Poll};
 
 use ringpost_mailbox::buf::Buf;
 use ringpost_mailbox::canary::{Canary, is_planted};
-use ringpost_router::wire::{Incoming, Note, Refusal};
+use ringpost_router::wire::{Ending, Incoming, Note, Refusal};
 use ringpost_router::{Address, Aliases, Encoded, Hop, Message, Route};
 
 use crate::context::Context;
 use crate::context::send::Blocked;
 use crate::core::deliver::{Attempt, Outgoing};
 use crate::core::returning::place_of_name;
+use crate::core::watches::Watcher;
 use crate::envelope::{ReplyTo, Routes};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::task::raw::MailboxRc;
@@ -24,6 +25,7 @@ use crate::transport::Terms;
 use crate::transport::connection::Connection;
 use crate::transport::credits::Grants;
 use crate::transport::end::End;
+use crate::transport::watches::reason_of;
 
 /// What a message is called of which only the bytes are known.
 const ENCODED: &str = "encoded message";
@@ -49,6 +51,16 @@ pub(super) struct Arrivals<'a> {
 struct Line {
     to: Address,
     messages: VecDeque<(Blocked, Waiting)>,
+    /// Ends that were told behind these messages.
+    ends: Vec<Told>,
+}
+
+/// News of the end of a worker of the peer, for who watches it.
+struct Told {
+    watcher: Watcher,
+    ending: Ending,
+    /// How many messages of the line are to be sent before.
+    behind: usize,
 }
 
 /// What is to be known of a message that waits.
@@ -180,8 +192,39 @@ impl<'a> Arrivals<'a> {
             };
             self.conclude(note, sent);
             line.messages.pop_front();
+            self.tell_ends(line);
         }
         false
+    }
+
+    /// A message of a line was sent: tells of the ends that came behind it.
+    fn tell_ends(&self, line: &mut Line) {
+        line.ends.retain_mut(|told| {
+            told.behind -= 1;
+            if told.behind == 0 {
+                self.tell_of_end(told.watcher, told.ending);
+            }
+            told.behind > 0
+        });
+    }
+
+    fn tell_of_end(&self, watcher: Watcher, ending: Ending) {
+        let ctx = self.ctx;
+        ctx.core
+            .tell_from_afar(&ctx.mailbox, watcher, reason_of(ending));
+    }
+
+    /// A worker of the peer has ended that somebody here watches. What it has sent to them may wait for room.
+    fn has_ended(&mut self, watcher: Watcher, to: &Address, ending: Ending) {
+        let line = self.lines.iter_mut().find(|line| line.to == *to);
+        match line.filter(|line| !line.messages.is_empty()) {
+            Some(line) => line.ends.push(Told {
+                watcher,
+                ending,
+                behind: line.messages.len(),
+            }),
+            None => self.tell_of_end(watcher, ending),
+        }
     }
 
     /// A message that could not be sent yet waits for what it lacks.
@@ -324,6 +367,7 @@ impl<'a> Arrivals<'a> {
             None => self.lines.push(Line {
                 to: to.unwrap_or_else(|| self.connection.name.clone()),
                 messages: VecDeque::from([waiting]),
+                ends: Vec::new(),
             }),
         }
         self.expect_reply();
@@ -393,8 +437,9 @@ impl<'a> Arrivals<'a> {
             )));
         }
         match Note::decode(payload) {
-            Some(Note::Hello { frames }) => {
+            Some(Note::Hello { frames, watches }) => {
                 self.connection.has_notes.set(true);
+                self.connection.may_ask(watches);
                 self.connection.allowance.borrow_mut().greeted(frames);
                 self.connection.wake_waiting();
             }
@@ -412,6 +457,21 @@ impl<'a> Arrivals<'a> {
                 // Only what was sent from here can have been refused.
                 if let Some(route) = known {
                     self.was_refused(&route, address, refusal);
+                }
+            }
+            Some(Note::Watch { id, address }) => {
+                self.heartbeats = 0;
+                let mailbox = &self.ctx.mailbox;
+                self.connection.note_watch(mailbox, id, &address)?;
+            }
+            Some(Note::Unwatch { id }) => {
+                self.heartbeats = 0;
+                self.connection.note_unwatch(&self.ctx.mailbox, id);
+            }
+            Some(Note::Ended { id, ending }) if self.connection.has_asked(id) => {
+                self.heartbeats = 0;
+                if let Some((watcher, to)) = self.connection.take_asked(id) {
+                    self.has_ended(watcher, &to, ending);
                 }
             }
             _ => {}

@@ -21,6 +21,7 @@ use crate::transport::Terms;
 use crate::transport::carrier::Bounce;
 use crate::transport::credits::Allowance;
 use crate::transport::end::End;
+use crate::transport::watches::{EndedHere, Watches};
 use crate::watch::EndReason;
 
 /// Room to encode in that is kept from one message to the next.
@@ -51,6 +52,8 @@ pub(super) struct Connection {
     pub(super) has_notes: Cell<bool>,
     /// What may be sent to it.
     pub(super) allowance: RefCell<Allowance>,
+    /// Whose end each side tells the other.
+    pub(super) watches: RefCell<Watches>,
     /// Who is told that the connection stands.
     openers: RefCell<Vec<ReplyTo>>,
     is_open: Cell<bool>,
@@ -84,6 +87,7 @@ impl Connection {
             ending: Cell::new(false),
             has_notes: Cell::new(false),
             allowance: RefCell::default(),
+            watches: RefCell::default(),
             openers: RefCell::default(),
             is_open: Cell::new(false),
         };
@@ -99,8 +103,11 @@ impl Connection {
         }
         self.outlet.borrow_mut().open();
         self.allowance.take();
-        let frames = self.terms.limits.peer_credits;
-        self.tell(&Note::Hello { frames });
+        let (frames, watches) = (
+            self.terms.limits.peer_credits,
+            self.terms.limits.watches_max,
+        );
+        self.tell(&Note::Hello { frames, watches });
     }
 
     /// Whoever asked is told when the connection stands, or that it will not.
@@ -295,6 +302,9 @@ impl Connection {
             obligation.pass_on();
         }
         let type_name = message.type_name();
+        if let Some(ended) = message.peek::<EndedHere>() {
+            return self.tell_ended(ended);
+        }
         if message.peek::<Bounce>().is_none() {
             return self.lose(&routes, type_name, Reason::NotFound, None);
         }
@@ -463,7 +473,9 @@ impl Connection {
             let requester = hint.and_then(ReplyTo::from_hint);
             self.core.refuse(requester, self.disconnected(end));
         }
-        if let Some(mailbox) = self.core.named(&self.name) {
+        let mailbox = self.core.named(&self.name);
+        self.lose_watches(mailbox.as_ref());
+        if let Some(mailbox) = mailbox {
             let reason = end.to_string();
             let why = EndReason::Disconnected { reason };
             self.core.tell_watchers(&mailbox, &why);

@@ -24,6 +24,7 @@ mod tally;
 mod tcp;
 mod udp;
 mod unix;
+mod watches;
 
 pub use crate::backoff::Backoff;
 pub use options::{
@@ -38,6 +39,7 @@ pub use unix::{UnixListener, UnixTransport};
 pub(crate) use carrier::{bounce, dial, send_alike, send_straight};
 pub(crate) use registry::Registry;
 pub(crate) use tally::TransportTally;
+pub(crate) use watches::{ask_peer, ask_peer_no_more};
 
 use options::Terms;
 

@@ -28,6 +28,9 @@ pub struct TcpLimits {
     /// Messages that a node of this make may have under way here: sent, and not yet in a mailbox. 0 does not
     /// limit them, and lets them wait as those of other peers do. Default 512.
     pub peer_credits: u32,
+    /// Workers here whose ends a node of this make may ask to be told of at one time; further ones wait there until
+    /// others have ended. 0 for none. Default 1,024.
+    pub watches_max: u32,
     /// Messages of another peer that wait for room at their receivers; then no more is read. Default 64.
     pub waiting_frames_max: usize,
     /// Bytes of messages of any peer that wait so, beyond which no more is read. Default 1 MiB.
@@ -57,6 +60,7 @@ impl Default for TcpLimits {
             queued_bytes_max: 1 << 20,
             queued_frames_max: 4096,
             peer_credits: 512,
+            watches_max: 1024,
             waiting_frames_max: 64,
             waiting_bytes_max: 1 << 20,
             return_routes_max: 65_536,

@@ -127,6 +127,13 @@ impl Registry {
         }
     }
 
+    /// The connection behind this mailbox, also where its worker has not begun.
+    pub(super) fn connection_of(&self, mailbox: &MailboxRc) -> Option<Rc<Connection>> {
+        let carried = self.carried_by(mailbox.handle.get());
+        let carried = carried.map(|(_, connection)| connection);
+        carried.or_else(|| self.dialed(&mailbox.address))
+    }
+
     /// A connection has ended.
     pub(super) fn forget(&self, connection: &Connection) {
         let mut dialed = self.dialed.borrow_mut();

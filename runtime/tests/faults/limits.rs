@@ -42,6 +42,7 @@ const SMALLEST_OF_TCP: &[Smallest<TcpLimits>] = &[
     ("queued_bytes_max", |limits| limits.queued_bytes_max = 1),
     ("queued_frames_max", |limits| limits.queued_frames_max = 1),
     ("peer_credits", |limits| limits.peer_credits = 1),
+    ("watches_max", |limits| limits.watches_max = 1),
     ("waiting_frames_max", |limits| limits.waiting_frames_max = 1),
     ("waiting_bytes_max", |limits| limits.waiting_bytes_max = 1),
     ("return_routes_max", |limits| limits.return_routes_max = 4),

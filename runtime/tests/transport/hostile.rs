@@ -7,9 +7,9 @@ use std::time::Duration;
 use ringpost::net::TcpStream;
 use ringpost::sim::{Report, Sim};
 use ringpost::transport::TcpLimits;
-use ringpost::{Context, Result, Route, route};
+use ringpost::{Address, Context, Result, Route, route};
 use ringpost_mailbox::sync::Mutex;
-use ringpost_router::wire::{Frame, Limits};
+use ringpost_router::wire::{Frame, Limits, Note};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
@@ -119,6 +119,14 @@ fn g10_hostile_peers_lose_their_connection_and_nobody_else_does() {
     for _ in 0..2000 {
         heartbeats.extend_from_slice(&[0, 0, 0, 4, 0x83, 0x80, 0x80, 0x40]);
     }
+    let mut watches = vec![1];
+    for id in 1..=1025 {
+        let address = Address::local("echoer");
+        let note = Note::Watch { id, address }.encode();
+        Frame::new(Route::new(), Route::new(), &note)
+            .encode(&Limits::default(), &mut watches)
+            .expect("it is within the limits");
+    }
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("the peer speaks version 9", vec![9]),
         (
@@ -135,6 +143,7 @@ fn g10_hostile_peers_lose_their_connection_and_nobody_else_does() {
             vec![1, 0, 0, 0, 5, 0x83, 0x98, 65, 0x82, 0],
         ),
         ("(heartbeats_max)", heartbeats),
+        ("(watches_max)", watches),
         ("(handshake)", Vec::new()),
         (
             "(frame_grace, frame_bytes_per_second_min)",

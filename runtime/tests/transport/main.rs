@@ -6,6 +6,7 @@ mod flow;
 mod handing;
 mod hostile;
 mod messages;
+mod remote_ends;
 mod stalled;
 mod udp;
 mod unix;

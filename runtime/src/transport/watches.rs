@@ -1,0 +1,275 @@
+//! Watches across a connection: each side may ask the other to tell it when a worker there has ended.
+//!
+//! A watch of a worker of another node is noted at the connection, which tells of its own loss; and if the peer's
+//! greeting says that it takes watches, it is asked to tell of the worker's end too. The peer watches for the
+//! connection, like any worker of its node would; so the news goes through the mailbox of the connection, behind what
+//! the worker had sent, and on the other side behind what waits for room at the watcher.
+//!
+//! Whichever comes first, news or loss, is what the watcher hears: its watch is concluded by it.
+//!
+//! What one side may ask for at one time is said in the greeting of the other ([`TcpLimits::watches_max`]); further
+//! watches wait for others to be concluded. Nodes of other makes are not asked.
+//!
+//! [`TcpLimits::watches_max`]: crate::transport::TcpLimits::watches_max
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ringpost_router::wire::{Ending, Note};
+use ringpost_router::{Address, Aliases, Hop, Message, Route};
+
+use crate::core::Core;
+use crate::core::watches::{Beyond, Watcher, Watching};
+use crate::envelope::ReplyTo;
+use crate::task::raw::MailboxRc;
+use crate::transport::connection::Connection;
+use crate::transport::end::End;
+use crate::watch::{EndReason, Ended};
+
+/// The watches of one connection, in both directions.
+#[derive(Default)]
+pub(super) struct Watches {
+    /// Those of this side, by the number that the peer knows each by.
+    asked: BTreeMap<u32, Asked>,
+    by_watcher: BTreeMap<Watcher, u32>,
+    /// Of these, those that the peer does not know of yet.
+    unsent: VecDeque<u32>,
+    /// How many it knows of, and how many it may.
+    under_way: u32,
+    most: u32,
+    /// The number of the last one.
+    last: u32,
+    /// Those of the peer, by its numbers: what each is to the mailbox of the connection.
+    noted: BTreeMap<u32, u64>,
+    /// How often the connection was lost: what was noted before is not told after.
+    losses: u64,
+}
+
+struct Asked {
+    watcher: Watcher,
+    /// Its address here.
+    to: Address,
+    /// What the peer calls the worker.
+    of: Address,
+    is_sent: bool,
+}
+
+/// A worker that the peer watches has ended: tells the connection, for the peer.
+pub(super) struct EndedHere {
+    id: u32,
+    losses: u64,
+    ending: Ending,
+}
+
+ringpost_router::local_message!(EndedHere);
+
+impl Watches {
+    /// Takes a watch of this side out, if there is one. Whether the peer knew of it.
+    fn take(&mut self, id: u32) -> Option<Asked> {
+        let asked = self.asked.remove(&id)?;
+        self.by_watcher.remove(&asked.watcher);
+        match asked.is_sent {
+            true => self.under_way = self.under_way.saturating_sub(1),
+            false => self.unsent.retain(|unsent| *unsent != id),
+        }
+        Some(asked)
+    }
+
+    /// The next watch that the peer may be told of.
+    fn next_unsent(&mut self) -> Option<Note> {
+        if self.under_way >= self.most {
+            return None;
+        }
+        let id = self.unsent.pop_front()?;
+        let asked = self.asked.get_mut(&id)?;
+        asked.is_sent = true;
+        self.under_way = self.under_way.saturating_add(1);
+        let address = asked.of.clone();
+        Some(Note::Watch { id, address })
+    }
+}
+
+/// A watch was noted at this mailbox. If that is a connection's, its peer is asked to tell of the end of whoever is
+/// beyond.
+pub(crate) fn ask_peer(core: &Core, mailbox: &MailboxRc, watcher: Watcher, beyond: Beyond) {
+    if let Some(connection) = core.transports.connection_of(mailbox) {
+        connection.ask_for_end(watcher, beyond.watching, beyond.of);
+    }
+}
+
+/// The watch is no more.
+pub(crate) fn ask_peer_no_more(core: &Core, mailbox: &MailboxRc, watcher: Watcher) {
+    if let Some(connection) = core.transports.connection_of(mailbox) {
+        connection.ask_no_more(watcher);
+    }
+}
+
+impl Connection {
+    /// A worker of this node watches one of the peer's. A name that stands for the place of a reply is no worker's.
+    fn ask_for_end(&self, watcher: Watcher, to: Address, of: Address) {
+        if Aliases::is_once(&of) {
+            return;
+        }
+        let mut watches = self.watches.borrow_mut();
+        let id = watches.last.wrapping_add(1);
+        watches.last = id;
+        let asked = Asked {
+            watcher,
+            to,
+            of,
+            is_sent: false,
+        };
+        watches.asked.insert(id, asked);
+        watches.by_watcher.insert(watcher, id);
+        watches.unsent.push_back(id);
+        drop(watches);
+        self.ask_more();
+    }
+
+    /// The peer has said how many watches it takes.
+    pub(super) fn may_ask(&self, most: u32) {
+        self.watches.borrow_mut().most = most;
+        self.ask_more();
+    }
+
+    fn ask_more(&self) {
+        loop {
+            let next = self.watches.borrow_mut().next_unsent();
+            let Some(note) = next else { return };
+            self.tell(&note);
+        }
+    }
+
+    /// A watch of this side was given up, or its watcher has ended.
+    fn ask_no_more(&self, watcher: Watcher) {
+        let mut watches = self.watches.borrow_mut();
+        let id = watches.by_watcher.get(&watcher).copied();
+        let taken = id.and_then(|id| Some((id, watches.take(id)?)));
+        drop(watches);
+        if let Some((id, asked)) = taken {
+            if asked.is_sent {
+                self.tell(&Note::Unwatch { id });
+            }
+            self.ask_more();
+        }
+    }
+
+    /// Whether this side has ever asked by this number.
+    pub(super) fn has_asked(&self, id: u32) -> bool {
+        (1..=self.watches.borrow().last).contains(&id)
+    }
+
+    /// The peer tells of an end: who is to hear of it, and its address here. `None` if it is not asked any more.
+    pub(super) fn take_asked(&self, id: u32) -> Option<(Watcher, Address)> {
+        let mut watches = self.watches.borrow_mut();
+        let is_sent = watches.asked.get(&id).is_some_and(|asked| asked.is_sent);
+        let asked = is_sent.then(|| watches.take(id)).flatten();
+        drop(watches);
+        self.ask_more();
+        asked.map(|asked| (asked.watcher, asked.to))
+    }
+
+    /// The peer asks to be told of the end of a worker. Fails if it may not, so often.
+    pub(super) fn note_watch(
+        &self,
+        mailbox: &MailboxRc,
+        id: u32,
+        address: &Address,
+    ) -> Result<(), End> {
+        let most = self.terms.limits.watches_max;
+        let mut watches = self.watches.borrow_mut();
+        if watches.noted.len() >= most as usize {
+            let end = format!("the peer watches more than {most} workers (watches_max)");
+            return Err(End::Fault(end));
+        }
+        let losses = watches.losses;
+        let tell = move |ended: Ended| {
+            let ending = ending_of(&ended.reason);
+            EndedHere { id, losses, ending }.into_body()
+        };
+        let at = self.reached_by(address);
+        let watching = Watching {
+            at: at.clone().unwrap_or_else(|| Hop::new(address.clone())),
+            of: address.clone(),
+            tell: Box::new(tell),
+        };
+        let watcher = self.core.begin_watch(mailbox, watching);
+        if let Some(before) = watches.noted.insert(id, watcher.id()) {
+            drop(watches);
+            self.core.end_watch(mailbox, before);
+        } else {
+            drop(watches);
+        }
+        match at {
+            Some(at) => self.core.watch(&at, None, watcher, ReplyTo::NOBODY),
+            None => self.core.tell(watcher, EndReason::NotFound),
+        }
+        Ok(())
+    }
+
+    /// The worker that the peer reaches by this address, if it may.
+    fn reached_by(&self, address: &Address) -> Option<Hop> {
+        if Aliases::is_once(address) {
+            return None;
+        }
+        match self.route_of(address) {
+            Some(route) => route.only().cloned(),
+            None if self.terms.denied(&Route::from(address.clone())).is_some() => None,
+            None => address.is_local().then(|| Hop::new(address.clone())),
+        }
+    }
+
+    /// The peer does not want to hear of it any more.
+    pub(super) fn note_unwatch(&self, mailbox: &MailboxRc, id: u32) {
+        let noted = self.watches.borrow_mut().noted.remove(&id);
+        if let Some(watch) = noted {
+            self.core.end_watch(mailbox, watch);
+        }
+    }
+
+    /// A worker that the peer watches has ended.
+    pub(super) fn tell_ended(&self, ended: &EndedHere) {
+        let mut watches = self.watches.borrow_mut();
+        let is_noted = watches.losses == ended.losses && watches.noted.remove(&ended.id).is_some();
+        drop(watches);
+        if is_noted {
+            let EndedHere { id, ending, .. } = *ended;
+            self.tell(&Note::Ended { id, ending });
+        }
+    }
+
+    /// The connection is lost: those who watch from here are told that, and the peer, if it comes again, asks again.
+    pub(super) fn lose_watches(&self, mailbox: Option<&MailboxRc>) {
+        let losses = self.watches.borrow().losses.wrapping_add(1);
+        let last = self.watches.borrow().last;
+        let before = self.watches.replace(Watches {
+            losses,
+            last,
+            ..Watches::default()
+        });
+        if let Some(mailbox) = mailbox {
+            for watch in before.noted.into_values() {
+                self.core.end_watch(mailbox, watch);
+            }
+        }
+    }
+}
+
+fn ending_of(reason: &EndReason) -> Ending {
+    match reason {
+        EndReason::Panicked { .. } => Ending::Panicked,
+        EndReason::Failed { .. } => Ending::Failed,
+        EndReason::NotFound => Ending::Nobody,
+        EndReason::Stopped | EndReason::Disconnected { .. } => Ending::Stopped,
+    }
+}
+
+/// What a watcher hears of an end on another node.
+pub(super) fn reason_of(ending: Ending) -> EndReason {
+    let unsaid = || "on another node, which says no more".to_owned();
+    match ending {
+        Ending::Panicked => EndReason::Panicked { message: unsaid() },
+        Ending::Failed => EndReason::Failed { error: unsaid() },
+        Ending::Nobody => EndReason::NotFound,
+        _ => EndReason::Stopped,
+    }
+}
