@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use ringpost_mailbox::sync::Mutex;
 use ringpost_router::{Address, Any, Body, CodecError, Message, Route};
 
 /// The result of every fallible call of this crate.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_mailbox::inbox::InboxReceiver;
 use ringpost_mailbox::ring::ring_at;
+use ringpost_mailbox::sync::thread_local;
 use ringpost_mailbox::wake::Parker;
 use ringpost_mailbox::wake_list::WakeList;
 
@@ -67,13 +68,13 @@ struct Turning(Option<Rc<Core>>);
 
 impl Turning {
     fn of(core: &Rc<Core>) -> Self {
-        Self(CORE.replace(Some(Rc::clone(core))))
+        Self(CORE.with(|current| current.replace(Some(Rc::clone(core)))))
     }
 }
 
 impl Drop for Turning {
     fn drop(&mut self) {
-        CORE.set(self.0.take());
+        CORE.with(|current| current.set(self.0.take()));
     }
 }
 

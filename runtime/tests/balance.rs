@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{Context, Limits, Reason, Result, Routed, Supervision, Worker};
+use ringpost_mailbox::sync::Mutex;
 
 /// What became of the messages of this test's type.
 #[derive(Debug, Default)]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::{Report, Sim};
 use ringpost::{Context, ErrorKind, Limits, Result, Routed, WaitCycle, Worker};
+use ringpost_mailbox::sync::Mutex;
 
 type Cycles = Arc<Mutex<Vec<WaitCycle>>>;
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::{Report, Sim};
 use ringpost::{
     Context, DeadLetter, Limits, NodeStats, Reason, Result, Routed, Supervision, Worker,
 };
+use ringpost_mailbox::sync::Mutex;
 
 fn assert_balanced(stats: &NodeStats) {
     let sent = stats.total(|core| core.sent_local + core.sent_remote);

@@ -4,12 +4,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{
     Any, CodecError, Context, Encoded, Error, ErrorKind, Limits, Message, Node, Reason, Result,
     Route, Routed, Worker, route,
 };
+use ringpost_mailbox::sync::Mutex;
 
 /// Replies with its number, or panics when it is told to.
 struct Numbered(u64);

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::{Report, Sim};
 use ringpost::{Context, Limits, Result, Routed, Worker};
+use ringpost_mailbox::sync::Mutex;
 use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 
 /// How many messages the greedy worker has handled.

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::{Report, Sim};
 use ringpost::{
     Context, ErrorKind, Limits, Node, NodeStats, Reason, Result, Route, Routed, Worker,
     local_message,
 };
+use ringpost_mailbox::sync::Mutex;
 
 /// What a receiver saw, shared with the test.
 type Log<T> = Arc<Mutex<Vec<T>>>;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{Context, Error, ErrorKind, Reason, Result, Routed, Worker};
+use ringpost_mailbox::sync::Mutex;
 
 /// Replies with its number, or panics when it is told to.
 struct Numbered(u64);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{Context, ErrorKind, Limits, Result, Route, Routed, Worker};
+use ringpost_mailbox::sync::Mutex;
 
 /// Writes down what it gets; every so often it takes its time.
 struct Recorder {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::{Report, Sim};
 use ringpost::{Context, ErrorKind, Limits, Node, Overflow, Reason, Result, Routed, Worker};
+use ringpost_mailbox::sync::Mutex;
 
 type Log<T> = Arc<Mutex<Vec<T>>>;
 

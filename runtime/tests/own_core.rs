@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::{Context, Error, ErrorKind, Node, Result};
+use ringpost_mailbox::sync::Mutex;
 
 /// Long enough for a hang to be one.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{Context, Encoded, ErrorKind, Message, Reason, Result, Routed, Worker};
+use ringpost_mailbox::sync::Mutex;
 
 /// A future that is ready at its n-th poll, and panics when it is dropped.
 struct Bad {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{Any, Context, Limits, Reason, Result, Routed, Worker, route};
+use ringpost_mailbox::sync::Mutex;
 
 /// Passes everything on.
 struct Hop;

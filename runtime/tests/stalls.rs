@@ -8,9 +8,9 @@ use std::sync::{Arc, Barrier};
 use std::task::Poll;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{Context, ErrorKind, Node, NodeBuilder, Result, Routed, Stall, Worker};
+use ringpost_mailbox::sync::Mutex;
 
 /// A node that tells of stalls, and what it tells.
 fn watched(after: Duration) -> (NodeBuilder, Receiver<Stall>) {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::{Report, Sim};
 use ringpost::{
     Backoff, Context, EndReason, Ended, Error, ErrorKind, Limits, NodeStats, Outcome, Reason,
     Result, Routed, Supervision, Worker,
 };
+use ringpost_mailbox::sync::Mutex;
 
 fn assert_balanced(stats: &NodeStats) {
     let sent = stats.total(|core| core.sent_local + core.sent_remote);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::{Report, Sim};
 use ringpost::{
     Any, Context, ErrorKind, Limits, NodeStats, Overflow, Reason, Result, Routed, Worker, route,
 };
+use ringpost_mailbox::sync::Mutex;
 use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 
 fn assert_balanced(stats: &NodeStats) {

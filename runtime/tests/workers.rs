@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{Any, Context, Error, ErrorKind, Reason, Result, Routed, Worker, route};
+use ringpost_mailbox::sync::Mutex;
 
 type Log = Arc<Mutex<Vec<String>>>;
 

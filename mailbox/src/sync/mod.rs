@@ -5,12 +5,18 @@
 //!
 //! - in a normal build they are the standard library's types (and a lock of `parking_lot`);
 //! - with `--cfg loom` they are loom's, and every operation becomes a step that the model checker
-//!   schedules. Its atomics carry one addition of ours: a *mutant*, named by an environment
-//!   variable, weakens one ordering, drops one store or leaves out one fence, so that the models
-//!   can be asked whether they would notice.
+//!   schedules;
+//! - with `--cfg shuttle` they are shuttle's, and every operation becomes a step at which another
+//!   thread may be drawn to go on. It knows no orderings but takes whole components;
+//! - with `--cfg ringpost_mutable` they are the standard library's, for a thread sanitizer, which looks
+//!   at orderings and sees real threads.
 //!
-//! A third arm (a randomised scheduler, for instance) needs one more file beside `std_arm` and
-//! `loom_arm` and one more line here; nothing else in the project knows which arm is built.
+//! In the last three the atomics carry one addition of ours: a *mutant*, named by an
+//! environment variable, weakens one ordering, drops one store or leaves out one fence, so that the
+//! checks can be asked whether they would notice.
+//!
+//! Nothing else in the project knows which arm is built, but for the driver, which has to sleep and to
+//! tell the time where there is neither (`runtime/src/driver/threads`).
 //!
 //! # Rules for users
 //!
@@ -24,18 +30,40 @@
 
 #[cfg(loom)]
 mod loom_arm;
-#[cfg(loom)]
-pub mod mutation;
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+mod shuttle_arm;
+#[cfg(not(any(loom, shuttle)))]
 mod std_arm;
+
+#[cfg(any(loom, shuttle, ringpost_mutable))]
+pub mod atomic;
+#[cfg(any(loom, shuttle))]
+mod lock;
+#[cfg(any(loom, shuttle, ringpost_mutable))]
+pub mod mutation;
 
 mod counter;
 
 #[cfg(loom)]
 use loom_arm as arm;
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+use shuttle_arm as arm;
+#[cfg(not(any(loom, shuttle)))]
 use std_arm as arm;
 
-pub use arm::{Arc, Mutex, MutexGuard, atomic, cell, hint, thread, thread_local};
+#[cfg(not(any(loom, shuttle, ringpost_mutable)))]
+pub use arm::atomic;
+pub use arm::{Arc, cell, hint, mpsc, thread, thread_local};
+#[cfg(not(any(loom, shuttle)))]
+pub use arm::{Condvar, Mutex, MutexGuard, WaitTimeoutResult};
 pub use counter::Counter;
 pub use crossbeam::utils::CachePadded;
+#[cfg(any(loom, shuttle))]
+pub use lock::{Condvar, Mutex, MutexGuard, WaitTimeoutResult};
+
+/// A flag that handlers of signals read: the standard library's in every build, as no checker knows them.
+#[allow(
+    clippy::disallowed_types,
+    reason = "this is the facade that the others are sent to"
+)]
+pub type SignalFlag = std::sync::atomic::AtomicBool;

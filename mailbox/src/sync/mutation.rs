@@ -1,6 +1,6 @@
 //! Mutants: one atomic operation of the source, weakened while a model runs.
 //!
-//! Only built under loom. The runner in `loom-tests` reads the source, lists every operation worth
+//! Not in an ordinary build. The runner in `loom-tests` reads the source, lists every operation worth
 //! weakening by the place of its call, and starts the models once for each with [`MUTANT`] set. The
 //! facade's atomics ask here, with the place they were called from, which ordering to use. Nothing
 //! is rebuilt, and the source carries no marks.

@@ -1,11 +1,16 @@
 //! The facade over the standard library.
 
-pub use std::sync::Arc;
+pub use std::sync::{Arc, mpsc};
 pub use std::thread_local;
 
-pub use parking_lot::{Mutex, MutexGuard};
+pub use parking_lot::{Condvar, Mutex, MutexGuard, WaitTimeoutResult};
+
+/// What [`atomic`](super::atomic) wraps.
+#[cfg(ringpost_mutable)]
+pub(super) use std::sync::atomic as checked;
 
 /// Atomic numbers and pointers, orderings and fences.
+#[cfg(not(ringpost_mutable))]
 #[allow(
     clippy::disallowed_types,
     reason = "this is the facade that the others are sent to"
@@ -76,7 +81,7 @@ pub mod hint {
 
 /// Threads.
 pub mod thread {
-    pub use std::thread::{JoinHandle, Thread, ThreadId, current, park, yield_now};
+    pub use std::thread::{Builder, JoinHandle, Thread, ThreadId, current, park, yield_now};
 
     /// Starts a thread.
     ///
@@ -93,5 +98,10 @@ pub mod thread {
         T: Send + 'static,
     {
         std::thread::spawn(body)
+    }
+
+    /// Whether a thread has ended, so that a join would not wait.
+    pub fn is_finished<T>(thread: &JoinHandle<T>) -> bool {
+        thread.is_finished()
     }
 }

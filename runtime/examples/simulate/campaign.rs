@@ -8,8 +8,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use parking_lot::Mutex;
 use ringpost::sim::{Fault, Rare};
+use ringpost_mailbox::sync::Mutex;
 use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Args;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use ringpost::{Reason, Undelivered};
+use ringpost_mailbox::sync::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// A message whose fate is followed.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::net::UdpSocket;
 use ringpost::sim::Cluster;
 use ringpost::{
     Context, Error, Result, Route, Supervision, TCP, TcpListenerOptions, TcpTransport, route,
 };
+use ringpost_mailbox::sync::Mutex;
 
 use crate::dice::Dice;
 use crate::ledger::{Ledger, Parcel, Question, prefix};

@@ -8,11 +8,11 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::{Network, Sim};
 use ringpost::{
     Context, Error, Limits, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport, Worker,
 };
+use ringpost_mailbox::sync::Mutex;
 
 use crate::ledger::Question;
 use crate::workers::Echo;

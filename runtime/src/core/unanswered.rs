@@ -20,6 +20,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use ringpost_mailbox::sync::thread_local;
+
 use crate::core::Core;
 use crate::envelope::ReplyTo;
 use crate::error::ErrorKind;
@@ -80,15 +82,15 @@ fn forget_the_oldest(noted: &mut Vec<ReplyTo>) {
 /// A step of a worker begins, or of a future without one.
 #[inline]
 pub(crate) fn begin_step() {
-    NOTED.set(Noted::Nothing);
+    NOTED.with(|noted| noted.set(Noted::Nothing));
 }
 
 /// Notes a request that may be answered yet. Whether it is the first of this step.
 #[inline]
 pub(crate) fn note(requester: ReplyTo) -> bool {
-    let is_first = matches!(NOTED.get(), Noted::Nothing);
+    let is_first = matches!(NOTED.with(Cell::get), Noted::Nothing);
     if is_first {
-        NOTED.set(Noted::Request(requester));
+        NOTED.with(|noted| noted.set(Noted::Request(requester)));
     }
     is_first
 }
@@ -136,7 +138,7 @@ fn let_go(holder: &MailboxRc, requester: ReplyTo, shared: bool) {
     let Some(core) = core_of_this_thread().filter(|core| core.here == holder.core) else {
         return;
     };
-    match NOTED.get() {
+    match NOTED.with(Cell::get) {
         Noted::Request(first) if shared => core.unanswered.note(first, requester),
         _ => core.disappoint(holder, requester),
     }
@@ -151,7 +153,7 @@ impl Core {
     /// A handler has suspended: what it has let go of is noted at its mailbox.
     #[inline]
     pub(crate) fn keep_unanswered(&self, mailbox: &MailboxRc) {
-        if let Noted::Request(first) = NOTED.replace(Noted::Nothing) {
+        if let Noted::Request(first) = NOTED.with(|noted| noted.replace(Noted::Nothing)) {
             let noted = self.unanswered.take(first);
             mailbox.with_more(|more| {
                 more.unanswered.extend(noted);
@@ -177,9 +179,9 @@ impl Core {
 
     /// Runs what cancels a handler or drops a worker: all that it lets go of will not be answered.
     pub(crate) fn ending<R>(self: &Rc<Self>, mailbox: &MailboxRc, end: impl FnOnce() -> R) -> R {
-        let before = NOTED.replace(Noted::Ending);
+        let before = NOTED.with(|noted| noted.replace(Noted::Ending));
         let ended = end();
-        NOTED.set(before);
+        NOTED.with(|noted| noted.set(before));
         self.disappoint_kept(mailbox);
         ended
     }

@@ -7,9 +7,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use parking_lot::Condvar;
 use ringpost_mailbox::semaphore::Semaphore;
-use ringpost_mailbox::sync::Mutex;
+use ringpost_mailbox::sync::{Condvar, Mutex};
 
 use crate::limits::Limits;
 

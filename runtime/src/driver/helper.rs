@@ -1,7 +1,8 @@
 //! The thread beside the cores of a node: it watches them, and starts threads that are not pinned.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
+
+use ringpost_mailbox::sync::thread::{JoinHandle, is_finished};
 
 use crate::driver::blocking::Order;
 use crate::driver::stderr::failure;
@@ -23,7 +24,7 @@ pub(crate) fn run(
             Order::End => break,
             Order::Nothing => {}
             Order::Start => {
-                threads.retain(|thread| !thread.is_finished());
+                threads.retain(|thread| !is_finished(thread));
                 let there = Arc::clone(node);
                 let body = Box::new(move || there.blocking.run());
                 match system.spawn("ringpost-blocking".to_owned(), body) {

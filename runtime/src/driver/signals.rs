@@ -12,8 +12,8 @@
 use std::io;
 use std::thread::JoinHandle;
 
-use ringpost_mailbox::sync::Mutex;
-use ringpost_mailbox::sync::atomic::{AtomicBool, Ordering};
+use ringpost_mailbox::sync::atomic::Ordering;
+use ringpost_mailbox::sync::{Mutex, SignalFlag};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
@@ -26,7 +26,7 @@ const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
 /// Whether the next signal does what it does by default. Relaxed wherever it is written: it stands for
 /// itself, and nothing is read on the strength of it.
-static DEFAULT: AtomicBool = AtomicBool::new(true);
+static DEFAULT: SignalFlag = SignalFlag::new(true);
 
 static SERVING: Mutex<Serving> = Mutex::new(Serving {
     installed: false,

@@ -2,10 +2,10 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{Builder, JoinHandle};
 
 use core_affinity::CoreId;
+use ringpost_mailbox::sync::mpsc::{Receiver, Sender, channel};
+use ringpost_mailbox::sync::thread::{Builder, JoinHandle};
 
 use crate::driver::cores::pin_current;
 use crate::driver::stderr::failure;

@@ -5,21 +5,14 @@
 //! bounded. A core with sockets asks the kernel about them before it spins on, and while it is busy, from
 //! time to time.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the one place where the clock is read"
-)]
-
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use core_affinity::CoreId;
-use mio::Waker;
 use ringpost_mailbox::sync::Mutex;
-use ringpost_mailbox::sync::thread::{ThreadId, current, yield_now};
+use ringpost_mailbox::sync::thread::{JoinHandle, ThreadId, current, yield_now};
 use ringpost_mailbox::wake::{Parked, Parker};
 use ringpost_router::Address;
 
@@ -28,11 +21,11 @@ use crate::driver::helper;
 use crate::driver::net::Network;
 use crate::driver::stderr::failure;
 use crate::driver::system::{Crew, Os, System};
-use crate::driver::threads::kernel::{BELL, Kernel, SocketPoll};
+use crate::driver::threads::kernel::{Clock, Kernel, SocketPoll, bell_and_kernel, calibrate};
 use crate::driver::watchdog::Watchdog;
 use crate::driver::{APP, MainMaker};
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::shared::{Bell, NodeShared, Plan, Seed, assemble};
+use crate::node::shared::{NodeShared, Plan, Seed, assemble};
 use crate::shard::{Shard, Turn};
 use crate::time::Time;
 
@@ -44,30 +37,12 @@ const SLEEP_FOR_ROOM: Duration = Duration::from_millis(1);
 const TURNS_PER_CLOCK: u32 = 8;
 /// Looks for arrivals between two turns of an idle loop.
 const LOOKS_PER_TURN: u32 = 32;
-/// Bounds of the time that an idle loop spins before it sleeps.
-const SPIN_MIN: Duration = Duration::from_micros(5);
-const SPIN_MAX: Duration = Duration::from_micros(50);
-/// Spinning pays for about as long as a sleep and its wake-up take, which is some twenty times what
-/// ringing a bell costs when nobody sleeps.
-const SPIN_BELLS: u32 = 20;
-
 /// The running threads of a node.
 pub(crate) struct Threads {
     pub(crate) node: Arc<NodeShared>,
     ids: Box<[ThreadId]>,
     /// Those that nobody has joined. The lock is held while they are, so that whoever comes second waits too.
     joins: Mutex<Vec<JoinHandle<()>>>,
-}
-
-struct MioBell(Waker);
-
-impl Bell for MioBell {
-    fn ring(&self) {
-        if let Err(error) = self.0.wake() {
-            // The sleeper will look by itself when its time is over.
-            failure("a sleeping core could not be woken", None, Some(&error));
-        }
-    }
 }
 
 /// Starts the threads of a node. The main future, if there is one, runs on the core of its address.
@@ -91,8 +66,9 @@ fn start_on(
     mut main: Option<MainMaker>,
 ) -> Result<Threads> {
     let count = cores.loops.len();
+    let clock = Clock::start();
     let (bells, mut kernels) = (0..count)
-        .map(|core| bell_and_kernel().map_err(|error| no_poll(core, count, &error)))
+        .map(|core| bell_and_kernel(&clock).map_err(|error| no_poll(core, count, &error)))
         .collect::<Result<(Vec<_>, Vec<_>)>>()?;
     let spin = match (cores.spin, bells.first(), kernels.first_mut()) {
         (true, Some(bell), Some(kernel)) => calibrate(&**bell, kernel),
@@ -100,18 +76,17 @@ fn start_on(
     };
     let (node, seeds) = assemble(plan, bells);
     let home = node.placement.home(&Address::local(APP));
-    let clock = Clock(Instant::now());
     let mut crew = Crew::new();
     for ((seed, kernel), cpu) in seeds.into_iter().zip(kernels).zip(cores.loops) {
         let core = seed.id;
         let main = main.take_if(|_| core == home);
-        let system_there = system.clone();
+        let (clock, system_there) = (clock.clone(), system.clone());
         let body = move || {
             if let Some(cpu) = cpu {
                 pin(&system_there, &seed, cpu);
             }
             let node = Arc::clone(&seed.node);
-            run_core(seed, kernel, clock, spin, main);
+            run_core(seed, kernel, &clock, spin, main);
             node.blocking.core_is_over();
         };
         crew.spawn(system, format!("ringpost-{core}"), body)
@@ -129,12 +104,6 @@ fn start_on(
         ids: joins.iter().map(|join| join.thread().id()).collect(),
         joins: Mutex::new(joins),
     })
-}
-
-fn bell_and_kernel() -> io::Result<(Box<dyn Bell>, Kernel)> {
-    let kernel = Kernel::new()?;
-    let bell = MioBell(Waker::new(&kernel.registry, BELL)?);
-    Ok((Box::new(bell), kernel))
 }
 
 #[cold]
@@ -184,18 +153,8 @@ impl Threads {
     }
 }
 
-/// The time since the node's start.
-#[derive(Debug, Clone, Copy)]
-struct Clock(Instant);
-
-impl Clock {
-    fn now(self) -> Time {
-        Time::ZERO.saturating_add(self.0.elapsed())
-    }
-}
-
 /// The loop of one core.
-fn run_core(seed: Seed, kernel: Kernel, clock: Clock, spin: Duration, main: Option<MainMaker>) {
+fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, spin: Duration, main: Option<MainMaker>) {
     let id = seed.id;
     let mut now = clock.now();
     let Kernel { registry, mut poll } = kernel;
@@ -296,18 +255,7 @@ fn sleep(shard: &mut Shard, parker: &mut Parker, poll: &mut SocketPoll, wait: Du
     false
 }
 
-/// How long to spin: measured from what it costs to ring a bell and hear it.
-fn calibrate(bell: &dyn Bell, kernel: &mut Kernel) -> Duration {
-    let start = Instant::now();
-    for _ in 0..SPIN_BELLS {
-        bell.ring();
-        if !kernel.poll.hear() {
-            return SPIN_MAX;
-        }
-    }
-    start.elapsed().clamp(SPIN_MIN, SPIN_MAX)
-}
-
+#[cfg_attr(shuttle, path = "threads/drawn.rs")]
 mod kernel;
 #[cfg(test)]
 mod tests;

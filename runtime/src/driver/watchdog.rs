@@ -120,7 +120,7 @@ impl NodeShared {
 mod tests {
     use std::sync::Arc;
 
-    use parking_lot::Mutex;
+    use ringpost_mailbox::sync::Mutex;
     use ringpost_router::{Address, NodeCore};
 
     use super::*;

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ringpost_mailbox::semaphore::{Closed, Semaphore};
-use ringpost_mailbox::sync::Mutex;
+use ringpost_mailbox::sync::{Mutex, thread_local};
 use ringpost_router::Address;
 
 use crate::core::entrance::Gate;

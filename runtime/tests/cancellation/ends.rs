@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{Context, Reason, Result, Routed, Worker};
+use ringpost_mailbox::sync::Mutex;
 
 use crate::{POLLS_MAX, SLOW, Slow, drop_after};
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{Context, Error, Limits, Result, Routed, SendMessage, Worker};
+use ringpost_mailbox::sync::Mutex;
 
 use crate::dice::{Dice, for_each_seed};
 

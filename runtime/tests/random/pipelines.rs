@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{Any, Context, Error, Limits, Result, Routed, Worker, route};
+use ringpost_mailbox::sync::Mutex;
 
 use crate::dice::{Dice, for_each_seed};
 

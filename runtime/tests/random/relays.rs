@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::Sim;
 use ringpost::{
     Any, Context, Error, ErrorKind, Limits, Reason, Result, Routed, Undelivered, Worker,
 };
+use ringpost_mailbox::sync::Mutex;
 
 use crate::dice::{Dice, for_each_seed};
 

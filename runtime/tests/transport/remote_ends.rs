@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use ringpost::sim::{Network, Report, Sim};
 use ringpost::transport::{Backoff, TcpLimits};
 use ringpost::{
     Address, Context, EndReason, Ended, Limits, Result, Routed, TCP, TcpConnectionOptions,
     TcpListenerOptions, TcpTransport, Worker,
 };
+use ringpost_mailbox::sync::Mutex;
 
 use crate::common::{SERVER, connected, to};
 

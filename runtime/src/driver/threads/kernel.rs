@@ -1,20 +1,52 @@
-//! The kernel's poll of one core: where it sleeps, and where it learns of its sockets.
+//! What the loop of a core asks of the system: the kernel's poll, where it sleeps and learns of its sockets,
+//! and the clock.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the one place where the clock is read"
+)]
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::event::Event;
-use mio::{Events, Poll, Registry, Token};
+use mio::{Events, Poll, Registry, Token, Waker};
 
 use crate::core::Core;
 use crate::core::io::Readiness;
 use crate::driver::stderr::failure;
+use crate::node::shared::Bell;
+use crate::time::Time;
 
 /// The token of the core's bell. Sockets have their keys, which count from 0.
-pub(super) const BELL: Token = Token(usize::MAX);
+const BELL: Token = Token(usize::MAX);
 
 /// Reports taken from the kernel at one time; more are taken the next time.
 const EVENTS_MAX: usize = 256;
+/// Bounds of the time that an idle loop spins before it sleeps.
+const SPIN_MIN: Duration = Duration::from_micros(5);
+const SPIN_MAX: Duration = Duration::from_micros(50);
+/// Spinning pays for about as long as a sleep and its wake-up take, which is some twenty times what
+/// ringing a bell costs when nobody sleeps.
+const SPIN_BELLS: u32 = 20;
+
+struct MioBell(Waker);
+
+impl Bell for MioBell {
+    fn ring(&self) {
+        if let Err(error) = self.0.wake() {
+            // The sleeper will look by itself when its time is over.
+            failure("a sleeping core could not be woken", None, Some(&error));
+        }
+    }
+}
+
+/// A core's poll, and what ends its waiting.
+pub(super) fn bell_and_kernel(_: &Clock) -> io::Result<(Box<dyn Bell>, Kernel)> {
+    let kernel = Kernel::new()?;
+    let bell = MioBell(Waker::new(&kernel.registry, BELL)?);
+    Ok((Box::new(bell), kernel))
+}
 
 /// What a core asks the kernel by.
 pub(super) struct Kernel {
@@ -32,7 +64,7 @@ pub(super) struct SocketPoll {
 impl Kernel {
     /// # Errors
     /// Of the system: no descriptors.
-    pub(super) fn new() -> io::Result<Self> {
+    fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let events = Events::with_capacity(EVENTS_MAX);
@@ -69,7 +101,7 @@ impl SocketPoll {
     }
 
     /// Hears the bell, where no core runs yet. False if that failed.
-    pub(super) fn hear(&mut self) -> bool {
+    fn hear(&mut self) -> bool {
         self.poll
             .poll(&mut self.events, Some(Duration::ZERO))
             .is_ok()
@@ -83,5 +115,31 @@ fn readiness(event: &Event) -> Readiness {
         writable: event.is_writable(),
         read_closed: event.is_read_closed() || event.is_error(),
         write_closed: event.is_write_closed() || event.is_error(),
+    }
+}
+
+/// How long to spin: measured from what it costs to ring a bell and hear it.
+pub(super) fn calibrate(bell: &dyn Bell, kernel: &mut Kernel) -> Duration {
+    let start = Instant::now();
+    for _ in 0..SPIN_BELLS {
+        bell.ring();
+        if !kernel.poll.hear() {
+            return SPIN_MAX;
+        }
+    }
+    start.elapsed().clamp(SPIN_MIN, SPIN_MAX)
+}
+
+/// The time since the node's start.
+#[derive(Debug, Clone)]
+pub(super) struct Clock(Instant);
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn now(&self) -> Time {
+        Time::ZERO.saturating_add(self.0.elapsed())
     }
 }
