@@ -131,9 +131,42 @@
 //! | push | drops the inbox | `inbox::a_dropped_inbox_drops_what_it_took` |
 //! | wake | drops the wake list | `wake_list::a_push_to_a_dropped_list_leaks_nothing` |
 //!
+//! # Three ways to run them
+//!
+//! The sync facade has three arms beside that of an ordinary build, and each runs the same models:
+//!
+//! | build | what runs | sees | does not see |
+//! |---|---|---|---|
+//! | `--cfg loom` | every interleaving of a model | weak orderings | more than three threads, more than a few steps |
+//! | `--cfg shuttle` | schedules drawn from a seed | whole nodes, of many threads and steps | orderings: all are sequentially consistent to it; leaks |
+//! | `--cfg ringpost_mutable` | real threads, again and again, under a thread sanitizer | memory that nothing orders | what did not run; fences |
+//!
+//! ```text
+//! loom-tests/run.sh schedules  # the models in schedules drawn from a seed that is printed
+//! loom-tests/run.sh long N     # N schedules of each, and a line in the ledger
+//! .ci/sanitizers.sh thread     # the models on real threads
+//! ```
+//!
+//! A schedule that fails is printed, and so is the seed. `RINGPOST_SCHEDULE=…` repeats the schedule,
+//! `RINGPOST_SEED=…` all of them. Shuttle also runs what is too large for loom:
+//!
+//! | whole nodes, each core and each thread outside drawn step by step |
+//! |---|
+//! | `nodes::g9_a_node_that_starts_and_stops_leaves_no_thread` |
+//! | `nodes::g9_messages_of_two_threads_are_accounted_for_when_a_third_stops_the_node` |
+//! | `nodes::g9_a_stop_is_hastened_from_another_thread` |
+//! | `nodes::g8_messages_of_two_threads_wake_the_core_and_keep_their_order` |
+//! | `nodes::g5_messages_go_round_two_cores_with_no_room_to_spare` |
+//! | `nodes::g4_a_send_that_is_given_up_leaves_its_permit_to_the_next` |
+//! | `nodes::g3_threads_that_ask_are_answered` |
+//!
+//! They run the driver of production (`runtime/src/driver/threads`), with something else in the place of the
+//! kernel's poll and of the clock. A core without a deadline sleeps until it is rung, so a lost wake is a
+//! deadlock, which fails the test.
+//!
 //! # What the models prove, and what they do not
 //!
-//! Models of two threads (`two_threads`) are exhaustive; models of three (`three_threads`) are
+//! What follows is of loom. Models of two threads (`two_threads`) are exhaustive; models of three (`three_threads`) are
 //! bounded to three preemptions (switches away from a thread that could go on). The number of
 //! threads is checked as a model runs, and the bound follows from it; `tests/kinds.rs` shows that
 //! either kind reaches as far as it says.
@@ -157,8 +190,14 @@
 //! from the source. A mutant runs the models of the module it is in, and is killed when one of them
 //! fails.
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle, ringpost_mutable))]
+mod arm;
+#[cfg(any(loom, shuttle, ringpost_mutable))]
 mod model;
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle, ringpost_mutable))]
+pub use arm::block_on;
+#[cfg(shuttle)]
+pub use model::schedules;
+#[cfg(any(loom, shuttle, ringpost_mutable))]
 pub use model::{PREEMPTIONS_MAX, Threads, one_thread, three_threads, two_threads};

@@ -1,5 +1,5 @@
 //! Exploring a model: one function for each number of threads, so that the number and the bound
-//! that goes with it stand where the model does.
+//! that goes with it stand where the model does. How it is explored is up to the arm that is built.
 
 use std::cell::{Cell, RefCell};
 use std::env;
@@ -13,12 +13,10 @@ use ringpost_mailbox::sync::Counter;
 use ringpost_mailbox::sync::mutation::MUTANT;
 use ringpost_mailbox::sync::thread::{self, JoinHandle};
 
+use crate::arm::{self, Start};
+
 /// How often a model of three threads switches away from a thread that could go on.
 pub const PREEMPTIONS_MAX: usize = 3;
-
-/// Steps that one execution may take; more than any model needs, so only a spin without end takes
-/// more.
-const STEPS_MAX: usize = 10_000;
 
 /// Runs a model without other threads, and says how many executions that took.
 ///
@@ -53,14 +51,9 @@ pub fn three_threads(name: &str, model: impl Fn(&Threads) + Copy + Send + Sync +
     explore(name, 3, model)
 }
 
-/// The bound of a model, by its number of threads; none if it is exhaustive.
-fn preemptions(threads: usize) -> Option<usize> {
-    (threads > 2).then_some(PREEMPTIONS_MAX)
-}
-
-/// Which threads go first in the first execution of a model, from which all others are found.
+/// Which threads go first in the first execution of a model, from which loom finds all others.
 #[derive(Clone, Copy, Debug)]
-enum First {
+pub(crate) enum First {
     Main,
     Others,
 }
@@ -72,6 +65,7 @@ pub struct Threads {
     count: usize,
     started: Cell<usize>,
     begun: Cell<bool>,
+    start: Start,
 }
 
 impl Threads {
@@ -81,13 +75,14 @@ impl Threads {
             count,
             started: Cell::new(1),
             begun: Cell::new(false),
+            start: Start::new(count),
         }
     }
 
     /// Starts one more thread.
-    pub fn spawn<T: 'static>(&self, body: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
+    pub fn spawn<T: Send + 'static>(&self, body: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
         self.started.set(self.started.get() + 1);
-        thread::spawn(body)
+        self.start.spawn(body)
     }
 
     /// Lets the model begin; to be called once, when all threads are started.
@@ -99,6 +94,7 @@ impl Threads {
         let (started, count) = (self.started.get(), self.count);
         assert_eq!(started, count, "threads, of those that the model has");
         self.begun.set(true);
+        self.start.give();
         match self.first {
             First::Main => {}
             First::Others => thread::yield_now(),
@@ -120,34 +116,45 @@ fn explore(
     threads: usize,
     model: impl Fn(&Threads) + Copy + Send + Sync + 'static,
 ) -> u64 {
+    run(name, threads, move |first| {
+        let threads = Threads::new(first, threads);
+        model(&threads);
+        assert!(threads.begun.get(), "the model has begun");
+    })
+}
+
+/// Runs a test of a whole component, with as many threads as it starts, in many schedules, and says how many
+/// those were.
+///
+/// # Panics
+///
+/// If the test does in one of them, or its threads wait for each other for ever.
+#[cfg(shuttle)]
+pub fn schedules(name: &str, test: impl Fn() + Copy + Send + Sync + 'static) -> u64 {
+    run(name, usize::MAX, move |_| test())
+}
+
+fn run(name: &str, threads: usize, test: impl Fn(First) + Copy + Send + Sync + 'static) -> u64 {
     let executions = Arc::new(Counter::default());
     if env::var_os(MUTANT).is_some() {
         end_at_first_panic(name, &executions);
     }
-    for first in [First::Main, First::Others] {
-        let counted = Arc::clone(&executions);
-        let run = AssertUnwindSafe(|| {
-            builder(threads).check(move || {
-                counted.add(1);
-                let threads = Threads::new(first, threads);
-                model(&threads);
-                assert!(threads.begun.get(), "the model has begun");
-            });
-        });
-        if let Err(panic) = catch_unwind(run) {
+    let counted = Arc::clone(&executions);
+    let counting = move |first| {
+        counted.add(1);
+        test(first);
+    };
+    match catch_unwind(AssertUnwindSafe(|| arm::explore(threads, counting))) {
+        Ok(reach) => {
+            let count = executions.value();
+            say(&format!("{name}: {count} executions, {reach}"));
+            count
+        }
+        Err(panic) => {
             say_failed(name, &executions);
             resume_unwind(panic);
         }
     }
-    let count = executions.value();
-    let reach = preemptions(threads).map_or_else(
-        || "all there are".to_owned(),
-        |bound| format!("up to {bound} preemptions"),
-    );
-    say(&format!(
-        "{name}: {threads} threads, {count} executions, {reach}"
-    ));
-    count
 }
 
 thread_local! {
@@ -170,19 +177,6 @@ fn end_at_first_panic(name: &str, executions: &Arc<Counter>) {
     });
 }
 
-/// What explores a model of so many threads. Loom's own variables change none of this, lest one
-/// that is left set ends the search early without a word.
-fn builder(threads: usize) -> loom::model::Builder {
-    let mut builder = loom::model::Builder::new();
-    builder.max_threads = threads;
-    builder.max_branches = STEPS_MAX;
-    builder.preemption_bound = preemptions(threads);
-    builder.max_permutations = None;
-    builder.max_duration = None;
-    builder.checkpoint_file = None;
-    builder
-}
-
 fn say_failed(name: &str, executions: &Counter) {
     say(&format!(
         "{name}: fails at execution {}",
@@ -190,7 +184,7 @@ fn say_failed(name: &str, executions: &Counter) {
     ));
 }
 
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // A closed pipe is no reason to fail.
     let _ = writeln!(std::io::stderr(), "model {text}");
 }

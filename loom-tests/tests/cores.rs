@@ -1,12 +1,11 @@
 //! Models of several parts together, as a node uses them.
-#![cfg(loom)]
+#![cfg(any(loom, shuttle, ringpost_mutable))]
 
-use loom::sync::mpsc;
 use ringpost_loom_tests::{three_threads, two_threads};
 use ringpost_mailbox::inbox::{InboxReceiver, inbox};
 use ringpost_mailbox::ring::{Consumer, Producer, ring};
 use ringpost_mailbox::sync::thread::{self, Thread};
-use ringpost_mailbox::sync::{Arc, Mutex};
+use ringpost_mailbox::sync::{Arc, Mutex, mpsc};
 use ringpost_mailbox::wake::{Parked, Parker, WakeWord, publish_fence};
 use ringpost_mailbox::wake_list::{WakeList, WakeNode};
 

@@ -1,5 +1,5 @@
 //! Models of a look at what its owner shows, hides and frees.
-#![cfg(loom)]
+#![cfg(any(loom, shuttle, ringpost_mutable))]
 
 use ringpost_loom_tests::two_threads;
 use ringpost_mailbox::glance::Glance;

@@ -1,5 +1,5 @@
 //! Models of the inbox.
-#![cfg(loom)]
+#![cfg(any(loom, shuttle, ringpost_mutable))]
 
 use ringpost_loom_tests::{three_threads, two_threads};
 use ringpost_mailbox::inbox::{InboxError, inbox};

@@ -1,5 +1,5 @@
 //! Models of the ring.
-#![cfg(loom)]
+#![cfg(any(loom, shuttle, ringpost_mutable))]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

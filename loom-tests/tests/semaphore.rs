@@ -1,11 +1,10 @@
 //! Models of the semaphore.
-#![cfg(loom)]
+#![cfg(any(loom, shuttle, ringpost_mutable))]
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use loom::future::block_on;
-use ringpost_loom_tests::{three_threads, two_threads};
+use ringpost_loom_tests::{block_on, three_threads, two_threads};
 use ringpost_mailbox::semaphore::{Closed, Semaphore};
 use ringpost_mailbox::sync::{Arc, cell::UnsafeCell};
 

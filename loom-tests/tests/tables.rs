@@ -13,6 +13,7 @@ fn named() -> BTreeSet<String> {
     let tables = source.lines().filter(|line| line.starts_with("//! |"));
     tables
         .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(|name| name.contains("::"))
         .map(str::to_owned)
         .collect()
 }

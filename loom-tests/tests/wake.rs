@@ -1,5 +1,5 @@
 //! Models of the wake word and the parker. A lost wake is a deadlock here.
-#![cfg(loom)]
+#![cfg(any(loom, shuttle, ringpost_mutable))]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

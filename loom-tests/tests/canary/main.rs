@@ -1,6 +1,6 @@
 //! A small protocol of its own, by which the runner of mutants shows that it can tell an ordering
 //! that is needed from one that is not.
-#![cfg(loom)]
+#![cfg(any(loom, shuttle, ringpost_mutable))]
 
 mod needed;
 mod redundant;
@@ -26,5 +26,6 @@ fn a_flag_carries_a_number() {
         }
         writer.join().unwrap();
         assert!(redundant::is_raised(&shared.1));
+        redundant::raise_again(&shared.1);
     });
 }

@@ -4,7 +4,7 @@
 //! What the models would notice: a block that is used by two parties (its header and data are cells
 //! that loom watches), a block that is freed twice or leaked (each holds a count of its home, which
 //! loom counts too), and a block that is lost on the way (the pool's own account does not balance).
-#![cfg(loom)]
+#![cfg(any(loom, shuttle, ringpost_mutable))]
 
 mod buffers;
 mod ways_home;
@@ -15,7 +15,8 @@ use ringpost_mailbox::pool::{Pool, PoolLimits};
 /// Asserts that a model had this many executions at least: one whose threads never meet proves
 /// nothing.
 fn assert_met(ways: u64, ways_min: u64) {
-    assert!(ways >= ways_min, "only {ways} ways");
+    // The others draw or repeat as many as they are told.
+    assert!(!cfg!(loom) || ways >= ways_min, "only {ways} ways");
 }
 
 fn pool(core: u16) -> Pool {

@@ -13,13 +13,15 @@
 //! The runner is put to the test each time: of the canary in `tests/canary`, it has to find that the
 //! mutants of one file are killed, and that the mutant of the other survives.
 //!
-//! Run it with `loom-tests/run.sh mutants`, which builds the models first.
+//! Run it with `loom-tests/run.sh mutants`, which builds the models first. Where they are built for shuttle or for a
+//! thread sanitizer, the mutants are those that these can see (`changes::is_visible`, `unseen`).
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
 mod changes;
 mod plan;
 mod runs;
 mod source;
+mod unseen;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -46,6 +48,10 @@ fn main() -> ExitCode {
     for fault in &plan.faults {
         println!("FAULT        {fault}");
     }
+    for unseen in &plan.unseen {
+        let Mutant { place, change, .. } = &unseen.mutant;
+        println!("unseen       {place} {change}: {}", unseen.reason);
+    }
     for (at, reason) in EXCLUDED {
         println!("excluded     {at}: {reason}");
     }
@@ -59,8 +65,9 @@ fn main() -> ExitCode {
         "strong orderings: {in_calls} in calls; {in_imports} in imports, {in_tests} in tests, {excluded} excluded"
     );
     println!(
-        "mutants: {}, killed: {killed}; faults of the list: {}",
+        "mutants: {}, killed: {killed}; not to be seen: {}; faults of the list: {}",
         plan.mutants.len(),
+        plan.unseen.len(),
         plan.faults.len()
     );
     if killed > 0 && killed == plan.mutants.len() && plan.faults.is_empty() {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::changes;
 use crate::source::{self, Reading, Site};
+use crate::unseen;
 
 /// Where the lock-free code is.
 const ROOT: &str = "mailbox/src";
@@ -41,10 +42,17 @@ pub(crate) struct Mutant {
     pub(crate) models: &'static [&'static str],
 }
 
+/// A mutant that this arm cannot see, and why.
+pub(crate) struct Unseen {
+    pub(crate) mutant: Mutant,
+    pub(crate) reason: &'static str,
+}
+
 /// All that is to be done, and what is wrong with the list already.
 #[derive(Default)]
 pub(crate) struct Plan {
     pub(crate) mutants: Vec<Mutant>,
+    pub(crate) unseen: Vec<Unseen>,
     /// A line `place operand ordering` for each ordering of the sites.
     listed: HashSet<String>,
     pub(crate) account: Account,
@@ -64,6 +72,11 @@ impl Plan {
     pub(crate) fn of_tree() -> Self {
         let mut plan = Self::default();
         plan.add_tree(Path::new(ROOT));
+        let found = plan.unseen.len();
+        if found != unseen::COUNT {
+            let text = format!("{found} mutants of the {} of `unseen.rs`", unseen::COUNT);
+            plan.faults.push(text);
+        }
         plan
     }
 
@@ -110,7 +123,13 @@ impl Plan {
         let models = component.map_or(&[][..], |(_, models)| models);
         for site in &reading.sites {
             self.listed.extend(orderings(path, site));
-            self.mutants.extend(mutants(path, site, models));
+            let line = source.lines().nth(site.place.0 - 1).unwrap_or_default();
+            for mutant in mutants(path, site, models) {
+                match unseen::reason(line, mutant.change) {
+                    Some(reason) => self.unseen.push(Unseen { mutant, reason }),
+                    None => self.mutants.push(mutant),
+                }
+            }
         }
     }
 

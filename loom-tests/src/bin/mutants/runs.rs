@@ -57,6 +57,7 @@ impl Models {
             let program = program.unwrap_or_else(|| panic!("there is no program {name}"));
             let output = Command::new(program)
                 .env("RINGPOST_MUTANT", mutant)
+                .env("TSAN_OPTIONS", "halt_on_error=1")
                 .output()
                 .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
             if !output.status.success() {
@@ -67,19 +68,24 @@ impl Models {
     }
 }
 
-/// Whether a failure is the mutant's doing: it was applied, and then a model failed. A program that
-/// comes down in another way proves nothing.
+/// Whether a failure is the mutant's doing: it was applied, and then a model failed, or the sanitizer reported
+/// something. A program that comes down in another way proves nothing, but where what a mutant breaks is real
+/// memory: not under loom, which keeps it.
 fn judge(output: &Output, mutant: &str) -> Outcome {
     let text = String::from_utf8_lossy(&output.stderr);
     let place = mutant.split('=').next().unwrap_or(mutant);
     let applied = format!("mutant applied at {place}");
     let is_applied = text.lines().any(|line| line == applied);
-    let model = text.lines().find_map(|line| {
-        let line = line.strip_prefix("model ")?;
-        line.contains(": fails at execution ").then_some(line)
+    let words = text.lines().find_map(|line| {
+        let model = line.strip_prefix("model ");
+        let report = line.strip_prefix("SUMMARY: ");
+        model
+            .filter(|line| line.contains(": fails at execution "))
+            .or(report)
     });
-    match model.filter(|_| is_applied) {
-        Some(model) => Outcome::Killed(model.to_owned()),
+    let crash = (!cfg!(loom) && output.status.code().is_none()).then_some("comes down by a signal");
+    match words.or(crash).filter(|_| is_applied) {
+        Some(words) => Outcome::Killed(words.to_owned()),
         None => Outcome::Broken(format!("{}: {}", output.status, text.trim())),
     }
 }

@@ -1,5 +1,5 @@
 //! Dependencies between the members point one way: examples, load, benches → runtime → router →
-//! mailbox. The macros stand alone, and the models see the mailbox only. A package with a workspace of
+//! mailbox. The macros stand alone, and the models see the mailbox, and whole nodes in drawn schedules. A package with a workspace of
 //! its own, like the rivals beside the benches, is no member and not looked at.
 
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "ringpost-benches",
         &["ringpost", "ringpost-router", "ringpost-mailbox"],
     ),
-    ("ringpost-loom-tests", &["ringpost-mailbox"]),
+    ("ringpost-loom-tests", &["ringpost-mailbox", "ringpost"]),
     ("ringpost-fuzz", &["ringpost-router"]),
 ];
 
