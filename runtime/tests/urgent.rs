@@ -369,6 +369,84 @@ fn g15_urgent_messages_from_outside_pass_those_that_wait() {
     }
 }
 
+/// Takes a second message with the first, and puts it back when an urgent one has come.
+struct Fickle(Log);
+
+impl Worker for Fickle {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        self.0.lock().push(*msg);
+        if *msg == 1 {
+            let second = ctx.receive::<u64>().await?;
+            ctx.sleep(Duration::from_millis(1)).await;
+            ctx.put_back(second);
+        }
+        Ok(())
+    }
+}
+
+/// G15: what is put back is before the others of its kind, and behind what is urgent.
+#[test]
+fn g15_a_message_that_is_put_back_stays_behind_urgent_ones() {
+    let report = Sim::new(1).run(async move |ctx: Context| {
+        let log = Log::default();
+        ctx.start_worker("fickle", Fickle(Arc::clone(&log))).await?;
+        for number in 1..=3u64 {
+            ctx.send_message("fickle", number).await?;
+        }
+        ctx.sleep(Duration::from_micros(100)).await;
+        for number in 0..2u64 {
+            ctx.send_urgent("fickle", URGENT + number).await?;
+        }
+        ctx.sleep(Duration::from_millis(9)).await;
+        assert_eq!(*log.lock(), [1, URGENT, URGENT + 1, 2, 3]);
+        ctx.stop().await
+    });
+    done(report);
+}
+
+/// G15: who waits to send urgently is served in order; and what was granted for who has ended is there for the next.
+#[test]
+fn g15_urgent_credits_go_to_the_first_who_waits_and_are_never_lost() {
+    for seed in 0..20 {
+        let sim = Sim::new(seed).cores(2).limits(tight());
+        let report = sim.run(async move |ctx: Context| {
+            for name in ["slow-a", "slow-b", "slow-c"] {
+                let log = Log::default();
+                ctx.start_worker(name, slow(&log)).await?;
+                let full = || (0..9).take_while(|_| ctx.try_send_urgent(name, URGENT).is_ok());
+                assert_eq!(full().count(), 4);
+                for number in 1..=6 {
+                    let own = ctx.detached()?;
+                    ctx.spawn(async move { own.send_urgent(name, URGENT + number).await.unwrap() });
+                }
+                ctx.sleep(Duration::from_millis(50)).await;
+                assert_eq!(
+                    lane(&log.lock(), true)[4..],
+                    [1, 2, 3, 4, 5, 6].map(|it| URGENT + it)
+                );
+                // These find nobody any more when they are granted what they wait for.
+                assert_eq!(full().count(), 4);
+                for _ in 0..3 {
+                    let own = ctx.detached()?;
+                    ctx.spawn(async move {
+                        let _ = own.send_urgent(name, URGENT).await;
+                    });
+                }
+                ctx.yield_now().await;
+                ctx.stop_worker_now(name).await?;
+                ctx.sleep(Duration::from_millis(50)).await;
+                ctx.start_worker(name, slow(&log)).await?;
+                assert_eq!(full().count(), 4, "seed {seed}");
+            }
+            ctx.stop().await
+        });
+        done(report);
+    }
+}
+
 /// Sends itself a message for each that it handles, and counts them; notes how many there were at an urgent one.
 struct Busy {
     handled: Arc<AtomicU64>,

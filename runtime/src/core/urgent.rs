@@ -299,7 +299,8 @@ impl Core {
         let Some(entry) = lanes.lanes.get_mut(lane as usize) else {
             return Err(Hurry::Full(lane));
         };
-        if entry.out >= self.limits.urgent_credits || !entry.waiters.is_empty() {
+        // As long as anybody waits, all credits are out: what comes back is theirs.
+        if entry.out >= self.limits.urgent_credits {
             return Err(Hurry::Full(lane));
         }
         entry.out += 1;
