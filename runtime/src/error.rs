@@ -40,7 +40,7 @@ pub enum ErrorKind {
     },
     /// The receiver takes messages of another type.
     WrongType {
-        /// The receiver.
+        /// The receiver; of an answer, who asked.
         address: Address,
         /// The type that the receiver takes.
         expected: &'static str,

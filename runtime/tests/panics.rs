@@ -133,6 +133,34 @@ fn a_predicate_may_use_the_mailbox_that_it_looks_through() {
     report.output.unwrap();
 }
 
+/// Panics when its worker ends, or is restarted.
+struct Unwilling;
+
+impl Worker for Unwilling {
+    type Message = u64;
+    type Context = Context;
+}
+
+impl Drop for Unwilling {
+    fn drop(&mut self) {
+        panic!("it does not go");
+    }
+}
+
+/// G7: a worker whose destructor panics has ended all the same, and the panic counts.
+#[test]
+fn a_panic_of_the_destructor_of_a_worker_is_counted() {
+    let report = Sim::new(1).run(async |ctx: Context| {
+        for _ in 0..3 {
+            ctx.start_worker("unwilling", Unwilling).await?;
+            ctx.stop_worker("unwilling").await?;
+        }
+        ctx.stop().await
+    });
+    report.output.unwrap();
+    assert_eq!(report.stats.total(|core| core.panics), 3);
+}
+
 /// Panics when it is dropped.
 struct Bomb;
 

@@ -275,11 +275,12 @@ impl MailboxRc {
         }
         let whose = Some(&header.mailbox.address);
         // The worker is gone either way.
-        guarded("the destructor of a worker panicked", whose, || {
+        let panicked = guarded("the destructor of a worker panicked", whose, || {
             // SAFETY: the table was made for this block's type; the state was there until the phase was
             // changed above, so it is dropped once; the call that borrowed it is gone (rule 5).
             unsafe { (header.table.drop_state)(self.header) };
         });
+        core.tally().panics.add(u64::from(panicked.is_some()));
         // The worker's own pointer (rule 7). It is not the last: here is another.
         header.count.set(header.count.get() - 1);
         true
