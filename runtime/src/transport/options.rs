@@ -175,6 +175,7 @@ impl Terms {
             },
             queued_bytes_max: limits.queued_bytes_max,
             peer_credits: 0,
+            watches_max: 0,
             waiting_frames_max: limits.waiting_datagrams_max,
             return_routes_max: limits.return_routes_max,
             heartbeats_max: u32::MAX,

@@ -110,6 +110,27 @@ fn a_route_leads_over_tcp_and_on_over_a_unix_socket() {
     report.output.expect("it is answered");
 }
 
+#[test]
+fn connections_of_a_unix_socket_come_to_all_cores_in_turn() {
+    let server = async |ctx: Context| serve(&ctx, PATH, TcpLimits::default()).await;
+    let sim = Sim::new(3).cores(3).beside(server);
+    let report = sim.run(async |ctx: Context| {
+        ctx.sleep(Duration::from_millis(10)).await;
+        let mut streams = Vec::new();
+        for _ in 0..6 {
+            let mut stream = UnixStream::connect(&ctx, PATH).await?;
+            stream.write_all(&[VERSION]).await?;
+            streams.push(stream);
+        }
+        ctx.sleep(Duration::from_millis(10)).await;
+        Ok(())
+    });
+    report.output.expect("all are accepted");
+    let cores = report.neighbours[0].1.cores.iter();
+    let opened: Vec<u64> = cores.map(|core| core.transport.opened).collect();
+    assert_eq!(opened, [2, 2, 2]);
+}
+
 fn frame(payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     Frame::new(route!["echoer"], route!["me"], payload)

@@ -37,6 +37,7 @@ use self::hub::Hub;
 /// - Nothing connects, and nobody is known to be there. Peers are remembered from their first message until
 ///   [`idle`](crate::transport::UdpLimits::idle) has passed, at most
 ///   [`peers_max`](crate::transport::UdpLimits::peers_max) of them.
+/// - Nobody tells of the end of a worker: who watches one beyond hears when the peer is forgotten.
 /// - The sender of a datagram can be forged, so access rules say what anybody may do. Replies cannot be forged by who
 ///   does not see the traffic: return addresses, and the names of this node's workers that are not exposed, travel as
 ///   names that cannot be guessed.
