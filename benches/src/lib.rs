@@ -11,6 +11,7 @@ pub mod counted;
 pub mod machine;
 pub mod measured;
 pub mod process;
+pub mod served;
 pub mod workloads;
 
 pub use arena::{Arena, Arenas};

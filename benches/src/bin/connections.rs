@@ -9,101 +9,19 @@
 )]
 
 use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ringpost::{
-    Any, Context, Error, Node, Result, Routed, TcpListenerOptions, TcpTransport, Worker,
-};
-use ringpost_benches::{Machine, process};
+use ringpost::{Error, Node, Result};
+use ringpost_benches::Machine;
+use ringpost_benches::served::{SERVE, Server, allowed, serve};
 use ringpost_router::route;
 use ringpost_router::wire::{Frame, Limits, VERSION};
-use rustix::process::{Resource, getrlimit, setrlimit};
 
 const CONNECTIONS: u64 = 19_000;
-/// Descriptors that a process needs besides its connections.
-const DESCRIPTORS: u64 = 100;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-const SERVE: &str = "--serve";
-
-/// Sends back whatever it gets.
-struct Echoer;
-
-impl Worker for Echoer {
-    type Message = Any;
-    type Context = Context;
-
-    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
-        ctx.send_message(msg.reply(), msg.take()).await
-    }
-}
-
-fn serve() -> Result<()> {
-    Node::builder().serve(async |ctx: Context| {
-        ctx.start_replicated("echoer", || Echoer).await?;
-        let tcp = TcpTransport::create(&ctx).await?;
-        let options = TcpListenerOptions::new().expose("echoer");
-        println!("{}", tcp.listen("127.0.0.1:0", options).await?.address());
-        Ok(())
-    })
-}
-
-/// The server, which ends with this.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start() -> Result<Self> {
-        let child = Command::new(env::current_exe()?)
-            .arg(SERVE)
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut child = child?;
-        let mut address = String::new();
-        if let Some(out) = child.stdout.take() {
-            BufReader::new(out).read_line(&mut address)?;
-        }
-        let address = address.trim().to_owned();
-        Ok(Self { child, address })
-    }
-
-    fn id(&self) -> String {
-        self.child.id().to_string()
-    }
-
-    /// Resident memory in KiB.
-    fn memory(&self) -> u64 {
-        process::status(&self.id(), "VmRSS")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Lets this process, and the server that it starts, open so many connections, or as many as the system allows.
-fn allowed(wanted: u64) -> Result<u64> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).map_err(Error::other)?;
-    let most = limit
-        .maximum
-        .unwrap_or(u64::MAX)
-        .saturating_sub(DESCRIPTORS);
-    if most < wanted {
-        println!("the system allows {most} connections here, not {wanted} (ulimit -H -n)");
-    }
-    Ok(most.min(wanted))
-}
 
 /// Connects, and waits for the first word of the server.
 fn connect(address: &str) -> Result<TcpStream> {
@@ -136,19 +54,19 @@ fn ping(stream: &mut TcpStream, number: u64) -> Result<()> {
 fn main() -> Result<()> {
     let argument = env::args().nth(1);
     if argument.as_deref() == Some(SERVE) {
-        return serve();
+        return serve(Node::builder());
     }
     let wanted = argument.map_or(Ok(CONNECTIONS), |count| count.parse());
     let count = allowed(wanted.map_err(Error::other)?)?;
     println!("{}", Machine::read());
     let server = Server::start()?;
     // What the first one takes is the server's and not its own.
-    ping(&mut connect(&server.address)?, 0)?;
+    ping(&mut connect(server.address())?, 0)?;
     let before = server.memory();
     let begin = Instant::now();
     let mut streams = Vec::new();
     for _ in 0..count {
-        streams.push(connect(&server.address)?);
+        streams.push(connect(server.address())?);
     }
     let opened = begin.elapsed();
     let each = |memory: u64| memory.saturating_sub(before) * 1024 / count.max(1);
