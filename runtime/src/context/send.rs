@@ -83,43 +83,53 @@ impl<'a> SendMessage<'a> {
     }
 }
 
-/// The message cannot simply be put into a queue of this core; it may be a reply to a request of this core.
-/// Then the payload goes straight to where the reply is fetched, as what it is: a processor waits for what it has just
-/// stored in smaller pieces than it is to be moved in.
+/// The message cannot simply be put into a queue of this core; it may be a reply to a request of this core, or follow
+/// another to another core. Then the payload goes straight to where it is fetched, as what it is, and the route stays
+/// where it is: a processor waits for what it has just stored in smaller pieces than it is to be moved in, and
+/// while it does so for what it has stored before, which may be in a ring that another core looks at.
 #[inline(never)]
 fn further<M: Message>(ctx: &Context, unsent: Unsent<M>) -> Option<Box<Rest>> {
-    let Unsent(route, message) = unsent;
+    let message = unsent.1;
+    let route = &unsent.0;
     let hop = route.only_short();
-    let Some(place) = hop.and_then(|hop| hop.reply_on(ctx.core.here)) else {
-        return go_further(ctx, Unsent(route, Some(message.into_body())));
+    if let Some(place) = hop.and_then(|hop| hop.reply_on(ctx.core.here)) {
+        ctx.core.post_reply(place, message.into_body());
+        // A short route: there is nothing to drop.
+        std::mem::forget(unsent.0);
+        return None;
+    }
+    let core = &ctx.core;
+    let mut lent = match core.post_next(&ctx.mailbox, route, message.into_body()) {
+        Ok(()) => return None,
+        Err(body) => Some(body),
     };
-    ctx.core.post_reply(place, message.into_body());
-    // A short route: there is nothing to drop.
-    std::mem::forget(route);
-    None
+    match go_further(ctx, route, &mut lent) {
+        true => None,
+        false => set_up(ctx, Unsent(unsent.0, lent)),
+    }
 }
 
-/// The message is none for a queue or a request of this core, or there is no room.
+/// Sends a message that is none for a queue or a request of this core, or finds no room there, if nothing has to be set
+/// up for it. Whether it was sent.
 #[inline(never)]
-fn go_further(ctx: &Context, mut unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
-    // Lent, as a processor waits for what it has just stored in smaller pieces than it is to be moved in.
-    let Unsent(route, lent) = &mut unsent;
+fn go_further(ctx: &Context, route: &Route, lent: &mut Option<Body>) -> bool {
     let hint = route
         .only()
         .and_then(|hop| hop.hint_of(ctx.core.here.node()));
     if let Some(hint) = hint.filter(|hint| hint.kind == HandleKind::Reply) {
-        ctx.core.post_reply_to(hint, lent.take()?);
-        return None;
+        if let Some(body) = lent.take() {
+            ctx.core.post_reply_to(hint, body);
+        }
+        return true;
     }
     if let Some(to) = route.only().and_then(|hop| ctx.core.receiver_at(hop)) {
-        ctx.core
-            .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, lent.take()?);
-        return None;
+        if let Some(body) = lent.take() {
+            ctx.core
+                .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
+        }
+        return true;
     }
-    if ctx.core.post_further(&ctx.mailbox, route, lent) {
-        return None;
-    }
-    set_up(ctx, unsent)
+    ctx.core.post_linked(&ctx.mailbox, route, lent)
 }
 
 /// Something has to be set up first: the message's routes, a link, or the wait for what is lacking.

@@ -5,8 +5,6 @@
 //! counts down, and is written. Whoever looks at the pair for anything else is given one that is
 //! [settled](Pair::settle): what the stream has not used is back, and what it has is counted.
 
-use std::rc::Rc;
-
 use ringpost_router::{Address, Body, Handle, HandleKind, Route};
 
 use crate::core::Core;
@@ -51,50 +49,60 @@ impl Stream {
 }
 
 impl Core {
+    /// The core that a message visits first, by which address, and its place there if the route says so.
+    #[inline(always)]
+    fn way_of<'a>(&self, route: &'a Route) -> Option<(u16, &'a Address, Handle)> {
+        let hop = route.only()?;
+        let to = &hop.address;
+        match hop.hint_of(self.here.node()) {
+            Some(hint) if hint.kind == HandleKind::Reply => None,
+            Some(hint) => Some((hint.core.index(), to, hint.handle)),
+            None if to.is_local() => Some((self.placement.home(to), to, Handle::NONE)),
+            None => None,
+        }
+    }
+
+    /// Sends the next message of a stream. Any other comes back.
+    #[inline(always)]
+    pub(crate) fn post_next(
+        &self,
+        from: &MailboxRc,
+        route: &Route,
+        body: Body,
+    ) -> Result<(), Body> {
+        let Some((core, to, place)) = self.way_of(route) else {
+            return Err(body);
+        };
+        let mut pairs = self.pairs.borrow_mut();
+        let Some(pair) = pairs.streaming(core) else {
+            return Err(body);
+        };
+        let is_next = pair.stream.carries(from.handle.get(), place)
+            && (place != Handle::NONE || pair.runs_to(to, self.guests_ever.get()));
+        if !is_next {
+            return Err(body);
+        }
+        if pair.push_next(body) {
+            end_batch(self, pair);
+        }
+        Ok(())
+    }
+
     /// Sends what needs nothing to be set up: a message to another core that has a link, a credit that nobody
     /// waits for, and room. Whether it was sent; any other stays where it is.
-    #[inline]
-    pub(crate) fn post_further(
-        self: &Rc<Self>,
+    pub(crate) fn post_linked(
+        &self,
         from: &MailboxRc,
         route: &Route,
         body: &mut Option<Body>,
     ) -> bool {
-        let Some(hop) = route.only() else {
+        let Some((core, to, place)) = self.way_of(route) else {
             return false;
-        };
-        let to = &hop.address;
-        let (core, place) = match hop.hint_of(self.here.node()) {
-            Some(hint) if hint.kind == HandleKind::Reply => return false,
-            Some(hint) => (hint.core.index(), hint.handle),
-            None if to.is_local() => (self.placement.home(to), Handle::NONE),
-            None => return false,
         };
         let mut pairs = self.pairs.borrow_mut();
         let Some(pair) = pairs.streaming(core) else {
             return false;
         };
-        let is_next = pair.stream.carries(from.handle.get(), place)
-            && (place != Handle::NONE || pair.runs_to(to, self.guests_ever.get()));
-        if !is_next {
-            return self.post_linked(pair, from, to, place, body);
-        }
-        if let Some(body) = body.take()
-            && pair.push_next(body)
-        {
-            end_batch(self, pair);
-        }
-        true
-    }
-
-    fn post_linked(
-        &self,
-        pair: &mut Pair,
-        from: &MailboxRc,
-        to: &Address,
-        place: Handle,
-        body: &mut Option<Body>,
-    ) -> bool {
         pair.settle();
         let guests = self.guests_ever.get();
         // An instance of this core would be preferred, where there is one: then names are looked up first.
