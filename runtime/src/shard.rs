@@ -297,6 +297,9 @@ impl Shard {
                 done += core.run_urgent(slice);
             }
             done += core.run_queue(slice);
+            if core.io.is_full() && core.queue.is_empty() {
+                core.io.resume_writers(core);
+            }
             done += core.run_ready(slice);
             done += core.run_attention(slice);
             if !core.turns.borrow().is_empty() {

@@ -244,10 +244,12 @@ impl Core {
     }
 
     /// Polls up to `budget` ready tasks. Returns how many. While more messages wait than are handled in a turn,
-    /// it is one: what most of them would do is to send more, or to find no room for it.
+    /// it is one: what most of them would do is to send more, or to find no room for it. So it is when much was read
+    /// that is to be dealt with first.
     pub(crate) fn run_ready(self: &Rc<Self>, budget: u32) -> u32 {
         for done in 0..budget {
-            if done > 0 && self.has_plenty() {
+            let is_enough = self.has_plenty() || self.io.is_full();
+            if done > 0 && is_enough {
                 return done;
             }
             let Some(ready) = self.tasks.next_ready() else {

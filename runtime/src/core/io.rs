@@ -15,6 +15,10 @@ use crate::driver::net::Network;
 use crate::driver::rare::Rare;
 use crate::task::Wake;
 
+/// Bytes that are read before what they bring is dealt with and the answers are written. What is under way then lies in the
+/// caches of the core still.
+const TAKEN_BYTES_MAX: usize = 512 * 1024;
+
 /// Attempts on one socket within a turn, before the others of the core get theirs.
 const ATTEMPTS_PER_TURN: u32 = 32;
 
@@ -53,6 +57,10 @@ pub(crate) struct Io {
     count: Cell<usize>,
     /// Who goes on in the next turn.
     put_off: RefCell<Vec<Wake>>,
+    /// Who has something to write, and goes on before others.
+    writers: RefCell<Vec<Wake>>,
+    /// Bytes read since the writers went on.
+    taken: Cell<usize>,
 }
 
 impl Io {
@@ -62,6 +70,8 @@ impl Io {
             sources: RefCell::default(),
             count: Cell::new(0),
             put_off: RefCell::default(),
+            writers: RefCell::default(),
+            taken: Cell::new(0),
         }
     }
 
@@ -159,6 +169,12 @@ impl Io {
         Poll::Ready(())
     }
 
+    /// Whether an attempt may be of use, as far as is known.
+    pub(crate) fn is_readable(&self, key: usize) -> bool {
+        let sources = self.sources.borrow();
+        sources.get(key).is_some_and(|it| it.readiness.readable)
+    }
+
     /// An attempt found nothing left: the next report is waited for. Where the end has come, there will
     /// be none, and every attempt tells.
     pub(crate) fn clear(&self, key: usize, direction: Direction) {
@@ -176,19 +192,47 @@ impl Io {
         self.put_off.borrow_mut().push(wake);
     }
 
+    /// Has a task go on before others, in the next turn or when enough was read.
+    pub(crate) fn put_first(&self, wake: Wake) {
+        self.writers.borrow_mut().push(wake);
+    }
+
+    /// Notes that so many bytes were read, of which there may be answers to write.
+    pub(crate) fn note_taken(&self, bytes: usize) {
+        self.taken.set(self.taken.get().saturating_add(bytes));
+    }
+
+    /// Whether as much was read as is to be dealt with before more is.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.taken.get() >= TAKEN_BYTES_MAX
+    }
+
     /// Whether somebody was put off to the next turn.
     #[inline]
     pub(crate) fn has_put_off(&self) -> bool {
-        !self.put_off.borrow().is_empty()
+        !self.put_off.borrow().is_empty() || !self.writers.borrow().is_empty()
     }
 
-    /// Wakes those who were put off. Returns how many.
+    /// Wakes those who were put off, those with something to write before all others. Returns how many.
     pub(crate) fn resume(&self, core: &Core) -> u32 {
-        if !self.has_put_off() {
-            return 0;
+        let first = self.resume_writers(core);
+        if self.put_off.borrow().is_empty() {
+            return first;
         }
         let waiting = std::mem::take(&mut *self.put_off.borrow_mut());
         waiting.iter().for_each(|wake| core.wake(wake));
-        u32::try_from(waiting.len()).unwrap_or(u32::MAX)
+        first.saturating_add(u32::try_from(waiting.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Wakes those with something to write, before all others. Returns how many.
+    pub(crate) fn resume_writers(&self, core: &Core) -> u32 {
+        self.taken.set(0);
+        if self.writers.borrow().is_empty() {
+            return 0;
+        }
+        let writers = std::mem::take(&mut *self.writers.borrow_mut());
+        writers.iter().rev().for_each(|wake| core.wake_first(wake));
+        u32::try_from(writers.len()).unwrap_or(u32::MAX)
     }
 }

@@ -234,6 +234,11 @@ impl Core {
         self.tasks.wake(wake);
     }
 
+    /// Wakes a task of this core, before others that are ready, or a foreign waker.
+    pub(crate) fn wake_first(&self, wake: &Wake) {
+        self.tasks.wake_first(wake);
+    }
+
     /// The next number of this core's own generator (SplitMix64): reproducible from the node's seed.
     pub(crate) fn random(&self) -> u64 {
         let state = self.entropy.get().wrapping_add(0x9e37_79b9_7f4a_7c15);

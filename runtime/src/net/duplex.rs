@@ -94,6 +94,11 @@ impl Duplex {
         self.place.core.id
     }
 
+    /// Whether there may be something to read, as far as is known.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.place.core.io.is_readable(self.place.key)
+    }
+
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.stream.shutdown(how)
     }

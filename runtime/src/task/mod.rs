@@ -160,6 +160,15 @@ impl Tasks {
         }
     }
 
+    /// As [`make_ready`](Self::make_ready), before the tasks that are ready; one that is among those keeps its place.
+    fn make_ready_first(&self, key: u32) {
+        if let Some(slot) = self.slots.borrow().get(key as usize)
+            && !slot.queued.replace(true)
+        {
+            self.ready.push_front(key);
+        }
+    }
+
     pub(crate) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
@@ -171,6 +180,14 @@ impl Tasks {
             Wake::Nobody => {}
             Wake::Task(key) => self.make_ready(*key),
             Wake::Foreign(waker) => wake_foreign(waker),
+        }
+    }
+
+    /// Wakes whoever waits there, before others that are ready.
+    pub(crate) fn wake_first(&self, wake: &Wake) {
+        match wake {
+            Wake::Task(key) => self.make_ready_first(*key),
+            other => self.wake(other),
         }
     }
 

@@ -171,10 +171,10 @@ impl Connection {
         self.notice();
     }
 
-    /// Has what is queued written in the next turn, with all else of this turn.
+    /// Has what is queued written in the next turn, with all else of this turn; or sooner, if much is read.
     fn notice(&self) {
         if !self.noticed.replace(true) {
-            self.core.io.put_off(self.pump.borrow().clone());
+            self.core.io.put_first(self.pump.borrow().clone());
         }
     }
 

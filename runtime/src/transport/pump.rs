@@ -77,12 +77,18 @@ impl<'a> Pump<'a> {
         let connection = Rc::clone(&self.connection);
         *connection.pump.borrow_mut() = self.ctx.core.tasks.register(polling);
         // Replies to what is read now leave in the next turn; what is queued leaves before.
-        connection.noticed.set(false);
+        let has_come_first = connection.noticed.replace(false);
         if self.broken.is_none() {
             self.broken = self.write(polling).err();
         }
         if connection.ending.get() {
             return Err(End::Own);
+        }
+        if has_come_first && self.stream.is_readable() {
+            // It has come before others to write, not to read.
+            let own = self.ctx.core.tasks.register(polling);
+            self.ctx.core.wake(&own);
+            return self.check_deadlines(polling);
         }
         let is_more = self.read(polling).map_err(|reason| {
             // Who cannot be written to is often gone, and what is read then says less.
@@ -172,11 +178,12 @@ impl<'a> Pump<'a> {
                     self.intake.commit(count);
                     let tally = &self.ctx.core.tally().transport;
                     tally.bytes_read.add(count as u64);
+                    self.ctx.core.io.note_taken(count);
                 }
                 Poll::Ready(Err(error)) => return Err(error.into()),
             }
             self.last_read = self.ctx.core.now.get();
-            if self.ctx.core.rare.takes(Rare::OneRead) {
+            if self.ctx.core.rare.takes(Rare::OneRead) || self.ctx.core.io.is_full() {
                 break;
             }
         }

@@ -6,6 +6,7 @@ mod ends;
 mod flow;
 mod handing;
 mod hostile;
+mod large;
 mod messages;
 mod remote_ends;
 mod stalled;
