@@ -16,6 +16,7 @@ enum Step {
     Extend(Vec<u8>),
     Resize(usize, u8),
     Truncate(usize),
+    LeaveOut(usize),
     Clear,
     Read(Vec<u8>),
     Write(usize, u8),
@@ -35,6 +36,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (0..30_000usize, any::<u8>()).prop_map(|(len, byte)| Step::Extend(vec![byte; len])),
         (0..3000usize, any::<u8>()).prop_map(|(len, byte)| Step::Resize(len, byte)),
         (0..400usize).prop_map(Step::Truncate),
+        (0..400usize).prop_map(Step::LeaveOut),
         Just(Step::Clear),
         bytes(100).prop_map(Step::Read),
         (any::<usize>(), any::<u8>()).prop_map(|(at, byte)| Step::Write(at, byte)),
@@ -68,6 +70,11 @@ fn write(step: &Step, buf: &mut BufMut, model: &mut Vec<u8>) -> bool {
         Step::Truncate(len) => {
             buf.truncate(*len);
             model.truncate(*len);
+        }
+        Step::LeaveOut(count) => {
+            let count = (*count).min(model.len());
+            buf.advance(count);
+            model.drain(..count);
         }
         Step::Clear => {
             buf.clear();

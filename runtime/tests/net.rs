@@ -10,7 +10,7 @@ use ringpost::net::{
     Keepalive, ListenOptions, TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, resolve,
 };
 use ringpost::sim::Sim;
-use ringpost::{Context, Node, Result};
+use ringpost::{BufMut, Context, Node, Result};
 
 fn any() -> SocketAddr {
     "127.0.0.1:0".parse().expect("an address")
@@ -110,6 +110,54 @@ fn more_than_the_buffers_hold_arrives_whole_and_in_order() {
         assert_eq!(outcome.take(), Ok(()));
         // The end stays the end.
         assert_eq!(server.read(&mut chunk).await?, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn what_is_read_into_a_buffer_lies_behind_what_it_holds() {
+    on_both(async |ctx: Context| {
+        let (mut client, mut server) = pair(&ctx).await?;
+        let sent = pattern(1_500_000);
+        let expected = sent.clone();
+        ctx.spawn(async move { client.write_all(&sent).await.expect("the server reads") });
+        let mut received = Vec::new();
+        let mut buf = BufMut::default();
+        while received.len() < expected.len() {
+            // Some of it is left, the more the further it goes, up to more than is read at a time.
+            let before = buf.len();
+            let count = server.read_buf(&mut buf).await?;
+            assert!(count > 0 && buf.len() == before + count);
+            let is_last = received.len() + buf.len() == expected.len();
+            let kept = if is_last { 0 } else { received.len() / 10 };
+            let done = buf.len().saturating_sub(kept);
+            received.extend_from_slice(&buf[..done]);
+            buf.advance(done);
+        }
+        assert!(received == expected);
+        assert_eq!(server.read_buf(&mut buf).await?, 0, "the end");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_buffer_that_waits_has_room_for_what_it_holds_and_little_more() {
+    on_both(async |ctx: Context| {
+        let (mut client, mut server) = pair(&ctx).await?;
+        server.set_read_timeout(Some(Duration::from_millis(1)));
+        let mut buf = BufMut::default();
+        for held in [0, 1000] {
+            client.write_all(&[7; 3000]).await?;
+            while buf.len() < 3000 {
+                server.read_buf(&mut buf).await?;
+            }
+            assert!(buf.capacity() >= 16 * 1024);
+            buf.advance(3000 - held);
+            let error = server.read_buf(&mut buf).await.expect_err("nothing comes");
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+            assert_eq!(buf.len(), held);
+            assert!(buf.capacity() <= 2 * held + 256, "{}", buf.capacity());
+        }
         Ok(())
     });
 }

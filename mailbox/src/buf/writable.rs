@@ -139,6 +139,20 @@ impl BufMut {
         self.view.len += count as u32;
     }
 
+    /// Leaves out the first `count` bytes. Once all are left out, the room before them can be used again.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[inline]
+    #[track_caller]
+    pub fn advance(&mut self, count: usize) {
+        self.view.advance(count);
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
     /// Leaves out all but the first `len` bytes; does nothing if there are no more.
     #[inline]
     pub fn truncate(&mut self, len: usize) {

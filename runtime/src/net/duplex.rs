@@ -22,8 +22,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// A connection of one core: what [`TcpStream`](crate::net::TcpStream) and
 /// [`UnixStream`](crate::net::UnixStream) are inside.
 pub(crate) struct Duplex {
-    stream: Stream,
-    place: Place,
+    pub(super) stream: Stream,
+    pub(super) place: Place,
     reading: Deadline,
     writing: Deadline,
 }
@@ -176,7 +176,7 @@ impl Duplex {
         self.after_write(result, buf.len(), polling)
     }
 
-    fn after_read(
+    pub(super) fn after_read(
         &mut self,
         result: Poll<io::Result<usize>>,
         wanted: usize,

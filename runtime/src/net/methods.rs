@@ -16,6 +16,43 @@ macro_rules! stream_methods {
                 poll_fn(|polling| self.0.poll_read_into(polling, buf)).await
             }
 
+            /// Reads what has come, once there is something, behind what `buf` holds. 0 is the end.
+            ///
+            /// A block of the core's pool is taken when there is something to read, and while there is nothing, `buf`
+            /// keeps little more room than for the bytes that it holds. So a connection that waits has no block, and
+            /// those of a core read into the same few. What was dealt with is left out with
+            /// [`BufMut::advance`](crate::BufMut::advance).
+            ///
+            /// `buf` grows for as long as nothing is left out. Who waits for the rest of something long has to say how
+            /// long that may be.
+            ///
+            /// # Errors
+            /// As [`read`](Self::read).
+            ///
+            /// # Cancellation
+            /// As [`read`](Self::read): `buf` holds what it held.
+            ///
+            /// ```
+            /// use ringpost::BufMut;
+            /// use ringpost::net::TcpStream;
+            ///
+            /// /// Sends back whole lines, of at most 1,000 bytes.
+            /// async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+            ///     let mut bytes = BufMut::default();
+            ///     while bytes.len() <= 1000 && stream.read_buf(&mut bytes).await? > 0 {
+            ///         let last = bytes.iter().rposition(|byte| *byte == b'\n');
+            ///         let end = last.map_or(0, |at| at + 1);
+            ///         stream.write_all(&bytes[..end]).await?;
+            ///         bytes.advance(end);
+            ///     }
+            ///     Ok(())
+            /// }
+            /// ```
+            pub async fn read_buf(&mut self, buf: &mut crate::BufMut) -> io::Result<usize> {
+                self.0.begin_read();
+                poll_fn(|polling| self.0.poll_read_buf(polling, buf)).await
+            }
+
             /// Reads until `buf` is full.
             ///
             /// # Errors

@@ -31,6 +31,7 @@ mod detached;
 mod duplex;
 mod listener;
 mod methods;
+mod pooled;
 mod source;
 mod stream;
 mod udp;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringpost::net::{ListenOptions, TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use ringpost::sim::{Network, Sim};
-use ringpost::{Context, Result};
+use ringpost::{BufMut, Context, Result};
 
 use crate::{drop_after, drop_at_every_poll};
 
@@ -22,6 +22,7 @@ pub(crate) const DROPPED: &[&str] = &[
     "UnixStream::connect",
     // These are methods of both kinds of streams.
     "read",
+    "read_buf",
     "read_exact",
     "write",
     "write_all",
@@ -150,7 +151,7 @@ async fn connect(ctx: &Context, polls: usize, timeout: Option<Duration>) -> Resu
 }
 
 /// Somebody writes after a while; nothing of that is lost.
-async fn read(ctx: &Context, polls: usize, exactly: bool) -> Result<bool> {
+async fn read(ctx: &Context, polls: usize, how: &str) -> Result<bool> {
     let (mut client, mut server) = pair(ctx).await?;
     let mine = ctx.detached()?;
     let mut start = ctx.detached()?;
@@ -166,18 +167,24 @@ async fn read(ctx: &Context, polls: usize, exactly: bool) -> Result<bool> {
         // It comes while the first reads, or only when the second does.
         ctx.send_message(starter.clone(), ()).await?;
     }
-    let first = match exactly {
-        true => {
+    let mut buf = BufMut::default();
+    let first = match how {
+        "read_exact" => {
             let read = drop_after(ctx, polls, server.read_exact(&mut bytes)).await;
             read.map(|read| read.map(|()| 4))
         }
-        false => drop_after(ctx, polls, server.read(&mut bytes)).await,
+        "read_buf" => {
+            let read = drop_after(ctx, polls, server.read_buf(&mut buf)).await;
+            read.map(|read| read.map(|_| 0))
+        }
+        _ => drop_after(ctx, polls, server.read(&mut bytes)).await,
     };
     let done = matches!(first, Some(Ok(_)));
     match first {
         Some(Err(error)) if error.kind() == ErrorKind::TimedOut => {}
         other => got.extend_from_slice(&bytes[..other.transpose()?.unwrap_or(0)]),
     }
+    got.extend_from_slice(&buf);
     if !polls.is_multiple_of(2) {
         ctx.send_message(starter, ()).await?;
     }
@@ -187,7 +194,7 @@ async fn read(ctx: &Context, polls: usize, exactly: bool) -> Result<bool> {
             count => got.extend_from_slice(&bytes[..count]),
         }
     }
-    match exactly && !done {
+    match how == "read_exact" && !done {
         // A part may have been read by what was dropped.
         true => assert!(b"abcdef".ends_with(&got), "{got:?}"),
         false => assert_eq!(got, b"abcdef"),
@@ -295,8 +302,7 @@ async fn attempt(name: &str, ctx: &Context, polls: usize) -> Result<bool> {
         "UnixListener::accept" => accept_unix(ctx, polls, false).await,
         "UnixListener::accept_detached" => accept_unix(ctx, polls, true).await,
         "UnixStream::connect" => connect_unix(ctx, polls).await,
-        "read" => read(ctx, polls, false).await,
-        "read_exact" => read(ctx, polls, true).await,
+        "read" | "read_buf" | "read_exact" => read(ctx, polls, name).await,
         "UdpSocket::recv_from" => receive(ctx, polls).await,
         "UdpSocket::send_to" => send(ctx, polls).await,
         how => write(ctx, polls, how).await,
