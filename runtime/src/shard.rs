@@ -297,7 +297,8 @@ impl Shard {
                 done += core.run_urgent(slice);
             }
             done += core.run_queue(slice);
-            if core.io.is_full() && core.queue.is_empty() {
+            let is_full = core.io.is_full() || core.rare.takes(Rare::EarlyAnswers);
+            if is_full && core.queue.is_empty() {
                 core.io.resume_writers(core);
             }
             done += core.run_ready(slice);

@@ -83,6 +83,8 @@ rare_paths! {
     OneRead, "one read";
     /// A connection writes one part of what it could.
     OnePart, "one part is written";
+    /// Connections write what they have within a turn, though little was read.
+    EarlyAnswers, "answers leave within a turn";
 }
 
 impl Rare {
