@@ -30,40 +30,54 @@ const COUNT: u64 = 300;
 
 #[test]
 fn g1_messages_from_one_thread_outside_are_handled_in_order() {
-    for seed in 0..400 {
-        let mut limits = Limits::default();
-        limits.mailbox_credits = 1 + seed as u32 % 4;
-        limits.outside_credits = 2 + seed as u32 % 7;
-        limits.worker_burst = 2 + seed as u32 % 3;
-        let log: Arc<Mutex<Vec<u64>>> = Arc::default();
-        let seen = Arc::clone(&log);
-        let sim = Sim::new(seed).cores(2).limits(limits);
-        let report = sim.run(async move |ctx: Context| {
-            let pause_every = 2 + seed % 7;
-            ctx.start_worker("recorder", Recorder { log, pause_every })
-                .await?;
-            let handle = ctx.handle();
-            for number in 0..COUNT {
-                if number % 11 == 0 {
+    (0..400).for_each(|seed| send_in_order(seed, false));
+}
+
+#[test]
+fn g15_urgent_messages_from_one_thread_outside_are_handled_in_order() {
+    (0..200).for_each(|seed| send_in_order(seed, true));
+}
+
+fn send_in_order(seed: u64, is_urgent: bool) {
+    let mut limits = Limits::default();
+    limits.mailbox_credits = 1 + seed as u32 % 4;
+    limits.outside_credits = 2 + seed as u32 % 7;
+    limits.urgent_credits = 2 + seed as u32 % 5;
+    limits.worker_burst = 2 + seed as u32 % 3;
+    let log: Arc<Mutex<Vec<u64>>> = Arc::default();
+    let seen = Arc::clone(&log);
+    let sim = Sim::new(seed).cores(2).limits(limits);
+    let report = sim.run(async move |ctx: Context| {
+        let pause_every = 2 + seed % 7;
+        ctx.start_worker("recorder", Recorder { log, pause_every })
+            .await?;
+        let handle = ctx.handle();
+        for number in 0..COUNT {
+            match (number % 11, is_urgent) {
+                (0, false) => {
                     let reply = handle.request::<u64>("recorder", number).await?;
                     assert_eq!(reply, number);
-                } else {
-                    handle.send_message("recorder", number).await?;
                 }
-                if number % (1 + seed % 5) == 0 {
-                    ctx.sleep(Duration::from_micros(seed % 60)).await;
+                (0, true) => {
+                    let reply = handle.request_urgent::<u64>("recorder", number).await?;
+                    assert_eq!(reply, number);
                 }
+                (_, false) => handle.send_message("recorder", number).await?,
+                (_, true) => handle.send_urgent("recorder", number).await?,
             }
-            ctx.sleep(Duration::from_secs(1)).await;
-            Ok(())
-        });
-        report.output.unwrap();
-        assert!(
-            seen.lock().iter().copied().eq(0..COUNT),
-            "seed {seed}: {:?}",
-            seen.lock()
-        );
-    }
+            if number % (1 + seed % 5) == 0 {
+                ctx.sleep(Duration::from_micros(seed % 60)).await;
+            }
+        }
+        ctx.sleep(Duration::from_secs(1)).await;
+        Ok(())
+    });
+    report.output.unwrap();
+    assert!(
+        seen.lock().iter().copied().eq(0..COUNT),
+        "seed {seed}: {:?}",
+        seen.lock()
+    );
 }
 
 /// Answers nobody, and keeps the ways back, so that nobody is told.

@@ -26,6 +26,7 @@ type Log = Arc<Mutex<Vec<u64>>>;
 /// From here on numbers are urgent.
 const URGENT: u64 = 1_000;
 const PANIC: u64 = 9_999;
+const PAUSE: u64 = 0;
 
 /// Takes its time over each number.
 struct Slow {
@@ -369,6 +370,61 @@ fn g15_urgent_messages_from_outside_pass_those_that_wait() {
     }
 }
 
+/// G15, G4: what drops messages that it has no room for drops no urgent ones for others.
+#[test]
+fn g15_an_urgent_message_is_not_dropped_for_others() {
+    for overflow in [Overflow::DropNewest, Overflow::DropOldest] {
+        let report = Sim::new(1).limits(tight()).run(async move |ctx: Context| {
+            let log = Log::default();
+            let worker = Slow {
+                overflow,
+                ..slow(&log)
+            };
+            ctx.start_worker("slow", worker).await?;
+            for number in 0..9u64 {
+                ctx.send_message("slow", number).await?;
+            }
+            ctx.sleep(Duration::from_micros(100)).await;
+            for number in 0..4u64 {
+                ctx.try_send_urgent("slow", URGENT + number)?;
+            }
+            ctx.sleep(Duration::from_micros(100)).await;
+            for number in 9..20u64 {
+                ctx.send_message("slow", number).await?;
+            }
+            ctx.sleep(Duration::from_millis(50)).await;
+            let urgent: Vec<u64> = (URGENT..URGENT + 4).collect();
+            assert_eq!(lane(&log.lock(), true), urgent, "{overflow:?}");
+            ctx.stop().await
+        });
+        done(report);
+    }
+}
+
+/// G15: the words of the node are above urgent messages: a stop that is in a hurry does not wait for them.
+#[test]
+fn g15_a_stop_in_a_hurry_passes_urgent_messages() {
+    for seed in 0..20 {
+        let sim = Sim::new(seed).cores(2).limits(tight());
+        let report = sim.run(async move |ctx: Context| {
+            for name in ["slow-a", "slow-b", "slow-c"] {
+                let log = Log::default();
+                ctx.start_worker(name, slow(&log)).await?;
+                ctx.send_message(name, 1u64).await?;
+                ctx.sleep(Duration::from_micros(100)).await;
+                while ctx.try_send_urgent(name, URGENT).is_ok() {}
+                ctx.sleep(Duration::from_micros(100)).await;
+                // The handler that runs is cut short, and nothing more is handled.
+                ctx.stop_worker_now(name).await?;
+                assert_eq!(log.lock().len(), 0, "seed {seed}");
+            }
+            ctx.stop().await
+        });
+        assert_eq!(report.stats.undelivered(Reason::Stopped), 12);
+        done(report);
+    }
+}
+
 /// Takes a second message with the first, and puts it back when an urgent one has come.
 struct Fickle(Log);
 
@@ -458,8 +514,14 @@ impl Worker for Busy {
     type Context = Context;
 
     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        if *msg == PAUSE {
+            for _ in 0..4 {
+                ctx.yield_now().await;
+            }
+        }
         let before = self.handled.fetch_add(1, Ordering::Relaxed);
         match *msg {
+            PAUSE => self.log.lock().push(before),
             URGENT.. => self.log.lock().push(before),
             _ if before < 20_000 => ctx.try_send_message(ctx.address(), *msg)?,
             _ => {}
@@ -501,6 +563,16 @@ fn g15_an_urgent_message_waits_for_no_turn() {
                 let most = 2 * u64::from(limits.worker_burst);
                 assert!(waited <= most, "seed {seed}: {waited} were before it");
             }
+            // Nor does it where the receiver's handler has to end first.
+            ctx.send_urgent("busy-0", PAUSE).await?;
+            ctx.yield_now().await;
+            ctx.send_urgent("busy-0", URGENT).await?;
+            while log.lock().len() < 2 {
+                ctx.yield_now().await;
+            }
+            let log = std::mem::take(&mut *log.lock());
+            let (waited, most) = (log[1] - log[0], 2 * u64::from(limits.worker_burst));
+            assert!(waited <= most, "seed {seed}: {waited} were before it");
             ctx.stop_now().await
         });
         done(report);
