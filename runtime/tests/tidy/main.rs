@@ -60,6 +60,11 @@ fn atomics_come_from_the_facade() {
 }
 
 #[test]
+fn locks_and_thread_locals_come_from_the_facade() {
+    enforce(seams::check_locks);
+}
+
+#[test]
 fn time_comes_through_the_driver() {
     enforce(seams::check_clocks);
 }

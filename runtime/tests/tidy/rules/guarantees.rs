@@ -2,8 +2,8 @@
 //! not there.
 //!
 //! A promise is a heading `## G<n> …`, followed by a line `Status: holds` or `Status: planned`. One
-//! that holds is cited by a test: `G<n>` in a comment or `g<n>_` in a name. Functions named in
-//! backticks in a `Tests:` paragraph exist among the tests.
+//! that holds is cited by a test: `G<n>` in a comment or `g<n>_` in a name. What is named in backticks
+//! in a `Tests:` paragraph is a test: a function of that name that no harness calls is none.
 
 use std::collections::HashSet;
 
@@ -127,6 +127,20 @@ impl<'a> TestCode<'a> {
     }
 }
 
+impl<'a> TestCode<'a> {
+    /// The names of the functions that are marked as tests.
+    fn tests(&self) -> impl Iterator<Item = &'a str> {
+        let (source, from_line) = (self.source, self.from_line);
+        let marks = source.attributes();
+        let marks =
+            marks.filter(|range| range.len() == 1 && source.matches(range.start, &["test"]));
+        marks.filter_map(move |range| {
+            let at = (range.end..source.tokens.len()).find(|at| source.token(*at) == "fn")?;
+            (source.tokens[at].line >= from_line).then(|| source.token(at + 1))
+        })
+    }
+}
+
 fn uncited(promises: &[Promise], tests: &[TestCode<'_>]) -> Vec<Finding> {
     let cited: HashSet<u32> = tests
         .iter()
@@ -167,11 +181,7 @@ fn unknown_citations(promises: &[Promise], tests: &[TestCode<'_>]) -> Vec<Findin
 }
 
 fn unknown_tests(promises: &[Promise], tests: &[TestCode<'_>]) -> Vec<Finding> {
-    let names: HashSet<&str> = tests
-        .iter()
-        .flat_map(TestCode::functions)
-        .map(|(name, _)| name)
-        .collect();
+    let names: HashSet<&str> = tests.iter().flat_map(TestCode::tests).collect();
     let named = promises.iter().flat_map(|promise| &promise.tests);
     let missing = named.filter(|(name, _)| !names.contains(name.as_str()));
     missing
@@ -193,8 +203,8 @@ mod tests {
     #[test]
     fn a_promise_that_is_cited_passes() {
         for test in [
-            "// G1\nfn order_is_kept() {} fn twice() {}",
-            "fn g1_order() {} fn order_is_kept() {} fn twice() {}",
+            "// G1\n#[test] fn order_is_kept() {} #[test] fn twice() {}",
+            "fn g1_order() {} #[test] fn order_is_kept() {} #[test] fn twice() {}",
         ] {
             assert_eq!(
                 found(DOCUMENT, "runtime/tests/a.rs", test),
@@ -202,7 +212,7 @@ mod tests {
                 "{test}"
             );
         }
-        let unit = "fn a() {}\n#[cfg(test)]\nmod tests {\n    // Holds G1.\n    fn order_is_kept() {} fn twice() {}\n}";
+        let unit = "fn a() {}\n#[cfg(test)]\nmod tests {\n    // Holds G1.\n    #[test] fn order_is_kept() {} #[test] fn twice() {}\n}";
         assert_eq!(found(DOCUMENT, "runtime/src/a.rs", unit), [""; 0]);
     }
 
@@ -211,11 +221,11 @@ mod tests {
         for (path, test) in [
             (
                 "runtime/tests/a.rs",
-                "fn order_is_kept() {} fn twice() { \"G1\"; } // G, 1, AG1",
+                "#[test] fn order_is_kept() {} #[test] fn twice() { \"G1\"; } // G, 1, AG1",
             ),
             (
                 "runtime/src/a.rs",
-                "// G1\n#[cfg(test)]\nmod tests { fn order_is_kept() {} fn twice() {} }",
+                "// G1\n#[cfg(test)]\nmod tests { #[test] fn order_is_kept() {} #[test] fn twice() {} }",
             ),
         ] {
             assert_eq!(
@@ -228,7 +238,7 @@ mod tests {
 
     #[test]
     fn names_that_do_not_exist_are_caught() {
-        let test = "// G1, and G7\nfn order_is_kept() {}";
+        let test = "// G1, and G7\n#[test] fn order_is_kept() {}";
         let found = found(DOCUMENT, "runtime/tests/a.rs", test);
         assert_eq!(
             found,
@@ -237,6 +247,23 @@ mod tests {
                 "GUARANTEES.md:6: there is no test twice",
             ]
         );
+    }
+
+    #[test]
+    fn functions_that_no_harness_calls_are_no_tests() {
+        for twice in [
+            "fn twice() {}",
+            "#[inline] fn twice() {}",
+            "fn twice() {} #[test] fn more() {}",
+        ] {
+            let test = format!("// G1\n#[test] #[should_panic] fn order_is_kept() {{}} {twice}");
+            let found = found(DOCUMENT, "runtime/tests/a.rs", &test);
+            assert_eq!(
+                found,
+                ["GUARANTEES.md:6: there is no test twice"],
+                "{twice}"
+            );
+        }
     }
 
     #[test]

@@ -24,6 +24,9 @@ const CLOCK_PLACES: &[&str] = &[
 /// The libraries, which get the rest of the world through the driver too.
 const LIBRARIES: &[&str] = &["mailbox/src/", "router/src/", "runtime/src/"];
 
+/// Where the facade of locks and thread locals is made.
+const LOCK_PLACES: &[&str] = &["mailbox/src/sync/"];
+
 /// Where the libraries may start threads, open sockets and draw random numbers.
 const WORLD_PLACES: &[&str] = &["runtime/src/driver/", "mailbox/src/sync/"];
 
@@ -41,6 +44,36 @@ pub(crate) fn check_atomics(tree: &Tree) -> Vec<Finding> {
             parts.chain(whole).collect::<Vec<_>>()
         })
         .collect()
+}
+
+/// Locks, channels and thread locals, which the checkers have to see as they see atomics.
+pub(crate) fn check_locks(tree: &Tree) -> Vec<Finding> {
+    let text = "a lock outside the facade; take it from ringpost_mailbox::sync";
+    let paths: [&[&str]; 5] = [
+        &["parking_lot"],
+        &["std", "sync", "Mutex"],
+        &["std", "sync", "RwLock"],
+        &["std", "sync", "Condvar"],
+        &["std", "sync", "mpsc"],
+    ];
+    let mut findings = Vec::new();
+    for source in &tree.sources {
+        if !is_in(&source.path, LIBRARIES) || is_in(&source.path, LOCK_PLACES) {
+            continue;
+        }
+        for path in paths {
+            findings.extend(uses(source, path, text));
+        }
+        let imports = source.imports();
+        let is_ours = |(path, _): &(String, usize)| path.ends_with("::sync::thread_local");
+        if !imports.iter().any(is_ours) {
+            let text = "a thread local outside the facade; take it from ringpost_mailbox::sync";
+            let at =
+                (0..source.tokens.len()).filter(|at| source.matches(*at, &["thread_local", "!"]));
+            findings.extend(at.map(|at| Finding::at(&source.path, source.tokens[at].line, text)));
+        }
+    }
+    findings
 }
 
 pub(crate) fn check_clocks(tree: &Tree) -> Vec<Finding> {
@@ -137,7 +170,7 @@ fn uses(source: &Source, path: &[&str], text: &str) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_atomics, check_clocks, check_world};
+    use super::{check_atomics, check_clocks, check_locks, check_world};
     use crate::rules::findings;
 
     #[test]
@@ -168,6 +201,31 @@ mod tests {
             findings(check_atomics, &[("runtime/src/node.rs", facade)]),
             [""; 0]
         );
+    }
+
+    #[test]
+    fn locks_and_thread_locals_are_caught() {
+        for code in [
+            "use parking_lot::Mutex;",
+            "use std::sync::{Arc, Mutex};",
+            "let (sender, receiver) = std::sync::mpsc::channel();",
+            "thread_local! { static A: u8 = 1; }",
+            "std::thread_local! { static A: u8 = 1; }",
+        ] {
+            let found = findings(check_locks, &[("runtime/src/node.rs", code)]);
+            assert_eq!(found.len(), 1, "{code}: {found:?}");
+            for path in ["mailbox/src/sync/std_arm.rs", "runtime/tests/node.rs"] {
+                assert_eq!(findings(check_locks, &[(path, code)]), [""; 0], "{code}");
+            }
+        }
+        for import in [
+            "ringpost_mailbox::sync::{Mutex, thread_local}",
+            "crate::sync::thread_local",
+        ] {
+            let code = format!("use {import};\nthread_local! {{ static A: u8 = 1; }}");
+            let found = findings(check_locks, &[("runtime/src/node.rs", &code)]);
+            assert_eq!(found, [""; 0], "{import}");
+        }
     }
 
     #[test]
