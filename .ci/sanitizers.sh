@@ -1,36 +1,64 @@
 #!/usr/bin/env bash
-# The lock-free layer, and tests of the node that start and end much, under the address sanitizer and its search
-# for leaks. The stable compiler has it, behind a switch. Where it cannot be used, a line says so.
+# The lock-free layer, and tests of the node that start and end much, under the sanitizers that the stable compiler
+# has behind a switch. Where one cannot be used, a line says so.
+#
+#   .ci/sanitizers.sh address   memory errors, and leaks
+#   .ci/sanitizers.sh thread    data races: the models and whole nodes on real threads, and the models' mutants. It
+#                               needs a standard library that is built for it, from the component rust-src
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+kind=${1-}
 host=$(rustc -vV | sed -n 's/^host: //p')
-flags="-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer"
 export RUSTC_BOOTSTRAP=1
+
+passed_over() {
+    echo "sanitizers: $kind not run, as $1"
+    exit 0
+}
 
 probe=$(mktemp -d)
 trap 'rm -rf "$probe"' EXIT
-echo 'fn main() {}' >"$probe/main.rs"
-# shellcheck disable=SC2086 # these are several arguments
-if ! rustc $flags --target "$host" -o "$probe/main" "$probe/main.rs" 2>/dev/null || ! "$probe/main"; then
-    echo "sanitizers: not run, as there is no address sanitizer for $host here"
-    exit 0
-fi
+
+# Whether a program that is built for this sanitizer runs.
+works() {
+    echo 'fn main() {}' >"$probe/main.rs"
+    rustc "-Zsanitizer=$kind" -Cunsafe-allow-abi-mismatch=sanitizer --target "$host" \
+        -o "$probe/main" "$probe/main.rs" 2>/dev/null && "$probe/main"
+}
 
 # A build of its own, so that it does not displace the ordinary one.
-CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-target}")/address"
+CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-target}")/$kind"
 export CARGO_TARGET_DIR
-export RUSTFLAGS="${RUSTFLAGS-} $flags"
 
-# All of the layer but the tests that have the compiler refuse something.
-layer=(--lib)
-for test in mailbox/tests/*.rs; do
-    name=$(basename "$test" .rs)
-    [[ $name == *misuse ]] || layer+=(--test "$name")
-done
-node=()
-for name in workers panics stops cancellation stalls overflow; do
-    node+=(--test "$name")
-done
-cargo test --target "$host" -p ringpost-mailbox "${layer[@]}"
-cargo test --target "$host" -p ringpost "${node[@]}"
+case "$kind" in
+address)
+    works || passed_over "there is no such sanitizer for $host here"
+    export RUSTFLAGS="${RUSTFLAGS-} -Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer"
+    # All of the layer but the tests that have the compiler refuse something.
+    layer=(--lib)
+    for test in mailbox/tests/*.rs; do
+        name=$(basename "$test" .rs)
+        [[ $name == *misuse ]] || layer+=(--test "$name")
+    done
+    node=()
+    for name in workers panics stops cancellation stalls overflow; do
+        node+=(--test "$name")
+    done
+    cargo test --target "$host" -p ringpost-mailbox "${layer[@]}"
+    cargo test --target "$host" -p ringpost "${node[@]}"
+    ;;
+thread)
+    works || passed_over "there is no such sanitizer for $host here"
+    sources=$(rustc --print sysroot)/lib/rustlib/src/rust/library
+    [[ -d $sources ]] || rustup component add rust-src || passed_over "the component rust-src cannot be had"
+    export CARGO_UNSTABLE_BUILD_STD=std CARGO_BUILD_TARGET="$host"
+    export RUSTFLAGS="${RUSTFLAGS-} -Zsanitizer=thread"
+    # A sanitizer that sees no race any more fails here, by the mutants.
+    loom-tests/run.sh threads
+    ;;
+*)
+    sed -n '5,8p' "$0"
+    exit 2
+    ;;
+esac

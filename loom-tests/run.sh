@@ -7,7 +7,8 @@
 #   loom-tests/run.sh schedules    every model, and whole nodes, under shuttle, from a seed that is printed; then the
 #                                  mutants that it can see
 #   loom-tests/run.sh long N       N schedules of each, and a line in the ledger
-#   loom-tests/run.sh threads      the models and their mutants on real threads; .ci/sanitizers.sh sets what that needs
+#   loom-tests/run.sh threads      the models, whole nodes, and the mutants on real threads; .ci/sanitizers.sh sets what
+#                                  that needs
 #
 # RINGPOST_SEED, RINGPOST_SCHEDULES and RINGPOST_SCHEDULE are explained in src/arm/shuttle.rs.
 set -euo pipefail
@@ -66,7 +67,7 @@ schedules)
     # One seed for all of them.
     export RINGPOST_SEED="${RINGPOST_SEED:-$(date +%s)}"
     echo "RINGPOST_SEED=$RINGPOST_SEED"
-    run_models
+    RINGPOST_SCHEDULES="${RINGPOST_SCHEDULES:-40000}" run_models
     RINGPOST_SCHEDULES=4000 run_mutants
     ;;
 long)
@@ -81,10 +82,10 @@ long)
 threads)
     export RUSTFLAGS="$flags --cfg ringpost_mutable"
     run_models
-    RINGPOST_RUNS=5000 run_mutants
+    RINGPOST_RUNS=1000 run_mutants
     ;;
 *)
-    sed -n '4,12p' "$0"
+    sed -n '4,13p' "$0"
     exit 2
     ;;
 esac

@@ -144,7 +144,7 @@
 //! ```text
 //! loom-tests/run.sh schedules  # the models in schedules drawn from a seed that is printed
 //! loom-tests/run.sh long N     # N schedules of each, and a line in the ledger
-//! .ci/sanitizers.sh thread     # the models on real threads
+//! .ci/sanitizers.sh thread     # the models, and whole nodes, on real threads
 //! ```
 //!
 //! A schedule that fails is printed, and so is the seed. `RINGPOST_SCHEDULE=…` repeats the schedule,
@@ -197,7 +197,7 @@ mod model;
 
 #[cfg(any(loom, shuttle, ringpost_mutable))]
 pub use arm::block_on;
-#[cfg(shuttle)]
+#[cfg(any(shuttle, ringpost_mutable))]
 pub use model::schedules;
 #[cfg(any(loom, shuttle, ringpost_mutable))]
 pub use model::{PREEMPTIONS_MAX, Threads, one_thread, three_threads, two_threads};

@@ -123,13 +123,13 @@ fn explore(
     })
 }
 
-/// Runs a test of a whole component, with as many threads as it starts, in many schedules, and says how many
-/// those were.
+/// Runs a test of a whole component, with as many threads as it starts, in many schedules, be they drawn or those
+/// that the system happens to choose, and says how many those were.
 ///
 /// # Panics
 ///
 /// If the test does in one of them, or its threads wait for each other for ever.
-#[cfg(shuttle)]
+#[cfg(any(shuttle, ringpost_mutable))]
 pub fn schedules(name: &str, test: impl Fn() + Copy + Send + Sync + 'static) -> u64 {
     run(name, usize::MAX, move |_| test())
 }

@@ -1,6 +1,6 @@
-//! Whole nodes, each core and each thread outside drawn step by step: starts, stops, sleeps, permits, rings.
-//! A lost wake is a deadlock here.
-#![cfg(shuttle)]
+//! Whole nodes: starts, stops, sleeps, permits, rings. Under shuttle each core and each thread outside is drawn
+//! step by step, and a lost wake is a deadlock. Elsewhere they are real, for a thread sanitizer.
+#![cfg(any(shuttle, ringpost_mutable))]
 
 use std::pin::Pin;
 

@@ -25,7 +25,10 @@ pub(crate) fn explore(
     for run in 0..runs {
         model([First::Main, First::Others][run as usize % 2]);
     }
-    format!("{threads} threads")
+    match threads {
+        usize::MAX => "of real threads".to_owned(),
+        threads => format!("of {threads} real threads"),
+    }
 }
 
 /// How the threads of a model start: all at the same time, so that they meet.
