@@ -1,7 +1,7 @@
 //! Many seeds, on all CPUs.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::Command;
@@ -18,6 +18,8 @@ use crate::shrink::shrink;
 
 /// One seed in so many runs twice, and has to do the same.
 const AUDIT: u64 = 50;
+/// Where seeds are listed that have failed.
+const FAILED_ONCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/simulate/failed.txt");
 /// Failures after which a campaign ends early.
 const FAILURES_MAX: usize = 4;
 
@@ -87,6 +89,21 @@ impl Sum {
     }
 }
 
+/// Adds a line for each seed that has failed to the list, unless it is there. Only what the seed alone has drawn is found
+/// again by it.
+fn note(failures: &[(Setup, Outcome, String)], list: &Path) -> io::Result<()> {
+    let mut text = fs::read_to_string(list)?;
+    for (setup, _, failure) in failures {
+        let line = format!("{}: ", setup.seed);
+        let is_known = text.lines().any(|known| known.starts_with(&line));
+        if !is_known && *setup == Setup::drawn(setup.seed, None, None) {
+            let what = failure.lines().next().unwrap_or_default();
+            text += &format!("{line}{what}\n");
+        }
+    }
+    fs::write(list, text)
+}
+
 /// The commit that the working tree is at, if git says so.
 pub(crate) fn commit() -> String {
     let asked = Command::new("git")
@@ -126,13 +143,19 @@ pub(crate) fn run(args: &Args, seeds: u64) -> bool {
     let unreached = sum.unreached();
     if args.reach {
         for what in &unreached {
-            println!("FAILED: never reached: {what}");
+            say!("FAILED: never reached: {what}");
         }
     }
     if let Some(path) = &args.ledger
         && let Err(error) = sum.append_to(path, args.seed)
     {
-        println!("FAILED: the ledger could not be written: {error}");
+        say!("FAILED: the ledger could not be written: {error}");
+        return false;
+    }
+    if args.note_failures
+        && let Err(error) = note(&sum.failures, Path::new(FAILED_ONCE))
+    {
+        say!("FAILED: the failures could not be noted: {error}");
         return false;
     }
     sum.failures.is_empty() && (unreached.is_empty() || !args.reach)
@@ -191,18 +214,18 @@ fn progress(seeds: u64) -> ProgressBar {
 }
 
 fn print(sum: &Sum) {
-    println!("faults:");
+    say!("faults:");
     for (fault, count) in &sum.faults {
-        println!("  {count:>12}  {fault}");
+        say!("  {count:>12}  {fault}");
     }
-    println!("rare paths:");
+    say!("rare paths:");
     for (path, count) in &sum.rare {
-        println!("  {count:>12}  {path}");
+        say!("  {count:>12}  {path}");
     }
     let struck = sum.struck();
     let kinds = sum.faults.values().filter(|count| **count > 0).count();
     let reached = sum.rare.values().filter(|count| **count > 0).count();
-    println!(
+    say!(
         "{} seeds, {} of them twice; {} events; {:.1} hours of virtual time; {} messages handled, {} questions answered",
         sum.seeds,
         sum.audited,
@@ -211,7 +234,7 @@ fn print(sum: &Sum) {
         sum.handled,
         sum.answered
     );
-    println!(
+    say!(
         "{struck} faults of {kinds} kinds out of {}; {reached} rare paths reached out of {}; {} failures",
         Fault::ALL.len(),
         Rare::ALL.len(),
@@ -225,15 +248,15 @@ fn print(sum: &Sum) {
 /// Says what is needed to see the failure again.
 pub(crate) fn print_failure(setup: &Setup, outcome: &Outcome, failure: &str) {
     let (seed, hash) = (setup.seed, outcome.hash);
-    println!("FAILED: seed {seed}, commit {}, hash {hash:016x}", commit());
-    println!("  {failure}");
+    say!("FAILED: seed {seed}, commit {}, hash {hash:016x}", commit());
+    say!("  {failure}");
     for (time, event) in outcome.last_events.iter().rev().take(12).rev() {
-        println!("  {:>14.6} ms  {event}", time.as_secs_f64() * 1e3);
+        say!("  {:>14.6} ms  {event}", time.as_secs_f64() * 1e3);
     }
     let small = shrink(setup);
-    println!("  again, made smaller: {}", arguments(&small));
+    say!("  again, made smaller: {}", arguments(&small));
     if let Some(failure) = small.run(None).failure {
-        println!("    {failure}");
+        say!("    {failure}");
     }
 }
 
@@ -254,4 +277,32 @@ fn arguments(setup: &Setup) -> String {
         text += " --no-rare-paths";
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process};
+
+    use super::{Setup, note};
+
+    #[test]
+    fn a_failure_is_noted_once_and_only_if_its_seed_brings_it_back() {
+        let list = env::temp_dir().join(format!("ringpost-failed-{}.txt", process::id()));
+        fs::write(&list, "# failed\n7: before\n").unwrap();
+        let failed = |setup: Setup| {
+            let outcome = setup.run(None);
+            (setup, outcome, "G3: gone\nsee above".to_owned())
+        };
+        let mut other = Setup::drawn(9, None, None);
+        other.players += 1;
+        let failures = [
+            failed(Setup::drawn(7, None, None)),
+            failed(Setup::drawn(8, None, None)),
+            failed(other),
+        ];
+        note(&failures, &list).unwrap();
+        let noted = fs::read_to_string(&list).unwrap();
+        fs::remove_file(&list).unwrap();
+        assert_eq!(noted, "# failed\n7: before\n8: G3: gone\n");
+    }
 }

@@ -18,17 +18,17 @@ pub(crate) fn run(args: &Args, seeds_max: u64) -> bool {
         plant(None);
         match found {
             Search::Found { seeds, failure } => {
-                println!(
+                say!(
                     "{:<20} found after {seeds:>5} seeds: {failure}",
                     format!("{bug:?}")
                 );
             }
             Search::Nothing => {
                 missed += 1;
-                println!("{:<20} NOT FOUND in {seeds_max} seeds", format!("{bug:?}"));
+                say!("{:<20} NOT FOUND in {seeds_max} seeds", format!("{bug:?}"));
             }
         }
     }
-    println!("{} planted bugs, {missed} missed", Canary::ALL.len());
+    say!("{} planted bugs, {missed} missed", Canary::ALL.len());
     missed == 0
 }

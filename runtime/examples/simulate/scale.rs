@@ -45,7 +45,7 @@ impl Worker for Idle {
 
 /// Runs each size, and prints what it took. Whether all went well.
 pub(crate) fn run() -> bool {
-    println!(" nodes  cores  all cores    workers     events  messages  seconds  resident MiB");
+    say!(" nodes  cores  all cores    workers     events  messages  seconds  resident MiB");
     SIZES.iter().all(|size| run_size(*size))
 }
 
@@ -89,7 +89,7 @@ fn run_size((nodes, cores, workers): (u16, u16, u64)) -> bool {
     let failed = failed.or(report.output.err().map(|error| error.to_string()));
     let handled = |(_, stats): &(_, ringpost::NodeStats)| stats.total(|core| core.handled);
     let messages: u64 = report.neighbours.iter().map(handled).sum();
-    println!(
+    say!(
         "{nodes:>6} {cores:>6} {:>10} {workers:>10} {:>10} {messages:>9} {:>8.2} {:>13}",
         u32::from(nodes) * u32::from(cores),
         report.events,
@@ -97,7 +97,7 @@ fn run_size((nodes, cores, workers): (u16, u16, u64)) -> bool {
         *resident.lock()
     );
     if let Some(failed) = &failed {
-        println!("FAILED: {failed}");
+        say!("FAILED: {failed}");
     }
     failed.is_none()
 }
