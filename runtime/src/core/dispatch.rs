@@ -319,7 +319,8 @@ impl Core {
     /// A message that was counted as handled was not: it is reported, or back in its mailbox.
     pub(crate) fn uncount_handled(&self) {
         let handled = &self.tally().handled;
-        handled.set(handled.value() - 1);
+        // A peer may take back more than was ever sent to it.
+        handled.set(handled.value().saturating_sub(1));
     }
 
     /// Hands a message that was taken and not wanted back to the front of its mailbox. The credit it came

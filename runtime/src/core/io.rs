@@ -81,6 +81,11 @@ impl Io {
         self.count.get() > 0
     }
 
+    /// How many sockets there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count.get()
+    }
+
     /// A place for a socket, under the key that it is to be registered with. It counts as ready, so that
     /// the first attempt is made without waiting, unless it has to be connected first.
     pub(crate) fn add(&self, connected: bool) -> usize {

@@ -348,6 +348,11 @@ impl TimerQueue {
             .flatten()
     }
 
+    /// How many timers wait.
+    pub(crate) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         self.wheel.next_deadline()
     }

@@ -50,6 +50,18 @@ impl Core {
         })
     }
 
+    /// What is left of a core that has ended, if anything is: who waited for it would wait for ever.
+    pub(crate) fn leftover(&self) -> Option<String> {
+        let timers = self.timers.borrow().len();
+        let left = [
+            (timers, "timers are armed"),
+            (self.io.count(), "sockets are open"),
+            (self.workers.get(), "workers are there"),
+        ];
+        let (count, what) = left.into_iter().find(|(count, _)| *count > 0)?;
+        Some(format!("{count} {what}"))
+    }
+
     /// A worker of this core that is idle, and whose room for senders of this core is not what it is by its
     /// limits.
     pub(crate) fn unbalanced(&self) -> Option<String> {

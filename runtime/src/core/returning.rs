@@ -213,6 +213,8 @@ impl Core {
 
     /// Reports a further answer to a request. Whoever asked is told nothing: the first may be on its way yet.
     fn report_surplus(&self, to: &MailboxRc, envelope: Envelope) {
+        // It counts as sent, and late replies do not count as undelivered messages: so it is taken here.
+        self.tally().handled.add(1);
         self.report(&Undelivered {
             to: to.address.clone(),
             from: envelope.sender.from.address.clone(),

@@ -103,7 +103,7 @@ impl Core {
 }
 
 impl Core {
-    /// A message from outside that its core could not send on: `Ok` was said for it already, so it is
+    /// A message from outside that its core could not send on: `Ok` was said for it already, so it counts as sent and is
     /// reported.
     pub(crate) fn report_returned(&self, wanted: &ErrorKind, error: &crate::error::Error) {
         let (to, reason) = match (wanted, error.kind()) {
@@ -116,6 +116,7 @@ impl Core {
         };
         let from = self.outside.address.clone();
         let type_name = error.message_type().unwrap_or("message from outside");
+        self.tally().sent_local.add(1);
         self.report(&Undelivered {
             to,
             from,

@@ -147,13 +147,15 @@ impl NodeStats {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CoreStats {
-    /// Messages accepted for workers of this core from senders of this core.
+    /// Messages accepted for workers of this core from senders of this core, connections included: what has come over
+    /// one counts, whether or not somebody takes it.
     pub sent_local: u64,
     /// Messages accepted for workers of other cores.
     pub sent_remote: u64,
     /// Replies to requests, which need no credit.
     pub replies: u64,
-    /// Messages that a handler or `receive` has taken.
+    /// Messages that a handler or `receive` has taken. Connections have taken those that they carry away, as long as
+    /// nothing is heard of their end.
     pub handled: u64,
     /// Handlers that returned an error.
     pub handler_errors: u64,

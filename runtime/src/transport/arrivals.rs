@@ -380,9 +380,8 @@ impl<'a> Arrivals<'a> {
     /// has found its end.
     #[cold]
     fn shed(&self, to: Option<Address>) -> bool {
-        let name = &self.connection.name;
-        let to = to.unwrap_or_else(|| name.clone());
-        self.report(to, name.clone(), Reason::Overflow);
+        let to = to.unwrap_or_else(|| self.connection.name.clone());
+        self.report_arrived(to, Reason::Overflow);
         self.ctx.core.tally().transport.datagrams_dropped.add(1);
         true
     }
@@ -396,13 +395,16 @@ impl<'a> Arrivals<'a> {
 
     #[cold]
     fn deny(&self, denied: Address) {
-        self.report(
-            denied.clone(),
-            self.connection.name.clone(),
-            Reason::Refused,
-        );
+        self.report_arrived(denied.clone(), Reason::Refused);
         let sender = self.way.sender.clone();
         self.connection.refuse(sender, denied, Refusal::Denied);
+    }
+
+    /// Reports a message that has come and is handed on to nobody. It counts as sent by the connection, as those do that
+    /// are.
+    fn report_arrived(&self, to: Address, reason: Reason) {
+        self.ctx.core.tally().sent_local.add(1);
+        self.report(to, self.connection.name.clone(), reason);
     }
 
     fn report(&self, to: Address, from: Address, reason: Reason) {
@@ -423,7 +425,7 @@ impl<'a> Arrivals<'a> {
             ErrorKind::Full { address } => (address.clone(), Reason::Overflow),
             _ => (self.connection.name.clone(), Reason::Refused),
         };
-        self.report(to.clone(), self.connection.name.clone(), reason);
+        self.report_arrived(to.clone(), reason);
         self.connection.refuse(sender, to, Refusal::Gone);
     }
 
@@ -486,6 +488,8 @@ impl<'a> Arrivals<'a> {
 
     fn was_refused(&self, route: &Route, address: Address, refusal: Refusal) {
         let from = route.last().unwrap_or(&self.connection.name).clone();
+        // It counted as handled when it left.
+        self.ctx.core.uncount_handled();
         self.report(address.clone(), from, Reason::Refused);
         let kind = match refusal {
             Refusal::Denied => ErrorKind::Refused { address },
@@ -501,11 +505,7 @@ impl Drop for Arrivals<'_> {
         for (mut message, _) in lines.flat_map(|line| line.messages) {
             message.cancel(&self.ctx.core);
             let to = message.route().last().unwrap_or(&self.connection.name);
-            self.report(
-                to.clone(),
-                self.connection.name.clone(),
-                Reason::Disconnected,
-            );
+            self.report_arrived(to.clone(), Reason::Disconnected);
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ringpost::sim::{CallFault, Network, Report, Sim, SystemCall};
 use ringpost::{
-    Context, Reason, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport, Worker,
+    Context, CoreStats, Reason, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport,
+    Worker,
 };
 
 use crate::{Strike, at_every_call, is_harmless};
@@ -132,8 +133,19 @@ fn check(strike: Option<Strike>, report: &Report<[Failures; 2]>, what: &str) {
         }) => assert_eq!(failed, [0, 0], "{what}"),
         Some(_) => assert!(failed.contains(&0), "{what}: {failed:?} failed"),
     }
-    let stats = std::iter::once(&report.stats).chain(report.neighbours.iter().map(|(_, it)| it));
-    for (node, stats) in stats.enumerate() {
+    let neighbours = report.neighbours.iter().map(|(_, stats)| stats);
+    let all: Vec<_> = std::iter::once(&report.stats).chain(neighbours).collect();
+    if strike.is_none() {
+        // What one node wrote another has read.
+        let sum =
+            |figure: fn(&CoreStats) -> u64| -> u64 { all.iter().map(|it| it.total(figure)).sum() };
+        let (written, read) = (
+            sum(|core| core.transport.frames_written),
+            sum(|core| core.transport.frames_read),
+        );
+        assert_eq!(written, read, "{what}: frames");
+    }
+    for (node, stats) in all.into_iter().enumerate() {
         let lost = stats.undelivered_total() - stats.undelivered(Reason::LateReply);
         let sent = stats.total(|core| core.sent_local + core.sent_remote);
         let handled = stats.total(|core| core.handled);

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::host::Host;
 use super::seat::{Seat, SeatState};
 use super::world::World;
+use crate::error::Reason;
+use crate::node::stats::NodeStats;
 
 /// Turns between two looks at the mailboxes of a core.
 const TURNS_PER_LOOK: u64 = 16;
@@ -38,6 +40,26 @@ impl World {
                     .or_else(|| names(seats));
                 broken.map(|text| format!("at rest, on node {}: {text}", host.name))
             });
+        self.violation = self.violation.take().or(found);
+    }
+
+    /// A core has ended in order: nothing is left there that somebody would wait for.
+    pub(super) fn check_leaving(&mut self, at: usize) {
+        let works = self.seats[at].works.as_ref();
+        let left = works.and_then(|(shard, _)| shard.core.leftover());
+        let found = left.map(|text| {
+            let (node, core) = (self.seats[at].node, self.seats[at].core);
+            let name = &self.hosts[usize::from(node)].name;
+            format!("in the end, on core {core} of node {name}: {text}")
+        });
+        self.violation = self.violation.take().or(found);
+    }
+
+    /// A node has ended in order: every message of its workers is accounted for.
+    pub(super) fn check_balance(&mut self, node: usize) {
+        let host = &self.hosts[node];
+        let found = host.stats().and_then(|stats| unbalanced(&stats));
+        let found = found.map(|text| format!("G3: in the end, on node {}: {text}", host.name));
         self.violation = self.violation.take().or(found);
     }
 
@@ -89,6 +111,16 @@ fn names(seats: &[Seat]) -> Option<String> {
     let mut all = shards.flat_map(|(shard, _)| shard.core.homes());
     let twice = all.find(|name| !seen.insert(name.clone()))?;
     Some(format!("{twice} lives on two cores"))
+}
+
+/// What was sent was handled or reported; a reply that came late was no message that somebody sent.
+fn unbalanced(stats: &NodeStats) -> Option<String> {
+    let sent = stats.total(|core| core.sent_local + core.sent_remote);
+    let handled = stats.total(|core| core.handled);
+    let lost = stats.undelivered_total() - stats.undelivered(Reason::LateReply);
+    (sent != handled + lost).then(|| {
+        format!("{sent} messages were sent, {handled} handled and {lost} reported undelivered")
+    })
 }
 
 fn open_sockets(host: &Host, open: usize) -> Option<String> {

@@ -64,9 +64,13 @@ impl World {
     /// A core has come to its end. If it was the last of a node that was to be stopped and started again, that is
     /// planned.
     pub(super) fn is_over_at(&mut self, node: usize) {
-        let host = &mut self.hosts[node];
         let is_over = |at: usize| self.seats[at].works.is_none();
-        if !host.seats().all(is_over) || !std::mem::take(&mut host.comes_back) {
+        if !self.hosts[node].seats().all(is_over) {
+            return;
+        }
+        self.check_balance(node);
+        let host = &mut self.hosts[node];
+        if !std::mem::take(&mut host.comes_back) {
             return;
         }
         host.is_up = false;

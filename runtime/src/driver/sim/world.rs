@@ -258,6 +258,7 @@ impl World {
         match next {
             Next::Asleep => self.lay_down(at, until.map(|until| until.saturating_since(now))),
             Next::Over => {
+                self.check_leaving(at);
                 let seat = &mut self.seats[at];
                 (seat.state, seat.works) = (SeatState::Over, None);
                 let node = usize::from(seat.node);

@@ -160,6 +160,7 @@ impl Exchange<'_> {
     fn lose(&self, error: &io::Error) {
         let name = &self.connection.name;
         tracing::debug!(connection = %name, %error, "a datagram cannot be sent");
+        self.ctx.core.uncount_handled();
         self.ctx.core.report(&Undelivered {
             to: name.clone(),
             from: name.clone(),
