@@ -74,6 +74,113 @@ fn g7_a_handler_that_holds_its_core_is_named() -> Result<()> {
     node.stop()
 }
 
+/// Holds its core when it starts, or when it ends, until it is told that it does.
+struct Slow {
+    told: Receiver<Stall>,
+    at_start: bool,
+}
+
+impl Slow {
+    fn hold(&self, ctx: &Context) {
+        while let Ok(stall) = self.told.recv() {
+            if stall.worker == Some(ctx.address()) && stall.worker_type.contains("Slow") {
+                return;
+            }
+        }
+        panic!("nobody tells");
+    }
+}
+
+impl Worker for Slow {
+    type Message = u64;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        if self.at_start {
+            self.hold(ctx);
+        }
+        Ok(())
+    }
+
+    async fn shutdown(&mut self, ctx: &mut Context) -> Result<()> {
+        if !self.at_start {
+            self.hold(ctx);
+        }
+        Ok(())
+    }
+}
+
+/// G7: so is a worker that holds it in `initialize` or `shutdown`.
+#[test]
+fn a_worker_that_holds_its_core_when_it_starts_or_ends_is_named() -> Result<()> {
+    for at_start in [true, false] {
+        let (node, told) = watched(Duration::from_millis(10));
+        node.run(async move |ctx: Context| {
+            ctx.start_worker("slow", Slow { told, at_start }).await?;
+            ctx.stop_worker("slow").await?;
+            ctx.stop().await
+        })?;
+    }
+    Ok(())
+}
+
+/// Counts to a thousand in one handler, and yields after each number.
+struct Counter(Arc<Mutex<u64>>);
+
+impl Worker for Counter {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        for number in 1..=1_000 {
+            *self.0.lock() = number;
+            ctx.yield_now().await;
+        }
+        ctx.send_message(msg.reply(), 0u64).await
+    }
+}
+
+/// Answers with the number that has been counted to.
+struct Reader(Arc<Mutex<u64>>);
+
+impl Worker for Reader {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        let number = *self.0.lock();
+        ctx.send_message(msg.reply(), number).await
+    }
+}
+
+/// G7: others have their turn each time a long handler yields, after no more than a few of its own.
+#[test]
+fn a_handler_that_yields_lets_others_have_their_turns() {
+    for seed in 0..10 {
+        let report = Sim::new(seed).run(async |ctx: Context| {
+            let count = Arc::new(Mutex::new(0));
+            ctx.start_worker("counter", Counter(Arc::clone(&count)))
+                .await?;
+            ctx.start_worker("reader", Reader(count)).await?;
+            ctx.send_message("counter", 0u64).await?;
+            let mut last = 0;
+            for _ in 0..100 {
+                let number = ctx.request::<u64>("reader", 0u64).await?;
+                assert!(
+                    number - last <= 8,
+                    "from {last} to {number} between two requests"
+                );
+                last = number;
+            }
+            assert!(last > 0);
+            Ok(())
+        });
+        report
+            .output
+            .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
+}
+
 /// A spawned future has no name, and is told of too.
 #[test]
 fn a_future_that_holds_its_core_is_told_of() -> Result<()> {

@@ -214,3 +214,30 @@ fn a_node_that_cannot_watch_for_signals_says_so_and_runs() {
         "{warnings:?}"
     );
 }
+
+#[test]
+fn a_call_that_blocks_fails_where_the_system_has_no_thread_for_it() {
+    // One for the core, and one for the helper.
+    let system = Refusing::new(2, &Log::default());
+    let mut plan = plan();
+    plan.limits.blocking_queue = 1;
+    let cores = CorePlan {
+        loops: vec![None],
+        spin: false,
+    };
+    let threads = start_on(&system, plan, cores, STALL, None).expect("threads are allowed");
+    let handle = NodeHandle::new(Arc::clone(&threads.node));
+    for _ in 0..3 {
+        let call = async |ctx: Context| ctx.spawn_blocking(|| 7).await;
+        let outcome = pollster::block_on(handle.run_on(0, call)).expect("the core runs");
+        let error = outcome.expect_err("there is no thread").to_string();
+        assert!(error.contains("no thread for a blocking call"), "{error}");
+    }
+    handle
+        .start_worker_blocking("echo", || Echo)
+        .expect("the core goes on");
+    assert_eq!(handle.request_blocking::<u64>("echo", 5u64).unwrap(), 5);
+    handle.begin_stop(Stop::Drain);
+    threads.join();
+    assert_eq!(Arc::strong_count(&system.alive), 1);
+}
