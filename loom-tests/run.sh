@@ -67,7 +67,7 @@ schedules)
     # One seed for all of them.
     export RINGPOST_SEED="${RINGPOST_SEED:-$(date +%s)}"
     echo "RINGPOST_SEED=$RINGPOST_SEED"
-    RINGPOST_SCHEDULES="${RINGPOST_SCHEDULES:-40000}" run_models
+    RINGPOST_SCHEDULES="${RINGPOST_SCHEDULES:-25000}" run_models
     RINGPOST_SCHEDULES=4000 run_mutants
     ;;
 long)

@@ -7,7 +7,7 @@
 use std::collections::hash_map::RandomState;
 use std::env;
 use std::hash::BuildHasher;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError};
 
 use ringpost_mailbox::sync::thread::{self, JoinHandle};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -30,11 +30,21 @@ const STEPS_MAX: usize = 500_000;
 /// Room of each thread: what a node's core needs in a build that is not optimised.
 const STACK: usize = 1 << 18;
 
+/// Held by the test that runs: what is static in a node belongs to all tests of a process, and shuttle's atomics
+/// are for one thread of the system.
+#[allow(
+    clippy::disallowed_types,
+    reason = "it keeps tests apart, and is no part of them"
+)]
+static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// Runs a test in so many schedules, which come back in words.
 pub(crate) fn explore(
     threads: usize,
     test: impl Fn(First) + Clone + Send + Sync + 'static,
 ) -> String {
+    // One that failed has left nothing behind that the next would see.
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Ok(schedule) = env::var("RINGPOST_SCHEDULE") {
         shuttle::replay(move || test(First::Main), &schedule);
         return "the schedule that was asked for".to_owned();
