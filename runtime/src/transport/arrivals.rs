@@ -40,6 +40,8 @@ pub(super) struct Arrivals<'a> {
     /// How many messages wait, and how many bytes their payloads have.
     waiting: usize,
     waiting_bytes: usize,
+    /// How many of them took no credit, as their receivers' names are like those of replies.
+    uncredited: u32,
     /// Frames without a message since the last message.
     heartbeats: u32,
     /// What a peer of this make may send.
@@ -133,6 +135,7 @@ impl<'a> Arrivals<'a> {
             lines: Vec::new(),
             waiting: 0,
             waiting_bytes: 0,
+            uncredited: 0,
             heartbeats: 0,
             grants,
         }
@@ -246,8 +249,9 @@ impl<'a> Arrivals<'a> {
     fn conclude(&mut self, note: &mut Waiting, sent: Result<(), Error>) {
         self.waiting = self.waiting.saturating_sub(1);
         self.waiting_bytes = self.waiting_bytes.saturating_sub(note.bytes);
-        if note.is_counted {
-            self.grants.note_settled();
+        match note.is_counted {
+            true => self.grants.note_settled(),
+            false => self.uncredited = self.uncredited.saturating_sub(1),
         }
         if let Err(error) = sent {
             if let Some(place) = note.asks {
@@ -280,8 +284,24 @@ impl<'a> Arrivals<'a> {
         {
             self.place(Buf::from(&payload[..]), polling);
         }
-        if self.place(payload, polling) && is_counted {
-            self.grants.note_settled();
+        let has_room = self.place(payload, polling);
+        match (has_room, is_counted) {
+            (true, true) => self.grants.note_settled(),
+            (false, false) => return self.note_uncredited(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A message waits that took no credit. A reply that is waited for here never does, so this is none.
+    #[cold]
+    fn note_uncredited(&mut self) -> Result<(), End> {
+        self.uncredited = self.uncredited.saturating_add(1);
+        let most = self.connection.terms.limits.peer_credits;
+        if self.has_credits() && self.uncredited > most {
+            return Err(End::Fault(format!(
+                "more than {most} messages of the peer wait that are named like replies and are none (peer_credits)"
+            )));
         }
         Ok(())
     }

@@ -26,7 +26,9 @@ pub struct TcpLimits {
     /// Frames that wait to be written. Default 4,096.
     pub queued_frames_max: usize,
     /// Messages that a node of this make may have under way here: sent, and not yet in a mailbox. 0 does not
-    /// limit them, and lets them wait as those of other peers do. Default 512.
+    /// limit them, and lets them wait as those of other peers do. Replies take none; of messages that are none and go to
+    /// names like theirs (22 characters, the last of them `E` to `H`) no more than this may wait, or the connection is
+    /// closed. Default 512.
     pub peer_credits: u32,
     /// Workers here whose ends a node of this make may ask to be told of at one time; further ones wait there until
     /// others have ended. 0 for none. Default 1,024.

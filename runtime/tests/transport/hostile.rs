@@ -81,7 +81,7 @@ where
 }
 
 /// Reads until the other side ends the connection.
-async fn until_closed(stream: &mut TcpStream) {
+pub(crate) async fn until_closed(stream: &mut TcpStream) {
     let mut answer = vec![0; 4096];
     stream.set_read_timeout(Some(Duration::from_secs(3600)));
     while stream.read(&mut answer).await.is_ok_and(|count| count > 0) {}

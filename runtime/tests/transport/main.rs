@@ -1,5 +1,6 @@
 //! Messages between nodes, and what hostile peers can do, on the simulation's network.
 
+mod bounded;
 mod circles;
 mod common;
 mod ends;
