@@ -180,6 +180,26 @@ impl Io {
         sources.get(key).is_some_and(|it| it.readiness.readable)
     }
 
+    /// Ready once nothing more will come than is there, though nothing is read.
+    pub(crate) fn poll_read_closed(
+        &self,
+        core: &Core,
+        key: usize,
+        polling: &Polling<'_>,
+    ) -> Poll<()> {
+        let mut sources = self.sources.borrow_mut();
+        let Some(source) = sources.get_mut(key) else {
+            return Poll::Ready(());
+        };
+        if source.readiness.read_closed {
+            return Poll::Ready(());
+        }
+        let before = std::mem::replace(&mut source.reader, core.tasks.register(polling));
+        drop(sources);
+        drop(before);
+        Poll::Pending
+    }
+
     /// An attempt found nothing left: the next report is waited for. Where the end has come, there will
     /// be none, and every attempt tells.
     pub(crate) fn clear(&self, key: usize, direction: Direction) {

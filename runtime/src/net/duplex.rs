@@ -99,6 +99,12 @@ impl Duplex {
         self.place.core.io.is_readable(self.place.key)
     }
 
+    /// Ready once the peer has ended its side, whether or not what came before was read.
+    pub(crate) fn poll_read_closed(&self, polling: &Polling<'_>) -> Poll<()> {
+        let Place { core, key } = &self.place;
+        core.io.poll_read_closed(core, *key, polling)
+    }
+
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.stream.shutdown(how)
     }

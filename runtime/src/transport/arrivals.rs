@@ -127,7 +127,8 @@ impl Way {
 
 impl<'a> Arrivals<'a> {
     pub(super) fn new(ctx: &'a Context, connection: Rc<Connection>) -> Self {
-        let grants = Grants::new(connection.terms.limits.peer_credits);
+        let now = ctx.core.now.get();
+        let grants = Grants::new(connection.terms.limits.peer_credits, now);
         Self {
             ctx,
             connection,
@@ -165,7 +166,7 @@ impl<'a> Arrivals<'a> {
     pub(super) fn return_credits(&mut self) {
         if self.has_credits()
             && !self.connection.is_half_full()
-            && let Some(frames) = self.grants.take_settled()
+            && let Some(frames) = self.grants.take_settled(self.ctx.core.now.get())
         {
             self.connection.tell(&Note::Credit { frames });
         }

@@ -71,7 +71,12 @@ async fn carry(ctx: &Context, connection: &Rc<Connection>, stream: Duplex) -> En
     connection.opened();
     let mut pump = Pump::new(ctx, Rc::clone(connection), stream);
     let end = poll_fn(|polling| pump.poll(polling)).await;
-    tracing::debug!(connection = %connection.name, %end, "a connection ended");
+    match end {
+        End::Fault(_) => {
+            tracing::warn!(connection = %connection.name, %end, "a connection was ended for its peer's fault");
+        }
+        _ => tracing::debug!(connection = %connection.name, %end, "a connection ended"),
+    }
     end
 }
 

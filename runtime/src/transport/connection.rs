@@ -48,6 +48,10 @@ pub(super) struct Connection {
     pub(super) waiting: RefCell<Wake>,
     /// Nothing more is to be sent.
     pub(super) ending: Cell<bool>,
+    /// Whether nothing can be written to the peer any more, while what it has sent may still be delivered.
+    is_broken: Cell<bool>,
+    /// Whether the message that is next waits until the peer gives a credit.
+    pub(super) awaits_credit: Cell<bool>,
     /// Whether the peer understands notes.
     pub(super) has_notes: Cell<bool>,
     /// What may be sent to it.
@@ -85,6 +89,8 @@ impl Connection {
             noticed: Cell::new(false),
             waiting: RefCell::new(Wake::Nobody),
             ending: Cell::new(false),
+            is_broken: Cell::new(false),
+            awaits_credit: Cell::new(false),
             has_notes: Cell::new(false),
             allowance: RefCell::default(),
             watches: RefCell::default(),
@@ -101,6 +107,7 @@ impl Connection {
         if self.terms.datagrams.is_some() {
             return self.has_notes.set(true);
         }
+        self.is_broken.set(false);
         self.outlet.borrow_mut().open();
         self.allowance.take();
         let (frames, watches) = (
@@ -137,7 +144,7 @@ impl Connection {
     /// Whether messages are put among the frames now. Where the connection will be opened again, they wait
     /// for that rather than be lost with what was lost.
     pub(super) fn takes_messages(&self) -> bool {
-        self.is_open.get() || self.terms.reconnect.is_none()
+        self.terms.reconnect.is_none() || self.is_open.get() && !self.is_broken.get()
     }
 
     /// Whether the peer has to be given room for a message before it is sent.
@@ -148,9 +155,35 @@ impl Connection {
         next.is_some_and(|next| !Aliases::is_once(next))
     }
 
-    /// Whether the peer has given room for one more message.
+    /// Whether the peer has given room for one more message, or nothing is sent to it any more.
     pub(super) fn has_credit(&self) -> bool {
-        self.allowance.borrow().may_send()
+        self.allowance.borrow().may_send() || self.drops_messages()
+    }
+
+    /// Whether messages are reported rather than sent: nothing can be written, and the connection is not opened again.
+    fn drops_messages(&self) -> bool {
+        self.is_broken.get() && self.terms.reconnect.is_none()
+    }
+
+    /// The message that is next waits for a credit: the task that reads and writes has an eye on how long.
+    pub(super) fn await_credit(&self) {
+        self.awaits_credit.set(true);
+        self.notice();
+    }
+
+    /// Nothing can be written any more. Who waits to send is not kept until what has come is delivered.
+    #[cold]
+    pub(super) fn broke(&self) {
+        self.is_broken.set(true);
+        self.drop_queued();
+        self.wake_waiting();
+    }
+
+    /// The peer has ended its side, so no credit will come.
+    #[cold]
+    pub(super) fn peer_ended(&self) {
+        self.allowance.borrow_mut().lift();
+        self.wake_waiting();
     }
 
     /// Whether no message is left to be written.
@@ -160,6 +193,9 @@ impl Connection {
 
     /// Puts a note among the frames.
     pub(super) fn tell(&self, note: &Note) {
+        if self.is_broken.get() {
+            return;
+        }
         let payload = note.encode();
         self.straight_last.take();
         let mut outlet = self.outlet.borrow_mut();
@@ -180,6 +216,9 @@ impl Connection {
 
     /// Puts a message among the frames to be written.
     pub(super) fn send(&self, message: Routed<Any>) {
+        if self.drops_messages() {
+            return self.drop_message(message);
+        }
         if message.routes().is_none() {
             return self.send_further(message);
         }
@@ -280,6 +319,7 @@ impl Connection {
     fn is_free(&self, is_counted: bool) -> bool {
         self.takes_messages()
             && !self.ending.get()
+            && !self.is_broken.get()
             && self.has_room()
             && (!is_counted || self.has_credit())
     }
@@ -456,18 +496,7 @@ impl Connection {
             self.core.tally().transport.note_end(end);
         }
         self.has_notes.set(false);
-        let next = Outlet::new(self.terms.limits.frame);
-        let messages = self.outlet.replace(next).messages();
-        for _ in 0..messages {
-            self.core.uncount_handled();
-            self.core.report(&Undelivered {
-                to: self.name.clone(),
-                from: self.name.clone(),
-                type_name: "encoded message",
-                expected: None,
-                reason: Reason::Disconnected,
-            });
-        }
+        self.drop_queued();
         for route in self.aliases.borrow_mut().take_waiting() {
             let hint = route.first().and_then(Hop::hint);
             let requester = hint.and_then(ReplyTo::from_hint);
@@ -479,6 +508,23 @@ impl Connection {
             let reason = end.to_string();
             let why = EndReason::Disconnected { reason };
             self.core.tell_watchers(&mailbox, &why);
+        }
+    }
+
+    /// Reports what was to be written.
+    fn drop_queued(&self) {
+        self.straight_last.take();
+        let next = Outlet::new(self.terms.limits.frame);
+        let messages = self.outlet.replace(next).messages();
+        for _ in 0..messages {
+            self.core.uncount_handled();
+            self.core.report(&Undelivered {
+                to: self.name.clone(),
+                from: self.name.clone(),
+                type_name: "encoded message",
+                expected: None,
+                reason: Reason::Disconnected,
+            });
         }
     }
 

@@ -8,6 +8,13 @@
 //! Nodes of other makes do not answer the greeting, and are not held to anything: they are read as long as there is
 //! room, and TCP does the rest.
 
+use std::time::Duration;
+
+use crate::time::Time;
+
+/// How long a peer that has no credit left waits for those of a batch.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What this side may send.
 #[derive(Debug, Default)]
 pub(super) struct Allowance {
@@ -15,6 +22,8 @@ pub(super) struct Allowance {
     left: Option<i64>,
     /// Sent, and not come back.
     under_way: i64,
+    /// How often any have come back.
+    times: u64,
 }
 
 impl Allowance {
@@ -34,6 +43,16 @@ impl Allowance {
         }
     }
 
+    /// The peer will say nothing more: what waits is held back by what it takes alone.
+    pub(super) fn lift(&mut self) {
+        self.left = None;
+    }
+
+    /// How often credits have come back.
+    pub(super) fn times(&self) -> u64 {
+        self.times
+    }
+
     /// Credits have come back. Whether so many were out.
     pub(super) fn returned(&mut self, frames: u32) -> bool {
         let frames = i64::from(frames);
@@ -41,6 +60,7 @@ impl Allowance {
         if was_out {
             self.under_way = self.under_way.saturating_sub(frames);
             self.left = self.left.map(|left| left.saturating_add(frames));
+            self.times = self.times.wrapping_add(1);
         }
         was_out
     }
@@ -54,14 +74,17 @@ pub(super) struct Grants {
     taken: u32,
     /// Of these, how many have found room.
     settled: u32,
+    /// When any were given back last.
+    returned: Time,
 }
 
 impl Grants {
-    pub(super) fn new(window: u32) -> Self {
+    pub(super) fn new(window: u32, now: Time) -> Self {
         Self {
             window,
             taken: 0,
             settled: 0,
+            returned: now,
         }
     }
 
@@ -80,12 +103,16 @@ impl Grants {
         self.taken >= self.window.saturating_mul(2)
     }
 
-    /// How many to give back now: some at a time.
-    pub(super) fn take_settled(&mut self) -> Option<u32> {
+    /// How many to give back now: some at a time, or after a while what there is, if the peer has no more. So it sees
+    /// that this side goes on, however slowly.
+    pub(super) fn take_settled(&mut self, now: Time) -> Option<u32> {
         let settled = self.settled;
-        if settled == 0 || settled < self.window / 4 {
+        let is_awaited =
+            || self.taken >= self.window && now.saturating_since(self.returned) >= PATIENCE;
+        if settled == 0 || settled < self.window / 4 && !is_awaited() {
             return None;
         }
+        self.returned = now;
         self.settled = 0;
         self.taken = self.taken.saturating_sub(settled);
         Some(settled)
@@ -99,7 +126,8 @@ mod tests {
     #[test]
     fn no_more_is_under_way_than_the_greeting_says() {
         for window in [1, 3, 4, 512] {
-            let (mut allowance, mut grants) = (Allowance::default(), Grants::new(window));
+            let (mut allowance, mut grants) =
+                (Allowance::default(), Grants::new(window, Time::ZERO));
             for _ in 0..2 {
                 assert!(
                     allowance.may_send(),
@@ -119,7 +147,7 @@ mod tests {
                 assert!(sent - (settled - 1) <= window.max(2), "{window}");
                 assert!(sent >= settled, "nobody waits for ever");
                 grants.note_settled();
-                if let Some(frames) = grants.take_settled() {
+                if let Some(frames) = grants.take_settled(Time::ZERO) {
                     assert!(allowance.returned(frames));
                 }
             }
@@ -138,14 +166,29 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_has_no_more_is_not_kept_waiting_for_a_batch() {
+        let mut grants = Grants::new(8, Time::ZERO);
+        (0..7).for_each(|_| grants.note_taken());
+        grants.note_settled();
+        let later = Time::ZERO.saturating_add(PATIENCE);
+        assert_eq!(grants.take_settled(later), None, "it has one more");
+        grants.note_taken();
+        assert_eq!(grants.take_settled(Time::ZERO), None, "others may follow");
+        assert_eq!(grants.take_settled(later), Some(1));
+        grants.note_taken();
+        grants.note_settled();
+        assert_eq!(grants.take_settled(later), None);
+    }
+
+    #[test]
     fn a_peer_that_ignores_its_credits_is_noticed() {
-        let mut grants = Grants::new(4);
+        let mut grants = Grants::new(4, Time::ZERO);
         (0..7).for_each(|_| grants.note_taken());
         assert!(!grants.is_overdrawn());
         grants.note_taken();
         assert!(grants.is_overdrawn());
         (0..2).for_each(|_| grants.note_settled());
-        assert_eq!(grants.take_settled(), Some(2));
+        assert_eq!(grants.take_settled(Time::ZERO), Some(2));
         assert!(!grants.is_overdrawn());
     }
 }

@@ -47,7 +47,10 @@ pub struct TcpLimits {
     pub frame_grace: Duration,
     /// Bytes of a frame that was begun that must come in a second. Default 1,024.
     pub frame_bytes_per_second_min: u32,
-    /// How long the peer may take nothing of what waits to be written. Default 60 seconds.
+    /// How long the peer may take nothing of what waits to be written, and how long a node of this make may give no
+    /// credit while it has all that was sent and more waits for that; also, how long what a peer sent before it ended
+    /// the connection may find no room. A worker here that is to be slower than that for a single message, with as
+    /// many waiting as there are credits, needs longer at those who send to it. Default 60 seconds.
     pub stall: Duration,
     /// Signs of life without a message between them. Default 1,024.
     pub heartbeats_max: u32,

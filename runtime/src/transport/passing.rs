@@ -28,6 +28,7 @@ pub(super) struct Passing<'a> {
 
 impl<'a> Passing<'a> {
     pub(super) fn new(ctx: &'a Context, connection: &'a Connection) -> Self {
+        connection.await_credit();
         Self {
             ctx,
             connection,
@@ -95,6 +96,7 @@ impl Future for Passing<'_> {
 
 impl Drop for Passing<'_> {
     fn drop(&mut self) {
+        self.connection.awaits_credit.set(false);
         if let Some(waiter) = &self.waiter {
             waiter.state.set(Waiting::Cancelled);
             self.ctx.mailbox.if_more(|more| trim(&mut more.receivers));

@@ -40,6 +40,10 @@ pub(super) struct Pump<'a> {
     broken: Option<End>,
     /// Since when and why nothing more is read; what came before is still delivered.
     ended: Option<(Time, End)>,
+    /// Since when the peer is known to have ended its side while nothing is read.
+    closing: Option<Time>,
+    /// Since when a message waits for a credit of the peer, which has had all before it; and how often credits had come.
+    starved: Option<(Time, u64)>,
     timer: Option<(Time, Sleep)>,
 }
 
@@ -61,6 +65,8 @@ impl<'a> Pump<'a> {
             is_written: true,
             broken: None,
             ended: None,
+            closing: None,
+            starved: None,
             timer: None,
         }
     }
@@ -78,9 +84,13 @@ impl<'a> Pump<'a> {
         *connection.pump.borrow_mut() = self.ctx.core.tasks.register(polling);
         // Replies to what is read now leave in the next turn; what is queued leaves before.
         let has_come_first = connection.noticed.replace(false);
-        if self.broken.is_none() {
-            self.broken = self.write(polling).err();
+        if self.broken.is_none()
+            && let Err(end) = self.write(polling)
+        {
+            self.broken = Some(end);
+            connection.broke();
         }
+        self.note_credit();
         if connection.ending.get() {
             return Err(End::Own);
         }
@@ -106,7 +116,33 @@ impl<'a> Pump<'a> {
                 self.stop_reading(reason)?;
             }
         }
+        self.note_closing(polling);
         self.check_deadlines(polling)
+    }
+
+    /// Notes how long a message waits for a credit. The time begins when the peer has been given all that is before it;
+    /// replies, which pass it, are no matter.
+    fn note_credit(&mut self) {
+        let connection = &self.connection;
+        if !connection.awaits_credit.get() || connection.has_credit() {
+            self.starved = None;
+            return;
+        }
+        let times = connection.allowance.borrow().times();
+        if self.starved.is_none_or(|(_, before)| before != times) {
+            let is_written = connection.outlet.borrow().is_empty();
+            self.starved = is_written.then(|| (self.ctx.core.now.get(), times));
+        }
+    }
+
+    /// Notes that the peer has ended its side also while nothing is read.
+    fn note_closing(&mut self, polling: &Polling<'_>) {
+        if self.ended.is_some() || !self.is_held_up() {
+            self.closing = None;
+        } else if self.closing.is_none() && self.stream.poll_read_closed(polling).is_ready() {
+            self.closing = Some(self.ctx.core.now.get());
+            self.connection.peer_ended();
+        }
     }
 
     fn write(&mut self, polling: &mut Polling<'_>) -> Result<(), End> {
@@ -196,6 +232,7 @@ impl<'a> Pump<'a> {
             return Err(end);
         }
         self.ended = Some((self.ctx.core.now.get(), end));
+        self.connection.peer_ended();
         Ok(())
     }
 
@@ -248,6 +285,7 @@ impl<'a> Pump<'a> {
             begun.saturating_add(limits.frame_grace.saturating_add(allowed))
         };
         let more = |idle| self.last_read.saturating_add(idle);
+        let stalled = |since: Time| since.saturating_add(limits.stall);
         let taken = || self.last_write.saturating_add(limits.stall);
         let is_written = self.connection.outlet.borrow().is_empty();
         let all = [
@@ -255,6 +293,9 @@ impl<'a> Pump<'a> {
             (self.frame_begun.filter(|_| !is_held_up)).map(|begun| (frame(begun), Want::Frame)),
             (limits.idle.filter(|_| !is_held_up)).map(|idle| (more(idle), Want::More)),
             (!is_written).then(|| (taken(), Want::Reader)),
+            self.closing.map(|since| (stalled(since), Want::Room)),
+            self.starved
+                .map(|(since, _)| (stalled(since), Want::Credit)),
         ];
         all.into_iter().flatten().min_by_key(|(time, _)| *time)
     }
@@ -290,6 +331,7 @@ enum Want {
     Frame,
     More,
     Reader,
+    Credit,
     Room,
 }
 
@@ -315,6 +357,9 @@ impl Want {
                 limits.idle.unwrap_or_default()
             ),
             Self::Reader => format!("the peer has taken nothing for {stall:?} (stall)"),
+            Self::Credit => {
+                format!("the peer has given no credit for {stall:?}, and messages wait (stall)")
+            }
             Self::Room => format!(
                 "the peer has ended it, and what it sent before found no room within {stall:?} (stall)"
             ),

@@ -14,3 +14,4 @@ mod stalled;
 mod udp;
 mod unix;
 mod watches;
+mod withheld;
