@@ -8,6 +8,7 @@ use ringpost_router::{
 };
 
 use crate::core::unanswered::{Obligation, note};
+use crate::held::Hold;
 use crate::task::panics::guarded;
 use crate::task::raw::{MailboxRc, MailboxRef};
 
@@ -116,6 +117,8 @@ pub(crate) struct Routes {
     pub(crate) back: Route,
     /// Whether somebody may have kept one of them.
     pub(crate) shared: Cell<bool>,
+    /// What it counts for at the connection that brought it.
+    pub(crate) hold: Option<Hold>,
     /// The payload, while both are under way; otherwise nothing.
     body: Body,
 }
@@ -126,6 +129,7 @@ impl Routes {
             onward,
             back,
             shared: Cell::new(false),
+            hold: None,
             body: ().into_body(),
         })
     }

@@ -48,6 +48,7 @@ mod driver;
 mod envelope;
 mod error;
 mod group;
+mod held;
 mod limits;
 mod mailbox;
 pub mod net;

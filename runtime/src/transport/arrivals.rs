@@ -7,9 +7,11 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
+use std::time::Duration;
 
 use ringpost_mailbox::buf::Buf;
 use ringpost_mailbox::canary::{Canary, is_planted};
+use ringpost_mailbox::sync::Arc;
 use ringpost_router::wire::{Ending, Incoming, Note, Refusal};
 use ringpost_router::{Address, Aliases, Encoded, Hop, Message, Route};
 
@@ -20,6 +22,7 @@ use crate::core::returning::place_of_name;
 use crate::core::watches::Watcher;
 use crate::envelope::{ReplyTo, Routes};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
+use crate::held::{Account, Hold};
 use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
 use crate::transport::connection::Connection;
@@ -29,6 +32,11 @@ use crate::transport::watches::reason_of;
 
 /// What a message is called of which only the bytes are known.
 const ENCODED: &str = "encoded message";
+
+/// Messages of fewer bytes, with their routes, hold nothing: what limits them is the number that a mailbox takes.
+const HELD_BYTES_MIN: usize = 2048;
+/// What a hop takes besides the bytes of its address.
+const HOP_BYTES: usize = 64;
 
 /// The receiving side of a connection, behind its frames.
 pub(super) struct Arrivals<'a> {
@@ -46,6 +54,8 @@ pub(super) struct Arrivals<'a> {
     heartbeats: u32,
     /// What a peer of this make may send.
     grants: Grants,
+    /// The bytes of messages that are not handled yet, once there were long ones.
+    account: Option<Arc<Account>>,
 }
 
 /// Messages for one receiver, in the order in which they came. Each has its place among those who send to it, so
@@ -87,6 +97,8 @@ struct Way {
     is_counted: bool,
     /// If they are requests, what stands for the place where the reply is waited for.
     asks: Option<ReplyTo>,
+    /// What both routes take.
+    bytes: usize,
 }
 
 impl Way {
@@ -122,6 +134,7 @@ impl Way {
         let first = self.onward.first();
         self.is_counted = first.is_some_and(|hop| !Aliases::is_once(&hop.address));
         self.is_plain = self.onward.only().is_some_and(exposed) && self.back.check().is_ok();
+        self.bytes = bytes_of(&self.onward).saturating_add(bytes_of(&self.back));
     }
 }
 
@@ -139,6 +152,7 @@ impl<'a> Arrivals<'a> {
             uncredited: 0,
             heartbeats: 0,
             grants,
+            account: None,
         }
     }
 
@@ -154,7 +168,37 @@ impl<'a> Arrivals<'a> {
             true => self.grants.is_overdrawn(),
             false => self.waiting >= limits.waiting_frames_max,
         };
-        too_many || self.waiting_bytes >= limits.waiting_bytes_max
+        too_many || self.waiting_bytes >= limits.waiting_bytes_max || self.is_spent()
+    }
+
+    /// Whether what is not handled yet, wherever it is, is all that the peer may have here.
+    fn is_spent(&self) -> bool {
+        let account = self.account.as_ref();
+        account.is_some_and(|account| account.is_spent())
+    }
+
+    /// Whether half of that is.
+    fn is_half_spent(&self) -> bool {
+        let account = self.account.as_ref();
+        account.is_some_and(|account| account.is_half_spent())
+    }
+
+    /// How long a peer gets no credits for what is not handled: not so long that it takes this side for dead.
+    fn patience(&self) -> Duration {
+        self.connection.terms.limits.stall / 4
+    }
+
+    /// What a message counts for until it is handled.
+    #[inline]
+    fn hold(&mut self, payload: usize, polling: &Polling<'_>) -> Option<Hold> {
+        let bytes = payload.saturating_add(self.way.bytes);
+        (bytes >= HELD_BYTES_MIN).then(|| self.hold_bytes(bytes, polling))
+    }
+
+    fn hold_bytes(&mut self, bytes: usize, polling: &Polling<'_>) -> Hold {
+        let most = self.connection.terms.limits.unhandled_bytes_max;
+        let open = || Account::new(most, polling.waker().clone());
+        Hold::new(self.account.get_or_insert_with(open), bytes)
     }
 
     /// Whether the peer keeps to the credits that it is given.
@@ -164,9 +208,11 @@ impl<'a> Arrivals<'a> {
 
     /// Gives the peer credits for what has found room, unless it does not take what is sent to it.
     pub(super) fn return_credits(&mut self) {
+        let now = self.ctx.core.now.get();
         if self.has_credits()
             && !self.connection.is_half_full()
-            && let Some(frames) = self.grants.take_settled(self.ctx.core.now.get())
+            && (!self.is_half_spent() || self.grants.are_late(now, self.patience()))
+            && let Some(frames) = self.grants.take_settled(now)
         {
             self.connection.tell(&Note::Credit { frames });
         }
@@ -285,6 +331,10 @@ impl<'a> Arrivals<'a> {
         {
             self.place(Buf::from(&payload[..]), polling);
         }
+        if self.connection.terms.datagrams.is_some() && self.is_spent() {
+            self.shed(self.way.onward.first().map(|hop| hop.address.clone()));
+            return Ok(());
+        }
         let has_room = self.place(payload, polling);
         match (has_room, is_counted) {
             (true, true) => self.grants.note_settled(),
@@ -314,7 +364,8 @@ impl<'a> Arrivals<'a> {
             && let Some(first) = self.way.onward.first()
             && let Some(to) = self.ctx.core.receiver_at(first)
         {
-            let routes = Routes::new(self.way.onward.clone(), self.way.back.clone());
+            let mut routes = Routes::new(self.way.onward.clone(), self.way.back.clone());
+            routes.hold = self.hold(payload.len(), polling);
             let body = Encoded(payload).into_body();
             let from = &self.ctx.mailbox;
             self.ctx.core.enqueue_along(to, from, routes, body);
@@ -353,7 +404,8 @@ impl<'a> Arrivals<'a> {
         let core = &self.ctx.core;
         let bytes = payload.len();
         let mut out = Outgoing::along(Route::new());
-        let routes = Routes::new(onward, self.way.back.clone());
+        let mut routes = Routes::new(onward, self.way.back.clone());
+        routes.hold = self.hold(bytes, polling);
         core.wrap_with(routes, Encoded(payload).into_body(), &mut out);
         let to = out.route.first().map(|hop| hop.address.clone());
         let line = self
@@ -529,6 +581,12 @@ impl Drop for Arrivals<'_> {
             self.report_arrived(to.clone(), Reason::Disconnected);
         }
     }
+}
+
+/// About what a route takes.
+fn bytes_of(route: &Route) -> usize {
+    let bytes = |hop: &Address| hop.as_bytes().len().saturating_add(HOP_BYTES);
+    route.iter().map(bytes).sum()
 }
 
 /// Where somebody waits for a reply, if that is all that the route leads to.

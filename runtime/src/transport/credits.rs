@@ -103,12 +103,16 @@ impl Grants {
         self.taken >= self.window.saturating_mul(2)
     }
 
+    /// Whether none were given back for so long.
+    pub(super) fn are_late(&self, now: Time, after: Duration) -> bool {
+        now.saturating_since(self.returned) >= after
+    }
+
     /// How many to give back now: some at a time, or after a while what there is, if the peer has no more. So it sees
     /// that this side goes on, however slowly.
     pub(super) fn take_settled(&mut self, now: Time) -> Option<u32> {
         let settled = self.settled;
-        let is_awaited =
-            || self.taken >= self.window && now.saturating_since(self.returned) >= PATIENCE;
+        let is_awaited = || self.taken >= self.window && self.are_late(now, PATIENCE);
         if settled == 0 || settled < self.window / 4 && !is_awaited() {
             return None;
         }

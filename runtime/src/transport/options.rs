@@ -37,6 +37,12 @@ pub struct TcpLimits {
     pub waiting_frames_max: usize,
     /// Bytes of messages of any peer that wait so, beyond which no more is read. Default 1 MiB.
     pub waiting_bytes_max: usize,
+    /// Bytes of what any peer has sent that nobody has handled yet, in the mailboxes of workers as well as before them.
+    /// From half of that on a node of this make is given credits only each quarter of [`stall`](Self::stall), and beyond
+    /// it no more is read; so there may be as much and one frame more. A message counts with its routes, until its
+    /// handler is done with it or it is encoded for another node; where that is less than 2 KiB it does not, and what
+    /// limits such messages is how many a mailbox takes. Default 16 MiB.
+    pub unhandled_bytes_max: usize,
     /// Return routes that the peer can reply to. The longest unused makes way. Default 65,536.
     pub return_routes_max: usize,
     /// How long the peer may take for its first byte. Default 10 seconds.
@@ -68,6 +74,7 @@ impl Default for TcpLimits {
             watches_max: 1024,
             waiting_frames_max: 64,
             waiting_bytes_max: 1 << 20,
+            unhandled_bytes_max: 16 << 20,
             return_routes_max: 65_536,
             handshake: Duration::from_secs(10),
             idle: None,
@@ -96,7 +103,8 @@ pub struct UdpLimits {
     /// Peers of a listener at one time. While there are so many, others are not heard. Default 1,024.
     pub peers_max: usize,
     /// Datagrams of one peer that wait for room at their receivers, and as many that wait to be looked at. More are
-    /// dropped. Default 64.
+    /// dropped, and so are any while 1 MiB of that peer's is not handled yet, counted as for
+    /// [`TcpLimits::unhandled_bytes_max`]. Default 64.
     pub waiting_datagrams_max: usize,
     /// Bytes that wait to be sent to one peer. Who sends more waits. Default 64 KiB.
     pub queued_bytes_max: usize,
@@ -182,6 +190,7 @@ impl Terms {
             peer_credits: 0,
             watches_max: 0,
             waiting_frames_max: limits.waiting_datagrams_max,
+            unhandled_bytes_max: 1 << 20,
             return_routes_max: limits.return_routes_max,
             heartbeats_max: u32::MAX,
             ..TcpLimits::default()

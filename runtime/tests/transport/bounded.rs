@@ -1,5 +1,6 @@
 //! What one peer has waiting here is bounded, whatever it sends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost::net::TcpStream;
@@ -8,6 +9,7 @@ use ringpost::transport::TcpLimits;
 use ringpost::{
     Any, Context, Limits, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker, route,
 };
+use ringpost_mailbox::sync::Mutex;
 use ringpost_router::wire::{Frame, Limits as FrameLimits, Note};
 
 use crate::common::{SERVER, connected};
@@ -16,24 +18,40 @@ use crate::hostile::{Ends, until_closed};
 /// Named like the place of a reply.
 const LIKE_A_REPLY: &str = "aaaaaaaaaaaaaaaaaaaaaE";
 
-/// Takes so long for each message.
-struct Slow(Duration);
+/// Takes so long for each message, and notes what the node had read then that it had not handled.
+struct Slow {
+    each: Duration,
+    noted: Noted,
+}
+
+/// How many messages were handled, and the most bytes that were read and not handled before.
+#[derive(Clone, Default)]
+struct Noted(Arc<Mutex<(usize, usize)>>);
+
+/// Bytes of each frame in the tests that look at it.
+const FRAME_BYTES: usize = 8200;
 
 impl Worker for Slow {
     type Message = Any;
     type Context = Context;
 
     async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<Any>) -> Result<()> {
-        ctx.sleep(self.0).await;
+        ctx.sleep(self.each).await;
+        let stats = ctx.handle().stats();
+        let read = stats.total(|core| core.transport.bytes_read) as usize;
+        let mut noted = self.noted.0.lock();
+        noted.1 = noted.1.max(read.saturating_sub(noted.0 * FRAME_BYTES));
+        noted.0 += 1;
         Ok(())
     }
 }
 
 /// Serves a slow worker of a usual name, and one of the name of a reply.
-async fn serve(ctx: Context, each: Duration, limits: TcpLimits) -> Result<()> {
+async fn serve(ctx: Context, each: Duration, limits: TcpLimits, noted: Noted) -> Result<()> {
     let mut options = TcpListenerOptions::new().limits(limits);
     for name in ["slow", LIKE_A_REPLY] {
-        ctx.start_worker(name, Slow(each)).await?;
+        let noted = noted.clone();
+        ctx.start_worker(name, Slow { each, noted }).await?;
         options = options.expose(name);
     }
     let tcp = TcpTransport::create(&ctx).await?;
@@ -73,7 +91,9 @@ fn what_is_named_like_a_reply_and_is_none_is_bounded_too() {
                 .cores(cores)
                 .limits(little_room())
                 .drain(Duration::ZERO)
-                .beside(async move |ctx: Context| serve(ctx, hour, TcpLimits::default()).await)
+                .beside(async move |ctx: Context| {
+                    serve(ctx, hour, TcpLimits::default(), Noted::default()).await
+                })
                 .run(async |ctx: Context| {
                     let _tcp = connected(&ctx, SERVER).await?;
                     let mut stream = TcpStream::connect(&ctx, SERVER.parse()?).await?;
@@ -92,5 +112,55 @@ fn what_is_named_like_a_reply_and_is_none_is_bounded_too() {
             ends.iter().any(|end| end.contains("(peer_credits)")),
             "{ends:?}"
         );
+    }
+}
+
+/// A frame of [`FRAME_BYTES`] for the slow worker, nearly all of it payload or return route.
+fn long(hops: usize) -> Vec<u8> {
+    let back = (0..hops).fold(Route::new(), |back, _| back.append("x".repeat(1000)));
+    let frame = |payload: usize| {
+        let mut bytes = Vec::new();
+        put(route!["slow"], back.clone(), &vec![0; payload], &mut bytes);
+        bytes
+    };
+    let without = frame(300).len() - 300;
+    let bytes = frame(FRAME_BYTES - without);
+    assert_eq!(bytes.len(), FRAME_BYTES);
+    bytes
+}
+
+#[test]
+fn g10_what_is_not_handled_is_bounded_in_bytes() {
+    const FRAMES: usize = 100;
+    for (cores, hops, greets) in [(1, 0, false), (2, 0, true), (2, 7, false), (2, 7, true)] {
+        let noted = Noted::default();
+        let (there, here) = (noted.clone(), noted.clone());
+        let mut limits = TcpLimits::default();
+        limits.unhandled_bytes_max = 64 * 1024;
+        let second = Duration::from_secs(1);
+        let report = Sim::new(7)
+            .cores(cores)
+            .beside(async move |ctx: Context| serve(ctx, second, limits, there).await)
+            .run(async move |ctx: Context| {
+                let _tcp = connected(&ctx, SERVER).await?;
+                let mut stream = TcpStream::connect(&ctx, SERVER.parse()?).await?;
+                let first = if greets { greeting() } else { vec![1] };
+                stream.write_all(&first).await?;
+                for _ in 0..FRAMES {
+                    stream.write_all(&long(hops)).await?;
+                }
+                while here.0.lock().0 < FRAMES {
+                    ctx.sleep(second).await;
+                }
+                Ok(())
+            });
+        let case = format!("{cores} {hops} {greets}");
+        report
+            .output
+            .unwrap_or_else(|error| panic!("{case}: {error}"));
+        let (handled, most) = *noted.0.lock();
+        assert_eq!(handled, FRAMES, "{case}");
+        // One read beyond it.
+        assert!(most < (64 + 64 + 9) * 1024, "{case}: {most}");
     }
 }
