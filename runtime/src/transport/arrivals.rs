@@ -165,6 +165,8 @@ impl<'a> Arrivals<'a> {
     pub(super) fn is_full(&self) -> bool {
         let limits = &self.connection.terms.limits;
         let too_many = match self.has_credits() {
+            // The credits that are waited for may lie behind what the peer sent before it was greeted.
+            true if self.connection.awaits_credit.get() => self.waiting >= limits.queued_frames_max,
             true => self.grants.is_overdrawn(),
             false => self.waiting >= limits.waiting_frames_max,
         };

@@ -178,3 +178,31 @@ fn a_node_that_goes_on_slowly_is_not_taken_for_one_that_gives_no_credit() {
         report.elapsed
     );
 }
+
+/// What came of a peer that asks far more than it may have under way, and gives credits for the replies behind that.
+fn asked_before_the_greeting(requests: usize) -> Vec<String> {
+    beside(1, Duration::from_secs(3), async move |ctx: &Context| {
+        let mut stream = TcpStream::connect(ctx, SERVER.parse()?).await?;
+        stream.write_all(&flood(8, requests)).await?;
+        let mut credit = Vec::new();
+        let note = Note::Credit { frames: 1 }.encode();
+        append(Route::new(), Route::new(), &note, &mut credit);
+        let (mut answer, mut replies, mut last) = (vec![0; 4096], 0, Vec::new());
+        while replies < requests {
+            let count = stream.read(&mut answer).await?;
+            assert!(count > 0, "it is closed after {replies} replies");
+            last.extend_from_slice(&answer[..count]);
+            let come = last.windows(3).filter(|part| part == b"\x02hi").count();
+            last.drain(..last.len().saturating_sub(2));
+            replies += come;
+            stream.write_all(&credit.repeat(come)).await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn credits_behind_more_than_a_peer_may_send_are_heard() {
+    let ends = asked_before_the_greeting(3000);
+    assert!(!ends.iter().any(|end| end.contains("stall")), "{ends:?}");
+}
