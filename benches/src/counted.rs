@@ -39,6 +39,9 @@ const COUNTED: &[(&str, &[u16], Work)] = &[
     ("fan-in", &[1, 2], |ctx, n| {
         Box::pin(workloads::fan_in(ctx, n, 64))
     }),
+    ("fan-out", &[1], |ctx, n| {
+        Box::pin(workloads::fan_out(ctx, n, 64))
+    }),
     ("big", &[1, 2], |ctx, n| {
         Box::pin(workloads::big(ctx, n, 120))
     }),
