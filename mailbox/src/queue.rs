@@ -180,6 +180,28 @@ impl<T> LocalQueue<T> {
         Some(unsafe { self.slot(self.head.get()).as_ref() })
     }
 
+    /// The position of the value at the front, or the one that the next value pushed will have.
+    #[inline]
+    #[must_use]
+    pub fn start(&self) -> usize {
+        self.head.get()
+    }
+
+    /// Looks at the value at a position, if there is one.
+    ///
+    /// # Safety
+    ///
+    /// Nothing is pushed and nothing popped for as long as the reference is used.
+    #[inline]
+    pub unsafe fn at(&self, position: usize) -> Option<&T> {
+        if position.wrapping_sub(self.head.get()) >= self.len() {
+            return None;
+        }
+        // SAFETY: the position lies between `head` and `tail`, so its slot holds a value (rule 3), which stays there
+        // as long as the caller upholds their part.
+        Some(unsafe { self.slot(position).as_ref() })
+    }
+
     /// The slot of a position.
     ///
     /// # Safety
@@ -351,7 +373,15 @@ mod tests {
                             queue.push(Box::new(next));
                             model.push_back(Box::new(next));
                         }
-                        2 => prop_assert_eq!(queue.pop(), model.pop_front()),
+                        2 => {
+                            let last = model.len().saturating_sub(1);
+                            for at in [0, last / 2, last, last + 1] {
+                                // SAFETY: nothing is done to the queue while the value is looked at.
+                                let found = unsafe { queue.at(queue.start().wrapping_add(at)) };
+                                prop_assert_eq!(found, model.get(at));
+                            }
+                            prop_assert_eq!(queue.pop(), model.pop_front());
+                        }
                         3 if !queue.is_empty() => {
                             // SAFETY: nothing is done to the queue between; the value is read once, as it is passed.
                             let passed = unsafe {

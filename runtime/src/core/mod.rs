@@ -11,6 +11,7 @@
 //!        └─ other core ─▶ link ─▶ ring ═════▶ inbound ─▶ queue (there) ─▶ …
 //! ```
 
+pub(crate) mod ahead;
 pub(crate) mod deliver;
 pub(crate) mod dispatch;
 pub(crate) mod entrance;
@@ -92,6 +93,8 @@ pub(crate) struct Core {
     pub(crate) attention: RefCell<VecDeque<MailboxRc>>,
     /// Those that wait for their turn to work off what waits.
     pub(crate) turns: RefCell<VecDeque<turns::Waiting>>,
+    /// Whether anybody has to take turns.
+    pub(crate) numbers: RefCell<ahead::Numbers>,
     pub(crate) table: Mailboxes,
     pub(crate) names: Names,
     /// Names in the table whose home is another core: replicated workers.
@@ -157,6 +160,7 @@ impl Core {
             urgent: Urgent::new(),
             attention: RefCell::default(),
             turns: RefCell::default(),
+            numbers: RefCell::new(ahead::Numbers::new(node.limits.worker_burst)),
             table: Mailboxes::new(),
             names: Names::new(),
             guests: Cell::new(0),

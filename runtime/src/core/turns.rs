@@ -1,14 +1,14 @@
 //! Whose turn it is, where more waits than is handled at once (G7).
 //!
 //! Messages are handled in the order in which they came, unless one worker has more of them than
-//! [`worker_burst`](crate::Limits::worker_burst) while somebody else waits too: then its messages are put aside at
-//! its mailbox, as they are while a handler is suspended, and it *takes turns*. A turn is a burst of those; the
-//! next comes when all messages have been handled that were in the queue when the last one ended. So a round
+//! [`worker_burst`](crate::Limits::worker_burst), and they would delay somebody else ([`ahead`](super::ahead)): then
+//! they are put aside at its mailbox, as they are while a handler is suspended, and it *takes turns*. A turn is a
+//! burst of those; the next comes when all messages have been handled that were in the queue when the last one ended. So a round
 //! gives each worker no more than a burst from the queue and one from its mailbox, however much it was sent and
 //! in which order, and a message waits for no more than that of each other worker: two bursts.
 //!
-//! What a message pays for it is a look at how many wait, once for each run of messages of one worker. A worker that
-//! has its core for itself is left alone.
+//! What a message pays for it is a look at how many wait, once for each run of messages of one worker; one of more than
+//! a burst is also looked at in the queue. A worker that has its core for itself is left alone.
 
 use std::rc::Rc;
 
@@ -40,15 +40,20 @@ impl Core {
         if more == 0 {
             return false;
         }
-        let waiting = self.queue.len() + self.urgent.queue.len();
-        let is_alone = waiting <= to.queued.get() as usize
-            && self.turns.borrow().is_empty()
-            && self.attention.borrow().is_empty();
-        if !is_alone {
+        let is_fair = self.turns.borrow().is_empty()
+            && self.attention.borrow().is_empty()
+            && (self.is_alone(to) || !self.is_anybody_late());
+        if !is_fair {
             to.state.set(State::Backlog);
             self.take_turns(to.clone());
         }
-        !is_alone
+        !is_fair
+    }
+
+    /// Whether all that waits is for this worker.
+    fn is_alone(&self, to: &MailboxRc) -> bool {
+        let waiting = self.queue.len() + self.urgent.queue.len();
+        waiting <= to.queued.get() as usize
     }
 
     /// The worker waits for its turn, once.

@@ -10,6 +10,7 @@ use ringpost_router::{Body, Message};
 use super::Step;
 use super::block::{Header, MailboxRc};
 use crate::core::Core;
+use crate::core::ahead::Numbers;
 use crate::envelope::{Envelope, Head, Origin};
 use crate::mailbox::State;
 use crate::routed::Routed;
@@ -139,6 +140,32 @@ impl Queue {
         }
         // SAFETY: as above.
         Next::Came(unsafe { MailboxRc::of(to) }, step)
+    }
+
+    /// Numbers the messages from this position on (`core/ahead.rs`), up to the first that is late, and no more than
+    /// so many. Returns the position behind the last that was numbered, and whether that is late; the end, and that it
+    /// is, if there are more.
+    pub(crate) fn number_from(
+        &self,
+        from: usize,
+        most: usize,
+        numbers: &mut Numbers,
+    ) -> (usize, bool) {
+        let first = if self.has_passed(from) {
+            self.0.start()
+        } else {
+            from
+        };
+        for position in (0..most).map(|it| first.wrapping_add(it)) {
+            // SAFETY: `is_late` reads cells of the mailbox, and touches no queue.
+            let Some(entry) = (unsafe { self.0.at(position) }) else {
+                return (position, false);
+            };
+            if numbers.is_late(&entry.to) {
+                return (position.wrapping_add(1), true);
+            }
+        }
+        (self.end(), true)
     }
 
     /// Takes the next message, and its receiver.
