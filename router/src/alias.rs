@@ -4,7 +4,7 @@
 //! route in a table, so that it is found without a search, and 96 bits that only the owner of the key
 //! can make (SipHash-1-3 under two keys of 128 bits, over a number that never comes twice).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::address::hash_keyed;
 use crate::{Address, HandleKind, Hop, Route};
@@ -14,20 +14,25 @@ const CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 const NAME_BYTES: usize = 22;
 /// In the last character, of which two bits are used: the name is good for one reply.
 const ONCE: u8 = 4;
-/// How many places are looked at for one that was not used lately.
+/// How many routes are looked at for one that was not used lately.
 const LOOKS_MAX: usize = 8;
+/// What an entry takes besides its hops, and a hop besides the bytes of its address.
+const ENTRY_BYTES: usize = 256;
+const HOP_BYTES: usize = 64;
 
 /// The routes of one connection that its peer may reply to.
 ///
-/// There are at most as many as the limit says. Where there is no room, a route that was not used lately
+/// There are at most as many as one limit says, and they take no more bytes than the other. Where there is no room, a route that was not used lately
 /// makes way, and replies to it are not taken any more.
 #[derive(Debug)]
 pub struct Aliases {
     keys: [u64; 4],
     entries: Vec<Option<Entry>>,
     entries_max: usize,
-    /// Where to look for a place next.
-    next: usize,
+    bytes: usize,
+    bytes_max: usize,
+    /// The routes by age or last use, the next to make way first: the place of each, and the number of its name.
+    order: VecDeque<(usize, u64)>,
     made: u64,
     free: Vec<usize>,
     /// The names of routes of one address, so that a worker that sends often has one.
@@ -38,19 +43,24 @@ pub struct Aliases {
 struct Entry {
     name: Address,
     route: Route,
+    /// The number that its name was made of.
+    made: u64,
     used: bool,
     once: bool,
 }
 
 impl Aliases {
-    /// An empty table for at most so many routes, under secret keys.
+    /// An empty table for at most so many routes and bytes of routes, under secret keys. A single route may take more
+    /// bytes; then it is alone.
     #[must_use]
-    pub fn new(keys: [u64; 4], entries_max: usize) -> Self {
+    pub fn new(keys: [u64; 4], entries_max: usize, bytes_max: usize) -> Self {
         Self {
             keys,
             entries: Vec::new(),
             entries_max: entries_max.max(1),
-            next: 0,
+            bytes: 0,
+            bytes_max,
+            order: VecDeque::new(),
             made: 0,
             free: Vec::new(),
             by_address: BTreeMap::new(),
@@ -67,12 +77,12 @@ impl Aliases {
             && let Some(at) = self.by_address.get(&hop.address).copied()
             && let Some(Some(entry)) = self.entries.get_mut(at)
         {
-            // The worker there may be another than before.
+            // The worker there may be another than before; the route has one hop of the same address still.
             entry.route = route.clone();
             entry.used = true;
             return entry.name.clone();
         }
-        let at = self.place();
+        let at = self.place(bytes_of(route));
         let name = self.make_name(at, once);
         if !once && let Some(hop) = only {
             self.by_address.insert(hop.address.clone(), at);
@@ -80,9 +90,11 @@ impl Aliases {
         let entry = Entry {
             name: name.clone(),
             route: route.clone(),
-            used: true,
+            made: self.made,
+            used: false,
             once,
         };
+        self.note_order(at, self.made);
         if let Some(place) = self.entries.get_mut(at) {
             *place = Some(entry);
         }
@@ -94,7 +106,7 @@ impl Aliases {
     ///
     /// ```
     /// use ringpost_router::{Address, Aliases, route};
-    /// let mut aliases = Aliases::new([1, 2, 3, 4], 100);
+    /// let mut aliases = Aliases::new([1, 2, 3, 4], 100, 1 << 20);
     /// assert!(!Aliases::is_once(&aliases.name_for(&route!["worker"])));
     /// ```
     #[must_use]
@@ -115,18 +127,16 @@ impl Aliases {
             entry.used = true;
             return Some(entry.route.clone());
         }
-        let entry = place.take()?;
-        self.free.push(at);
-        Some(entry.route)
+        self.take(at).map(|entry| entry.route)
     }
 
     /// Takes the routes whose owners wait for one reply, which will not come.
     pub fn take_waiting(&mut self) -> Vec<Route> {
         let mut waiting = Vec::new();
-        for (at, place) in self.entries.iter_mut().enumerate() {
-            if let Some(entry) = place.take_if(|entry| entry.once) {
-                waiting.push(entry.route);
-                self.free.push(at);
+        for at in 0..self.entries.len() {
+            let entry = self.entries.get(at).and_then(Option::as_ref);
+            if entry.is_some_and(|entry| entry.once) {
+                waiting.extend(self.take(at).map(|entry| entry.route));
             }
         }
         waiting
@@ -144,34 +154,66 @@ impl Aliases {
         self.len() == 0
     }
 
-    /// A place for a route: a free one, a new one, or that of a route not used lately.
-    fn place(&mut self) -> usize {
+    /// A place for a route that takes so many bytes: a free one, or a new one.
+    fn place(&mut self, bytes: usize) -> usize {
+        let most = self.bytes_max.saturating_sub(bytes);
+        while (self.bytes > most || self.len() >= self.entries_max) && self.make_way() {}
+        self.bytes = self.bytes.saturating_add(bytes);
         if let Some(at) = self.free.pop() {
             return at;
         }
-        if self.entries.len() < self.entries_max {
-            self.entries.push(None);
-            return self.entries.len().saturating_sub(1);
-        }
-        let mut at = self.next;
-        for _ in 0..LOOKS_MAX {
-            at = self.next;
-            self.next = match at.saturating_add(1) {
-                next if next >= self.entries.len() => 0,
-                next => next,
-            };
-            match self.entries.get_mut(at) {
-                Some(Some(entry)) if entry.used => entry.used = false,
-                _ => break,
+        self.entries.push(None);
+        self.entries.len().saturating_sub(1)
+    }
+
+    /// Forgets a route that was not used lately. Whether there was one.
+    fn make_way(&mut self) -> bool {
+        let mut looks = 0;
+        while let Some((at, made)) = self.order.pop_front() {
+            let entry = self.entries.get_mut(at).and_then(Option::as_mut);
+            match entry.filter(|entry| entry.made == made) {
+                None => {}
+                Some(entry) if entry.used && looks < LOOKS_MAX => {
+                    entry.used = false;
+                    looks = looks.saturating_add(1);
+                    self.order.push_back((at, made));
+                }
+                Some(_) => {
+                    self.forget(at);
+                    return true;
+                }
             }
         }
-        if let Some(Some(old)) = self.entries.get_mut(at).map(Option::take)
+        false
+    }
+
+    fn forget(&mut self, at: usize) {
+        if let Some(old) = self.take(at)
             && let Some(hop) = old.route.only()
             && self.by_address.get(&hop.address) == Some(&at)
         {
             self.by_address.remove(&hop.address);
         }
-        at
+    }
+
+    /// Takes a route out of its place.
+    fn take(&mut self, at: usize) -> Option<Entry> {
+        let entry = self.entries.get_mut(at)?.take()?;
+        self.free.push(at);
+        self.bytes = self.bytes.saturating_sub(bytes_of(&entry.route));
+        Some(entry)
+    }
+
+    /// Notes a new route as the last to make way. Those that are gone leave their mark behind, for a while.
+    fn note_order(&mut self, at: usize, made: u64) {
+        if self.order.len() > self.entries.len().saturating_mul(2) {
+            let entries = &self.entries;
+            self.order.retain(|&(at, made)| {
+                let entry = entries.get(at).and_then(Option::as_ref);
+                entry.is_some_and(|entry| entry.made == made)
+            });
+        }
+        self.order.push_back((at, made));
     }
 
     fn make_name(&mut self, at: usize, once: bool) -> Address {
@@ -195,6 +237,16 @@ impl Aliases {
         }
         Address::local(name)
     }
+}
+
+/// About what a route takes here.
+fn bytes_of(route: &Route) -> usize {
+    let bytes = |hop: &Address| hop.as_bytes().len().saturating_add(HOP_BYTES);
+    route
+        .iter()
+        .map(bytes)
+        .sum::<usize>()
+        .saturating_add(ENTRY_BYTES)
 }
 
 fn is_reply(hop: &Hop) -> bool {
@@ -242,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_worker_has_one_name_and_each_reply_its_own_for_once() {
-        let mut aliases = Aliases::new([1, 2, 3, 4], 100);
+        let mut aliases = Aliases::new([1, 2, 3, 4], 100, usize::MAX);
         let worker = aliases.name_for(&route!["worker"]);
         assert_eq!(worker, aliases.name_for(&route!["worker"]));
         assert_eq!(worker.as_bytes().len(), NAME_BYTES);
@@ -271,9 +323,9 @@ mod tests {
 
     #[test]
     fn names_that_were_not_given_out_lead_nowhere() {
-        let mut aliases = Aliases::new([1, 2, 3, 4], 100);
+        let mut aliases = Aliases::new([1, 2, 3, 4], 100, usize::MAX);
         let name = aliases.name_for(&route!["worker"]);
-        let other = Aliases::new([1, 2, 3, 5], 100).name_for(&route!["worker"]);
+        let other = Aliases::new([1, 2, 3, 5], 100, usize::MAX).name_for(&route!["worker"]);
         assert_ne!(name, other, "the keys are part of it");
         let mut changed = name.as_bytes().to_vec();
         changed[3] ^= 1;
@@ -291,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_table_stays_within_its_limit_and_keeps_what_is_used() {
-        let mut aliases = Aliases::new([1, 2, 3, 4], 16);
+        let mut aliases = Aliases::new([1, 2, 3, 4], 16, usize::MAX);
         let kept = aliases.name_for(&route!["kept"]);
         for index in 0..1000 {
             let name = aliases.name_for(&reply(index));
@@ -305,5 +357,34 @@ mod tests {
             aliases.name_for(&route![format!("worker-{index}")]);
         }
         assert!(aliases.len() <= 16 && aliases.by_address.len() <= 16);
+    }
+
+    #[test]
+    fn long_routes_make_way_for_each_other_and_leave_what_is_used() {
+        let most = 100_000;
+        let mut aliases = Aliases::new([1, 2, 3, 4], 1000, most);
+        let kept = aliases.name_for(&route!["kept"]);
+        for index in 0..1000 {
+            let long = "x".repeat(1000);
+            let way =
+                (0..index % 64).fold(route![format!("{index}")], |way, _| way.append(&long[..]));
+            aliases.name_for(&way);
+            assert!(aliases.route_of(&kept).is_some(), "{index}");
+            let bytes = aliases
+                .entries
+                .iter()
+                .flatten()
+                .map(|entry| bytes_of(&entry.route));
+            assert_eq!(bytes.sum::<usize>(), aliases.bytes);
+            assert!(aliases.bytes <= most, "{index}");
+            for once in 0..10 {
+                let name = aliases.name_for(&reply(once));
+                assert!(aliases.route_of(&name).is_some());
+            }
+            assert!(aliases.order.len() <= 2 * aliases.entries.len() + 1);
+        }
+        let alone = (0..200).fold(Route::new(), |way, _| way.append("x".repeat(1000)));
+        let name = aliases.name_for(&alone);
+        assert_eq!((aliases.len(), aliases.route_of(&name)), (1, Some(alone)));
     }
 }

@@ -97,7 +97,7 @@ fn check_notes(messages: &[Message]) {
 }
 
 fn check_names(messages: &[Message]) {
-    let mut aliases = Aliases::new([1, 2, 3, 4], ALIASES_MAX);
+    let mut aliases = Aliases::new([1, 2, 3, 4], ALIASES_MAX, usize::MAX);
     for (onward, back, _) in messages {
         if let Some(first) = onward.first() {
             assert!(

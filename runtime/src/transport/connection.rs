@@ -74,7 +74,9 @@ struct Straight {
 impl Connection {
     pub(super) fn new(core: &Rc<Core>, name: Address, terms: Arc<Terms>) -> Rc<Self> {
         let keys = core.io.network.secret();
-        let aliases = Aliases::new(keys, terms.limits.return_routes_max);
+        let limits = &terms.limits;
+        let (routes_max, bytes_max) = (limits.return_routes_max, limits.return_route_bytes_max);
+        let aliases = Aliases::new(keys, routes_max, bytes_max);
         let outlet = Outlet::new(terms.limits.frame);
         let connection = Self {
             core: Rc::clone(core),

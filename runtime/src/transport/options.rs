@@ -45,6 +45,9 @@ pub struct TcpLimits {
     pub unhandled_bytes_max: usize,
     /// Return routes that the peer can reply to. The longest unused makes way. Default 65,536.
     pub return_routes_max: usize,
+    /// Bytes that they take, likewise: 256 for each, and 64 and its address for each hop. So many other nodes may have
+    /// messages relayed to the peer with return routes as long as they like. Default 16 MiB.
+    pub return_route_bytes_max: usize,
     /// How long the peer may take for its first byte. Default 10 seconds.
     pub handshake: Duration,
     /// How long nothing may come; `None`, the default, is for ever.
@@ -76,6 +79,7 @@ impl Default for TcpLimits {
             waiting_bytes_max: 1 << 20,
             unhandled_bytes_max: 16 << 20,
             return_routes_max: 65_536,
+            return_route_bytes_max: 16 << 20,
             handshake: Duration::from_secs(10),
             idle: None,
             frame_grace: Duration::from_secs(10),
@@ -108,7 +112,8 @@ pub struct UdpLimits {
     pub waiting_datagrams_max: usize,
     /// Bytes that wait to be sent to one peer. Who sends more waits. Default 64 KiB.
     pub queued_bytes_max: usize,
-    /// Return routes that one peer can reply to. The longest unused makes way. Default 1,024.
+    /// Return routes that one peer can reply to, and that take 1 MiB at the most, counted as for
+    /// [`TcpLimits::return_route_bytes_max`]. The longest unused makes way. Default 1,024.
     pub return_routes_max: usize,
     /// How long nothing may come or go until a peer is forgotten, with what it could reply to. Default 60 seconds.
     pub idle: Duration,
@@ -192,6 +197,7 @@ impl Terms {
             waiting_frames_max: limits.waiting_datagrams_max,
             unhandled_bytes_max: 1 << 20,
             return_routes_max: limits.return_routes_max,
+            return_route_bytes_max: 1 << 20,
             heartbeats_max: u32::MAX,
             ..TcpLimits::default()
         };
