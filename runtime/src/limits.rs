@@ -72,6 +72,10 @@ pub struct Limits {
     pub blocking_threads: u32,
     /// Calls that wait for such a thread; who comes then waits for a place. Default 1,024.
     pub blocking_queue: u32,
+    /// Requests that one worker, or one connection to another node, remembers having passed on until they are answered,
+    /// at about 64 bytes each. Of more the oldest are forgotten: their answers come by there only if there is room, and
+    /// are else reported as late. Default 16,384.
+    pub passed_on_max: u32,
     /// Unpublished slots after which a ring is published within a turn. Default 16.
     pub flush_slots: u32,
 }
@@ -93,6 +97,7 @@ impl Default for Limits {
             timers_burst: 256,
             blocking_threads: 64,
             blocking_queue: 1024,
+            passed_on_max: 16_384,
             flush_slots: 16,
         }
     }
@@ -117,6 +122,7 @@ impl Limits {
             ("timers_burst", self.timers_burst),
             ("blocking_threads", self.blocking_threads),
             ("blocking_queue", self.blocking_queue),
+            ("passed_on_max", self.passed_on_max),
             ("flush_slots", self.flush_slots),
         ];
         let zero = positive.iter().find(|(_, value)| *value == 0);

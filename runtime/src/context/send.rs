@@ -245,7 +245,8 @@ impl<'a> Forward<'a> {
 
     /// Notes that the answer is to come by the sender. From now on: it may be there before this is polled again.
     pub(crate) fn expecting_answer(mut self, place: ReplyTo) -> Self {
-        self.ctx.mailbox.expect_answer(place);
+        let most = self.ctx.core.limits.passed_on_max;
+        self.ctx.mailbox.expect_answer(place, most);
         self.expects = Some(place);
         self
     }

@@ -13,7 +13,7 @@
 //! Between cores such answers have the lane of control messages, which always have room; all of them, so that
 //! they stay in order.
 //!
-//! A request that is never answered leaves its note behind, until it is forgotten.
+//! A request that is never answered leaves its note behind, until it is forgotten (`Limits::passed_on_max`).
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -28,9 +28,6 @@ use crate::error::{ErrorKind, Reason, Undelivered};
 use crate::mailbox::Mailbox;
 use crate::task::panics::drop_guarded;
 use crate::task::raw::MailboxRc;
-
-/// Requests that one worker remembers having passed on, before it begins to forget.
-const DUE_MAX: usize = 1 << 18;
 
 /// An answer on its way from one core to another.
 pub(crate) struct Returning {
@@ -53,9 +50,11 @@ pub(crate) struct Due {
 type Noted = HashMap<ReplyTo, u32>;
 
 impl Due {
-    fn note(&mut self, place: ReplyTo) {
-        *self.young.entry(place).or_default() += 1;
-        if self.young.len() >= DUE_MAX {
+    /// Notes one more request, and remembers so many places.
+    fn note(&mut self, place: ReplyTo, most: u32) {
+        let times = self.young.entry(place).or_default();
+        *times = times.saturating_add(1);
+        if self.young.len() >= (most / 2).max(1) as usize {
             self.old = std::mem::take(&mut self.young);
         }
     }
@@ -73,9 +72,9 @@ impl Due {
 }
 
 impl MailboxRc {
-    /// This worker passes a request on: its answer will come by here.
-    pub(crate) fn expect_answer(&self, place: ReplyTo) {
-        self.with_more(|more| more.due.get_or_insert_default().note(place));
+    /// This worker passes a request on: its answer will come by here. It remembers so many.
+    pub(crate) fn expect_answer(&self, place: ReplyTo, most: u32) {
+        self.with_more(|more| more.due.get_or_insert_default().note(place, most));
     }
 
     /// The answer has come by here, or will not. Whether it was expected.
@@ -241,8 +240,8 @@ mod tests {
     #[test]
     fn an_answer_is_expected_as_often_as_its_request_was_passed_on() {
         let mut due = Due::default();
-        due.note(place(1));
-        due.note(place(1));
+        due.note(place(1), 100);
+        due.note(place(1), 100);
         assert!(!due.take(place(2)));
         assert!(due.take(place(1)) && due.take(place(1)));
         assert!(!due.take(place(1)));
@@ -251,11 +250,19 @@ mod tests {
     #[test]
     fn the_oldest_are_forgotten_when_there_are_very_many() {
         let mut due = Due::default();
-        let many = 3 * u32::try_from(DUE_MAX).unwrap();
+        let (most, many) = (100, 300);
         for index in 0..many {
-            due.note(place(index));
+            due.note(place(index), most);
         }
-        assert!(due.young.len() + due.old.len() <= 2 * DUE_MAX);
+        assert!(due.young.len() + due.old.len() <= most as usize);
         assert!(due.take(place(many - 1)) && !due.take(place(0)));
+    }
+
+    #[test]
+    fn a_place_that_is_named_ever_again_stays_one() {
+        let mut due = Due::default();
+        due.young.insert(place(1), u32::MAX);
+        due.note(place(1), 100);
+        assert!(due.take(place(1)) && due.young.len() == 1);
     }
 }

@@ -464,7 +464,8 @@ impl<'a> Arrivals<'a> {
     /// Notes that the connection will take a reply, for which it then has room.
     fn expect_reply(&self) {
         if let Some(place) = self.way.asks {
-            self.ctx.mailbox.expect_answer(place);
+            let most = self.ctx.core.limits.passed_on_max;
+            self.ctx.mailbox.expect_answer(place, most);
         }
     }
 

@@ -34,6 +34,7 @@ const SMALLEST: &[Smallest<Limits>] = &[
     ("timers_burst", |limits| limits.timers_burst = 1),
     ("blocking_threads", |limits| limits.blocking_threads = 1),
     ("blocking_queue", |limits| limits.blocking_queue = 1),
+    ("passed_on_max", |limits| limits.passed_on_max = 1),
     ("flush_slots", |limits| limits.flush_slots = 1),
 ];
 
@@ -45,7 +46,13 @@ const SMALLEST_OF_TCP: &[Smallest<TcpLimits>] = &[
     ("watches_max", |limits| limits.watches_max = 1),
     ("waiting_frames_max", |limits| limits.waiting_frames_max = 1),
     ("waiting_bytes_max", |limits| limits.waiting_bytes_max = 1),
+    ("unhandled_bytes_max", |limits| {
+        limits.unhandled_bytes_max = 1
+    }),
     ("return_routes_max", |limits| limits.return_routes_max = 4),
+    ("return_route_bytes_max", |limits| {
+        limits.return_route_bytes_max = 2_000
+    }),
     ("heartbeats_max", |limits| limits.heartbeats_max = 1),
     ("connections_max", |limits| limits.connections_max = 1),
 ];
