@@ -23,7 +23,8 @@ pub struct TcpLimits {
     pub frame: wire::Limits,
     /// Bytes of frames that wait to be written. Who sends more waits. Default 1 MiB.
     pub queued_bytes_max: usize,
-    /// Frames that wait to be written. Default 4,096.
+    /// Frames that wait to be written. While messages for a node of this make wait for a credit, as many of its own are
+    /// taken in that find no room here, beyond `peer_credits`: the credit may come behind them. Default 4,096.
     pub queued_frames_max: usize,
     /// Messages that a node of this make may have under way here: sent, and not yet in a mailbox. 0 does not
     /// limit them, and lets them wait as those of other peers do. Replies take none; of messages that are none and go to

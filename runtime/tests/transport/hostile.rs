@@ -17,11 +17,16 @@ use crate::common::{SERVER, connected, serve, to};
 
 /// Keeps why connections ended.
 #[derive(Clone, Default)]
-pub(crate) struct Ends(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Ends(Arc<Mutex<Vec<String>>>, Arc<Mutex<u64>>);
 
 impl Ends {
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock())
+    }
+
+    /// How many were warnings.
+    fn warnings(&self) -> u64 {
+        *self.1.lock()
     }
 }
 
@@ -31,7 +36,10 @@ impl tracing::Subscriber for Ends {
     }
 
     fn event(&self, event: &tracing::Event<'_>) {
+        let before = self.0.lock().len();
         event.record(&mut End(&self.0));
+        let is_warning = *event.metadata().level() == tracing::Level::WARN;
+        *self.1.lock() += u64::from(is_warning && self.0.lock().len() > before);
     }
 
     fn new_span(&self, _span: &span::Attributes<'_>) -> span::Id {
@@ -77,6 +85,8 @@ where
                 Ok(Duration::ZERO)
             })
     });
+    let faulted = report.neighbours[0].1.total(|core| core.transport.faulted);
+    assert_eq!(ends.warnings(), faulted, "{:?}", ends.take());
     (ends.take(), report)
 }
 
