@@ -9,6 +9,7 @@ use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_router::{Address, Route, TransportType, wire};
 
 use crate::transport::Backoff;
+use crate::transport::tcp::normal;
 
 type Predicate = Arc<dyn Fn(&Address) -> bool + Send + Sync>;
 
@@ -285,10 +286,13 @@ macro_rules! options {
                 self
             }
 
-            /// Lets the peer send through this node to the one at this TCP address.
+            /// Lets the peer send through this node to the one at this TCP address, as it is written here; `4000` and
+            /// `:4000` are also `127.0.0.1:4000`, as where it is connected to.
             #[must_use]
             pub fn relay_to(self, peer: impl AsRef<str>) -> Self {
-                self.relay_to_address(Address::new(crate::TCP, peer.as_ref()))
+                let peer = peer.as_ref();
+                self.relay_to_address(Address::new(crate::TCP, peer))
+                    .relay_to_address(Address::new(crate::TCP, normal(peer)))
             }
 
             /// Lets the peer send through this node to the one at this address, over whatever transport.
@@ -451,3 +455,20 @@ macro_rules! reconnect {
 
 reconnect!(TcpConnectionOptions, TcpTransport);
 reconnect!(UnixConnectionOptions, UnixTransport);
+
+#[cfg(test)]
+mod tests {
+    use super::TcpListenerOptions;
+    use crate::{Route, TCP};
+
+    #[test]
+    fn who_is_relayed_to_by_a_port_is_so_by_its_whole_address() {
+        let options = TcpListenerOptions::new().relay_to("4000");
+        let denied = |peer: &str| {
+            let way = Route::new().append_t(TCP, peer).append("worker");
+            options.terms.denied(&way).is_some()
+        };
+        assert!(!denied("4000") && !denied("127.0.0.1:4000"));
+        assert!(denied("127.0.0.1:4001") && denied("10.0.0.1:4000"));
+    }
+}
