@@ -31,7 +31,7 @@ use crate::transport::end::End;
 use crate::transport::watches::reason_of;
 
 /// What a message is called of which only the bytes are known.
-const ENCODED: &str = "encoded message";
+pub(super) const ENCODED: &str = "message between nodes";
 
 /// Messages of fewer bytes, with their routes, hold nothing: what limits them is the number that a mailbox takes.
 const HELD_BYTES_MIN: usize = 2048;

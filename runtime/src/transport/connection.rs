@@ -18,6 +18,7 @@ use crate::task::Wake;
 use crate::task::panics::into_text;
 use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
+use crate::transport::arrivals::ENCODED;
 use crate::transport::carrier::Bounce;
 use crate::transport::credits::Allowance;
 use crate::transport::end::End;
@@ -523,7 +524,7 @@ impl Connection {
             self.core.report(&Undelivered {
                 to: self.name.clone(),
                 from: self.name.clone(),
-                type_name: "encoded message",
+                type_name: ENCODED,
                 expected: None,
                 reason: Reason::Disconnected,
             });

@@ -19,7 +19,7 @@ use crate::transport::carrier::{Line, start};
 use crate::transport::connection::Connection;
 use crate::transport::handing::Handing;
 use crate::transport::registry::Accepting;
-use crate::transport::{Acceptor, Terms};
+use crate::transport::{Acceptor, Terms, failed};
 
 /// How long to wait when the system has no more descriptors for connections.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -90,7 +90,8 @@ impl Drop for Everywhere<'_> {
 pub(super) async fn listen(ctx: &Context, asked: Endpoint, terms: Arc<Terms>) -> Result<Listening> {
     // Sockets that share an address do not notice others that do: this one does.
     let alone = ListenOptions::default();
-    let probe = Doorway::open(ctx, &asked, &alone)?;
+    let probe = Doorway::open(ctx, &asked, &alone);
+    let probe = probe.map_err(|error| failed("listen at", &asked, &error))?;
     let listening = Listening {
         at: probe.local()?,
         id: ctx.core.random(),
@@ -152,7 +153,7 @@ async fn begin_on(
 fn bind(core: &Rc<Core>, at: &Endpoint) -> Result<Doorway> {
     let ctx = Context::of_outside(core);
     let shared = ListenOptions::default().shared(true);
-    Ok(Doorway::open(&ctx, at, &shared)?)
+    Doorway::open(&ctx, at, &shared).map_err(|error| failed("listen at", at, &error))
 }
 
 /// What a core does for a listener.

@@ -43,6 +43,8 @@ pub(crate) use watches::{ask_peer, ask_peer_no_more};
 
 use options::Terms;
 
+use std::fmt::Display;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -50,7 +52,12 @@ use ringpost_router::{Address, Message, TransportType};
 
 use crate::context::Context;
 use crate::core::Core;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+
+/// An error of the system, with what was asked of it and for which address.
+fn failed(asked: &str, address: &dyn Display, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Io(format!("cannot {asked} {address}: {error}")))
+}
 
 /// Lets every core send to addresses of this type. Returns a context for more of it.
 async fn turn_on(ctx: &Context, transport: TransportType) -> Result<Context> {

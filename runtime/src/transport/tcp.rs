@@ -12,7 +12,7 @@ use crate::driver::net::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::resolve;
 use crate::transport::listener::{Listening, listen};
-use crate::transport::{TcpConnectionOptions, TcpListenerOptions, open, turn_on};
+use crate::transport::{TcpConnectionOptions, TcpListenerOptions, failed, open, turn_on};
 
 /// TCP between this node and others.
 ///
@@ -174,7 +174,8 @@ pub(super) fn normal(peer: &str) -> String {
 }
 
 pub(super) async fn first_of(ctx: &Context, name: &str) -> Result<SocketAddr> {
-    let found = resolve(ctx, &normal(name)).await?;
+    let found = resolve(ctx, &normal(name)).await;
+    let found = found.map_err(|error| failed("find", &name, &error))?;
     let none = || Error::new(ErrorKind::Io(format!("{name} has no address")));
     found.into_iter().next().ok_or_else(none)
 }

@@ -350,3 +350,20 @@ fn messages_wait_for_a_connection_that_is_to_be_opened_again() {
         assert_eq!(report.stats.undelivered_total(), 0);
     }
 }
+
+#[test]
+fn an_address_that_cannot_be_listened_at_is_named() {
+    let report = Sim::new(1).cores(2).run(async |ctx: Context| {
+        let tcp = TcpTransport::create(&ctx).await?;
+        let listener = tcp.listen("0.0.0.0:4000", TcpListenerOptions::new());
+        let _listener = listener.await?;
+        for address in ["0.0.0.0:4000", "no such name"] {
+            let refused = tcp.listen(address, TcpListenerOptions::new()).await;
+            let error = refused.err().map(|error| error.to_string());
+            let error = error.unwrap_or_default();
+            assert!(error.contains(address), "{error}");
+        }
+        Ok(())
+    });
+    report.output.expect("all is said");
+}

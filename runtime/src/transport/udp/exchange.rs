@@ -16,7 +16,7 @@ use crate::context::sleep::Sleep;
 use crate::error::{Reason, Undelivered};
 use crate::net::UdpSocket;
 use crate::time::Time;
-use crate::transport::arrivals::Arrivals;
+use crate::transport::arrivals::{Arrivals, ENCODED};
 use crate::transport::connect::addresses;
 use crate::transport::connection::Connection;
 use crate::transport::end::End;
@@ -164,7 +164,7 @@ impl Exchange<'_> {
         self.ctx.core.report(&Undelivered {
             to: name.clone(),
             from: name.clone(),
-            type_name: "encoded message",
+            type_name: ENCODED,
             expected: None,
             reason: Reason::Disconnected,
         });

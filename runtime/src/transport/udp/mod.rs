@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::net::UdpSocket;
 use crate::transport::listener::stop;
 use crate::transport::tcp::{first_of, normal};
-use crate::transport::{UdpConnectionOptions, UdpListenerOptions, open, turn_on};
+use crate::transport::{UdpConnectionOptions, UdpListenerOptions, failed, open, turn_on};
 
 use self::hub::Hub;
 
@@ -108,7 +108,8 @@ impl UdpTransport {
         options: UdpListenerOptions,
     ) -> Result<UdpListener> {
         let address = first_of(&self.ctx, address.as_ref()).await?;
-        let socket = UdpSocket::bind(&self.ctx, address)?;
+        let socket = UdpSocket::bind(&self.ctx, address);
+        let socket = socket.map_err(|error| failed("listen at", &address, &error))?;
         let address = socket.local_addr()?;
         let id = Hub::listen(&self.ctx.core, socket, Arc::new(options.terms))?;
         Ok(UdpListener { address, id })
