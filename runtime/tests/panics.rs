@@ -1,14 +1,16 @@
 //! User code that panics where nobody calls it directly: in a future's destructor, in a predicate, in a
 //! foreign waker.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Context, Encoded, ErrorKind, Message, Reason, Result, Routed, Worker};
+use ringpost::{
+    Context, Encoded, ErrorKind, Limits, Message, Node, Reason, Result, Routed, Worker,
+};
 use ringpost_mailbox::sync::Mutex;
 
 /// A future that is ready at its n-th poll, and panics when it is dropped.
@@ -189,4 +191,39 @@ fn a_message_from_outside_that_panics_when_it_is_dropped_costs_nobody_else() {
             .total(|core| core.undelivered(Reason::NotFound)),
         1
     );
+}
+
+/// G7: what a blocking call leaves behind, for nobody, and panics when it is dropped, does not cost its thread.
+#[test]
+fn g7_a_blocking_call_whose_remains_panic_does_not_cost_its_thread() {
+    let mut limits = Limits::default();
+    limits.blocking_threads = 1;
+    let node = Node::builder().cores(1).limits(limits);
+    let outcome = node.run(async |ctx: Context| {
+        for fails in [false, true] {
+            let (begin, begun) = mpsc::channel();
+            let (release, released) = mpsc::channel::<()>();
+            let mut call = Box::pin(ctx.spawn_blocking(move || {
+                begin.send(()).unwrap();
+                // Until nobody waits for the result any more.
+                let _ = released.recv();
+                match fails {
+                    false => Bomb,
+                    true => std::panic::panic_any(Bomb),
+                }
+            }));
+            let is_over = poll_fn(|polling| Poll::Ready(call.as_mut().poll(polling).is_ready()));
+            assert!(!is_over.await);
+            begun.recv().unwrap();
+            let bomb = Bomb;
+            let mut unmade = Box::pin(ctx.spawn_blocking(move || std::mem::forget(bomb)));
+            let is_over = poll_fn(|polling| Poll::Ready(unmade.as_mut().poll(polling).is_ready()));
+            assert!(!is_over.await);
+            drop((call, unmade));
+            drop(release);
+            assert_eq!(ctx.spawn_blocking(|| 7).await?, 7);
+        }
+        ctx.stop().await
+    });
+    outcome.unwrap();
 }

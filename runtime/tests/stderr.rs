@@ -1,11 +1,13 @@
 //! Failures are seen by somebody: on standard error, unless the program traces. Each test has a process of
 //! its own, whose standard error it reads.
 
+use std::future::{Future, poll_fn};
 use std::process::Command;
-
+use std::sync::mpsc;
+use std::task::Poll;
 use std::time::Duration;
 
-use ringpost::{Context, Error, Node, Result, Routed, Worker};
+use ringpost::{Context, Error, Limits, Node, Result, Routed, Worker};
 use tracing::span;
 
 /// Runs the rest of the test of this name in a process of its own. What that says about failures.
@@ -194,4 +196,49 @@ fn a_worker_whose_destructor_panics_is_named() {
     };
     let expected = "ringpost: the destructor of a worker panicked [0#ending]: badly";
     assert_eq!(lines, [expected]);
+}
+
+/// Lets go of a blocking call when it is dropped, and panics.
+struct Bomb(Option<mpsc::Sender<()>>);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        drop(self.0.take());
+        panic!("it does not go");
+    }
+}
+
+/// A call that was not made before the end of the node, and panics when it is dropped, is no defect of the node.
+#[test]
+fn a_blocking_call_that_is_left_and_panics_is_said_and_nothing_more() {
+    let lines = alone(
+        "a_blocking_call_that_is_left_and_panics_is_said_and_nothing_more",
+        || {
+            let mut limits = Limits::default();
+            limits.blocking_threads = 1;
+            let node = Node::builder().cores(1).limits(limits);
+            let node = node.stall_after(Duration::from_secs(3600));
+            let main = async |ctx: Context| {
+                let (release, released) = mpsc::channel::<()>();
+                let (begin, begun) = mpsc::channel();
+                let mut held = Box::pin(ctx.spawn_blocking(move || {
+                    begin.send(()).unwrap();
+                    released.recv().is_err()
+                }));
+                let is_over =
+                    poll_fn(|polling| Poll::Ready(held.as_mut().poll(polling).is_ready()));
+                assert!(!is_over.await);
+                begun.recv().unwrap();
+                let bomb = Bomb(Some(release));
+                let mut left = Box::pin(ctx.spawn_blocking(move || drop(bomb)));
+                let is_over =
+                    poll_fn(|polling| Poll::Ready(left.as_mut().poll(polling).is_ready()));
+                assert!(!is_over.await);
+                ctx.stop().await
+            };
+            node.run(main).unwrap();
+        },
+    );
+    let Some(lines) = lines else { return };
+    assert_eq!(lines, ["ringpost: a destructor panicked: it does not go"]);
 }

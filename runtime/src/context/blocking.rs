@@ -33,7 +33,7 @@ impl Context {
     ///
     /// # Cancellation
     /// Dropped before a thread has taken the call up, it is not made. One that has begun goes on, and the end of
-    /// the node waits for it.
+    /// the node waits for it; its result is dropped on that thread. If that panics, the log says so.
     pub async fn spawn_blocking<T, F>(&self, call: F) -> Result<T>
     where
         T: Send + 'static,
@@ -45,14 +45,16 @@ impl Context {
         node.blocking.make(Box::new(move || {
             drop(place);
             if !sender.is_canceled() {
+                // As text, so that no payload of a panic is dropped, which may panic again.
+                let result = catch_unwind(AssertUnwindSafe(call)).map_err(into_text);
                 // Whoever asked may have given up in this very moment.
-                let _ = sender.send(catch_unwind(AssertUnwindSafe(call)));
+                let _ = sender.send(result);
             }
         }));
         match receiver.await {
             Ok(Ok(result)) => Ok(result),
-            Ok(Err(panic)) => {
-                let (address, message) = (self.address(), into_text(panic));
+            Ok(Err(message)) => {
+                let address = self.address();
                 Err(Error::new(ErrorKind::Panicked { address, message }))
             }
             Err(_) if self.core.node.is_stopping() => Err(Error::new(ErrorKind::Stopping)),

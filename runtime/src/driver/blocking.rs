@@ -11,11 +11,13 @@ use ringpost_mailbox::semaphore::Semaphore;
 use ringpost_mailbox::sync::{Condvar, Mutex};
 
 use crate::limits::Limits;
+use crate::task::panics::{drop_guarded, guarded};
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// A call, which notes its result itself and does not panic.
+/// A call, which notes its result itself. What it leaves behind, or holds if it is not made, is the user's, and may
+/// panic when it is dropped.
 pub(crate) type Call = Box<dyn FnOnce() + Send>;
 
 /// The calls of a node that block, and the threads for them.
@@ -87,31 +89,43 @@ impl Blocking {
     pub(crate) fn make(&self, call: Call) {
         let mut state = self.state.lock();
         match state.how {
-            How::Closed => {}
+            How::Closed => {
+                drop(state);
+                drop_guarded(call);
+            }
             How::AtOnce => {
                 drop(state);
-                call();
+                carry_out(call);
             }
             How::Threads => {
                 state.queue.push_back(call);
-                if state.queue.len() > state.idle && state.threads < self.threads_max {
-                    state.threads += 1;
-                    state.wanted += 1;
-                    self.wanted.notify_one();
-                } else {
+                if !self.want_thread(&mut state) {
                     self.news.notify_one();
                 }
             }
         }
     }
 
+    /// Has a thread started, if there are more calls than threads without one, and there may be more threads.
+    fn want_thread(&self, state: &mut State) -> bool {
+        let is_wanted = state.queue.len() > state.idle && state.threads < self.threads_max;
+        if is_wanted {
+            state.threads += 1;
+            state.wanted += 1;
+            self.wanted.notify_one();
+        }
+        is_wanted
+    }
+
     /// The life of a thread: makes calls, until there are none for long.
     pub(crate) fn run(&self) {
+        // Before the lock, which is let go of first.
+        let _leaving = Leaving(self);
         let mut state = self.state.lock();
         loop {
             if let Some(call) = state.queue.pop_front() {
                 drop(state);
-                call();
+                carry_out(call);
                 state = self.state.lock();
                 continue;
             }
@@ -125,7 +139,6 @@ impl Blocking {
                 break;
             }
         }
-        state.threads -= 1;
     }
 
     /// The system has no thread for what was wanted. If there is none at all, nobody will make the calls that wait.
@@ -137,7 +150,7 @@ impl Blocking {
             _ => VecDeque::new(),
         };
         drop(state);
-        drop(lost);
+        lost.into_iter().for_each(drop_guarded);
     }
 
     /// What the helper is to do next; it waits for at most so long.
@@ -168,6 +181,23 @@ impl Blocking {
         drop(state);
         self.news.notify_all();
         self.wanted.notify_all();
-        drop(lost);
+        lost.into_iter().for_each(drop_guarded);
+    }
+}
+
+/// Makes a call. Its result is dropped here if nobody waits for it any more.
+fn carry_out(call: Call) {
+    guarded("what a blocking call left behind panicked", None, call);
+}
+
+/// A thread ends, in whatever way, and does not count any more. What came since it last looked, while it did,
+/// waits for no other.
+struct Leaving<'a>(&'a Blocking);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.threads -= 1;
+        self.0.want_thread(&mut state);
     }
 }
