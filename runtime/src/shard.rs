@@ -21,7 +21,7 @@ use crate::driver::rare::Rare;
 use crate::mailbox::State;
 use crate::node::shared::{InboxItem, Rings, Seed};
 use crate::node::stop::Stage;
-use crate::task::panics::{drop_guarded, guarded};
+use crate::task::panics::drop_guarded;
 use crate::task::raw::MailboxRc;
 use crate::task::{Spawned, Wake};
 use crate::time::Time;
@@ -386,14 +386,21 @@ impl Shard {
         }
     }
 
-    /// Whether no user code is left here. After the deadline what is left is dropped.
+    /// Whether no user code is left here. After the deadline what is left is dropped, the main future when it has
+    /// had its chance to go on: also where there is no time to drain, and others were polled before it.
     fn is_finished(&mut self, now: Time) -> bool {
         let main_runs = self.main.is_some_and(|key| self.core.tasks.is_live(key));
         let patient = self.end.patience.is_some_and(|until| now < until);
         if patient && (main_runs || self.core.workers.get() > 0) {
             return false;
         }
-        self.core.workers.get() == 0
+        if self.core.workers.get() > 0 || (main_runs && !self.core.node.stop.has_told()) {
+            return false;
+        }
+        if let Some(main) = self.main.filter(|_| main_runs) {
+            self.core.poll_unasked(main);
+        }
+        true
     }
 
     fn leave(&mut self, stage: Stage) {
@@ -408,7 +415,7 @@ impl Shard {
             return;
         };
         if begun == Stage::Finishing {
-            guarded("a waker panicked", None, || stop.tell_waiters());
+            stop.tell_waiters();
         }
         self.core.node.ring_all();
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ringpost::sim::Sim;
-use ringpost::{Context, Error, ErrorKind, Node, Reason, Result, Routed, Worker};
+use ringpost::sim::{Report, Sim};
+use ringpost::{Context, Error, ErrorKind, Limits, Node, Reason, Result, Routed, Worker};
 
 /// Takes ten seconds for each message.
 struct Slow;
@@ -90,6 +90,55 @@ fn g9_workers_that_await_the_stop_end_after_their_handlers() {
         assert_eq!(sent, ended, "seed {seed}");
         assert_eq!(report.stats.total(|core| core.handler_errors), 0);
     }
+}
+
+/// Runs a node without time to drain, on which others are always ready before the main future, which stops it.
+fn stop_without_time(
+    seed: u64,
+    go_on: impl AsyncFnOnce(Context) -> Result<()> + Send + 'static,
+) -> Report<()> {
+    let mut limits = Limits::default();
+    (limits.turn_messages, limits.worker_burst) = (1, 1);
+    let cores = 1 + (seed % 3) as u16;
+    let sim = Sim::new(seed)
+        .cores(cores)
+        .limits(limits)
+        .drain(Duration::ZERO);
+    sim.run(async move |ctx: Context| {
+        for _ in 0..5 {
+            let other = ctx.detached()?;
+            ctx.spawn(async move {
+                loop {
+                    other.yield_now().await;
+                }
+            });
+        }
+        match seed % 2 {
+            0 => ctx.stop_now().await?,
+            _ => ctx.stop().await?,
+        }
+        go_on(ctx).await
+    })
+}
+
+/// G9: the main future goes on after the stop that it awaits, also where there is no time to drain.
+#[test]
+fn g9_a_stop_returns_to_main_also_without_time_to_drain() {
+    for seed in 0..60 {
+        let report = stop_without_time(seed, async |_| Ok(()));
+        assert!(report.output.is_ok(), "seed {seed}: {:?}", report.output);
+    }
+}
+
+#[test]
+fn a_main_that_goes_on_without_end_is_cut_short_where_there_is_no_time() {
+    let report = stop_without_time(1, async |ctx: Context| -> Result<()> {
+        loop {
+            ctx.yield_now().await;
+        }
+    });
+    let error = report.output.unwrap_err();
+    assert!(error.to_string().contains("did not return"), "{error}");
 }
 
 #[test]

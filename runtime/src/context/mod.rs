@@ -300,7 +300,8 @@ impl Context {
     ///
     /// Resolves when every worker has ended, but for those whose own handlers await the node's stop too,
     /// by this call or another: they end after those handlers, which then have as long as draining may
-    /// take.
+    /// take, and where that is no time are dropped at once. The main function has as long, and goes on after
+    /// this in any case, until it next has to wait.
     ///
     /// # Errors
     /// None today; the signature leaves room.

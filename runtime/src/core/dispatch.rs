@@ -291,6 +291,15 @@ impl Core {
         }
     }
 
+    /// Polls a spawned future, whether or not somebody has woken it.
+    pub(crate) fn poll_unasked(self: &Rc<Self>, key: u32) {
+        if let Some(ready) = self.tasks.take(key)
+            && let ReadyTask::Future(future) = ready.task
+        {
+            self.poll_spawned(key, &ready.waker, future);
+        }
+    }
+
     fn poll_spawned(self: &Rc<Self>, key: u32, waker: &std::task::Waker, mut future: Spawned) {
         begin_step();
         self.shared.shown.show(&self.outside);

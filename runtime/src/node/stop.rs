@@ -23,6 +23,8 @@
 //! 3. Whoever has begun the stop, or found it begun, holds a stage in hand; no later look of that thread,
 //!    or of one that it tells, finds an earlier one (a word does not go back for anybody). So what it
 //!    sends then is refused.
+//! 4. The last core to arrive wakes those who wait, notes that under the lock, and only then rings every core. A
+//!    core that finds the note finds what the wakes did, too, and has the main future polled before it is dropped.
 //!
 //! Those who await the end of the workers wait for a permit that never comes ([`Semaphore`]), and hear of
 //! its close; no code of theirs, not even of their wakers, runs under a lock.
@@ -34,6 +36,7 @@ use ringpost_mailbox::sync::Mutex;
 use ringpost_mailbox::sync::atomic::{AtomicU32, Ordering};
 
 use crate::mailbox::Stop;
+use crate::task::panics::guarded;
 
 /// How far the end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +76,8 @@ struct Inner {
     arrived: usize,
     stop: Stop,
     drain: Duration,
+    /// Those who wait for `Finishing` have been woken.
+    told: bool,
 }
 
 impl StopState {
@@ -81,6 +86,7 @@ impl StopState {
             arrived: 0,
             stop: Stop::Drain,
             drain: Duration::ZERO,
+            told: false,
         };
         Self {
             stage: AtomicU32::new(Stage::Running as u32),
@@ -149,9 +155,15 @@ impl StopState {
         let _ = self.waiters.acquire().await;
     }
 
-    /// Wakes those who wait for `Finishing`. Panics if a waker does; all are woken nevertheless.
+    /// Wakes those who wait for `Finishing`, all of them, also if a waker panics.
     pub(crate) fn tell_waiters(&self) {
-        self.waiters.close();
+        guarded("a waker panicked", None, || self.waiters.close());
+        self.inner.lock().told = true;
+    }
+
+    /// Whether those who wait for `Finishing` have been woken, which is soon after it has begun.
+    pub(crate) fn has_told(&self) -> bool {
+        self.inner.lock().told
     }
 
     fn advance(&self, stage: Stage) {

@@ -212,7 +212,11 @@ impl Tasks {
 
     /// Takes the next ready task, marking it as no longer queued before it is polled.
     pub(crate) fn next_ready(&self) -> Option<Ready> {
-        let key = self.ready.pop()?;
+        self.take(self.ready.pop()?)
+    }
+
+    /// Takes a task to be polled, ready or not.
+    pub(crate) fn take(&self, key: u32) -> Option<Ready> {
         let mut slots = self.slots.borrow_mut();
         let slot = slots.get_mut(key as usize)?;
         slot.queued.set(false);
