@@ -380,7 +380,8 @@ pub enum Reason {
     Unencodable,
     /// Its receiver had no room, and does not let senders wait: see [`Overflow`](crate::Overflow).
     Overflow,
-    /// A supervised worker panicked while it handled it.
+    /// A supervised worker panicked while it handled it, or was stopped in that. Of other workers such a message counts
+    /// as handled.
     InHand,
 }
 
@@ -419,7 +420,7 @@ impl fmt::Display for Reason {
             Reason::NoTransport => "there is no transport for the next hop",
             Reason::Refused => "the peer may not send there",
             Reason::Disconnected => "the connection has ended",
-            Reason::InHand => "its worker panicked in handling it",
+            Reason::InHand => "its worker panicked in handling it, or was stopped in that",
             Reason::Unencodable => "it has no encoding, or one that is too long",
             Reason::Overflow => "the mailbox was full",
         })

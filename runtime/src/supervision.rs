@@ -24,7 +24,7 @@ pub enum Outcome {
 /// dropped first, after its `shutdown` unless it has panicked; then the backoff passes, a new value is built,
 /// and its `initialize` runs before it handles what waits. If that fails, it is one more failure.
 ///
-/// The message in whose handling it panicked is reported undelivered, as
+/// The message in whose handling it panicked, or which it was stopped in handling, is reported undelivered, as
 /// [`Reason::InHand`](crate::Reason::InHand), and if it was a request, the requester is told. A message whose
 /// handler has returned an error counts as handled.
 ///

@@ -480,3 +480,37 @@ fn g14_a_failure_ends_the_worker_or_the_node_if_it_is_to() {
         done(report);
     }
 }
+
+/// Takes an hour for each message.
+struct Slow;
+
+impl Worker for Slow {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<u64>) -> Result<()> {
+        ctx.sleep(Duration::from_secs(3600)).await;
+        Ok(())
+    }
+}
+
+/// G14: a stop that cancels the handler of a supervised worker reports the message, whoever is stopped.
+#[test]
+fn g14_a_message_in_whose_handling_a_worker_is_stopped_is_reported() {
+    for seed in 0..10 {
+        for ends_node in [false, true] {
+            let report = Sim::new(seed).cores(2).run(async move |ctx: Context| {
+                ctx.start_supervised("slow", often(), || Slow).await?;
+                ctx.send_message("slow", 1u64).await?;
+                ctx.sleep(Duration::from_secs(1)).await;
+                if !ends_node {
+                    ctx.stop_worker_now("slow").await?;
+                }
+                ctx.stop_now().await
+            });
+            assert_eq!(report.stats.undelivered(Reason::InHand), 1, "seed {seed}");
+            assert_eq!(report.stats.undelivered_total(), 1, "seed {seed}");
+            done(report);
+        }
+    }
+}

@@ -303,6 +303,7 @@ impl Core {
             return;
         }
         tracing::warn!(worker = %mailbox.address, "a handler was cancelled: its worker had to stop");
+        self.report_in_hand(mailbox);
         mailbox.state.set(State::Backlog);
         self.attend(mailbox.clone());
     }

@@ -410,7 +410,7 @@ impl Core {
         mailbox.state.set(State::Starting);
     }
 
-    /// Reports the message whose handler has panicked, if its worker is supervised.
+    /// Reports the message whose handler has panicked, or was cancelled, if its worker is supervised.
     #[cold]
     pub(crate) fn report_in_hand(&self, mailbox: &MailboxRc) {
         let in_hand = mailbox.if_more(|more| {
