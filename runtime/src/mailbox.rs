@@ -425,7 +425,7 @@ pub(crate) struct Waiter {
     /// Who waits to send, and since when.
     pub(crate) sender: Option<(MailboxRc, Time)>,
     /// The credits of a link that it is granted at the most; when it was, those it was. 0 for one that waits on
-    /// its own core.
+    /// its own core, or in an urgent lane.
     pub(crate) credits: Cell<u32>,
 }
 

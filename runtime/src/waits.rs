@@ -33,6 +33,8 @@ pub struct Wait {
 pub enum Awaited {
     /// Room in its mailbox.
     Room,
+    /// Room for an urgent message ([`Limits::urgent_credits`](crate::Limits::urgent_credits)).
+    UrgentRoom,
     /// The reply to a request that it has not taken yet.
     Reply,
 }
@@ -57,6 +59,7 @@ impl fmt::Display for Wait {
         } = self;
         match awaited {
             Awaited::Room => write!(f, "{worker} waits for room at {of}"),
+            Awaited::UrgentRoom => write!(f, "{worker} waits for urgent room at {of}"),
             Awaited::Reply => write!(f, "{worker} waits for a reply of {of}"),
         }
     }

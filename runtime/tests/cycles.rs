@@ -16,6 +16,7 @@ fn tight() -> Limits {
     let mut limits = Limits::default();
     limits.mailbox_credits = 4;
     limits.link_credits = 4;
+    limits.urgent_credits = 4;
     limits.ring_slots = 16;
     limits
 }
@@ -76,6 +77,83 @@ fn g5_workers_that_wait_for_room_at_each_other_are_named() {
             assert!(all.contains("0#left waits for room at"), "{what}");
             assert!(all.contains("waits for room at 0#left"), "{what}");
             assert!(all.contains("0#right"), "{what}");
+        }
+    }
+}
+
+/// Sends an urgent message to a partner five times for each message that it gets, which is more than may wait there.
+struct Presser(&'static str);
+
+impl Worker for Presser {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        for _ in 0..5 {
+            ctx.send_urgent(self.0, *msg).await?;
+        }
+        Ok(())
+    }
+}
+
+/// G5, G15: so are workers that wait for room for urgent messages, also where a forwarder stands between them.
+#[test]
+fn g5_workers_that_wait_for_urgent_room_at_each_other_are_named() {
+    for seed in 0..10 {
+        for places in [[0, 0, 0], [0, 1, 2], [2, 1, 1]] {
+            let (cycles, report) = cycles_of(seed, async move |ctx, cycles| {
+                let ways = [("a", "b"), ("b", "c"), ("c", "a")];
+                for ((name, next), core) in ways.into_iter().zip(places) {
+                    ctx.start_worker_on(core, name, Presser(next)).await?;
+                }
+                for (name, _) in ways {
+                    ctx.send_message(name, 1u64).await?;
+                }
+                ctx.sleep(Duration::from_secs(1)).await;
+                let told = cycles.lock().len();
+                assert!(told > 0, "seed {seed}, {places:?}: told within a second");
+                ctx.sleep(Duration::from_secs(60)).await;
+                ctx.stop_now().await
+            });
+            report.output.unwrap();
+            let told: Vec<_> = cycles.iter().map(names).collect();
+            let what = format!("seed {seed}, {places:?}: {told:?}");
+            assert_eq!(cycles.len(), 1, "{what}");
+            for wait in [
+                "0#a waits for urgent room at 0#b",
+                "0#b waits for urgent room at 0#c",
+                "0#c waits for urgent room at 0#a",
+            ] {
+                assert!(told[0].contains(wait), "{what}");
+            }
+        }
+    }
+}
+
+/// G5, G15: a circle of which one waits for a reply, and the other for room for an urgent message.
+#[test]
+fn g5_a_circle_of_a_request_and_urgent_messages_is_named() {
+    for seed in 0..10 {
+        for (left, right) in [(0, 0), (0, 1), (2, 1)] {
+            let (cycles, report) = cycles_of(seed, async move |ctx, cycles| {
+                ctx.start_worker_on(left, "left", asker("right", 0)).await?;
+                ctx.start_worker_on(right, "right", Presser("left")).await?;
+                ctx.send_message("left", 1u64).await?;
+                ctx.sleep(Duration::from_secs(1)).await;
+                let told = cycles.lock().len();
+                assert!(told > 0, "seed {seed}, {left} and {right}: told");
+                ctx.stop_now().await
+            });
+            report.output.unwrap();
+            let told: Vec<_> = cycles.iter().map(names).collect();
+            let what = format!("seed {seed}, {left} and {right}: {told:?}");
+            assert_eq!(cycles.len(), 1, "{what}");
+            for wait in [
+                "0#left waits for a reply of 0#right",
+                "0#right waits for urgent room at 0#left",
+            ] {
+                assert!(told[0].contains(wait), "{what}");
+            }
         }
     }
 }
@@ -208,6 +286,12 @@ impl Worker for Narcissus {
         };
         assert!(itself(&error), "{error}");
         assert_eq!(error.into_message::<u64>().unwrap(), 8);
+        for _ in 0..tight().urgent_credits {
+            ctx.send_urgent("narcissus", 9u64).await?;
+        }
+        let error = ctx.send_urgent("narcissus", 10u64).await.unwrap_err();
+        assert!(itself(&error), "{error}");
+        assert_eq!(error.into_message::<u64>().unwrap(), 10);
         ctx.send_message(msg.reply(), sent as u64).await
     }
 }

@@ -613,6 +613,66 @@ fn g15_an_urgent_request_that_cannot_be_sent_gives_its_message_back() {
     }
 }
 
+/// Fills its own urgent lane, and then would have to wait for itself.
+struct Narcissus(Overflow);
+
+impl Worker for Narcissus {
+    type Message = u64;
+    type Context = Context;
+
+    fn overflow(&self) -> Overflow {
+        self.0
+    }
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        if *msg > 0 {
+            return Ok(());
+        }
+        let own = ctx.address();
+        let is_own = |error: &ringpost::Error| matches!(error.kind(), ErrorKind::WaitsForItself { address } if *address == own);
+        for number in 1..=u64::from(tight().urgent_credits) {
+            ctx.send_urgent(own.clone(), number).await?;
+        }
+        let error = ctx.send_urgent(own.clone(), 7u64).await.unwrap_err();
+        assert!(is_own(&error), "{error}");
+        assert_eq!(error.into_message::<u64>().unwrap(), 7);
+        let by_itself = route![own.clone(), "elsewhere"];
+        let error = ctx.request::<u64>(by_itself, 8u64).urgent().await;
+        let error = error.unwrap_err();
+        assert!(is_own(&error), "{error}");
+        assert_eq!(error.into_message::<u64>().unwrap(), 8);
+        let full = ctx.try_send_urgent(own.clone(), 9u64).unwrap_err();
+        assert!(matches!(full.kind(), ErrorKind::Full { .. }), "{full}");
+        let back = msg.reply();
+        ctx.send_message(back, 0u64).await
+    }
+}
+
+/// G15, G5: an urgent message to oneself that would have to wait is an error at once, on whichever core, whatever
+/// happens to messages that are not urgent; and its worker can do the same again.
+#[test]
+fn g15_an_urgent_message_to_oneself_never_waits() {
+    for cores in [1, 3] {
+        let sim = Sim::new(1).cores(cores).limits(tight());
+        let report = sim.run(async move |ctx: Context| {
+            for core in 0..ctx.cores() {
+                for overflow in [Overflow::Wait, Overflow::Refuse, Overflow::DropOldest] {
+                    let worker = Narcissus(overflow);
+                    ctx.start_worker_on(core, "narcissus", worker).await?;
+                    for _ in 0..2 {
+                        let done: u64 = ctx.request("narcissus", 0u64).await?;
+                        assert_eq!(done, 0);
+                    }
+                    ctx.stop_worker("narcissus").await?;
+                }
+            }
+            ctx.stop().await
+        });
+        assert!(report.elapsed < Duration::from_secs(1));
+        done(report);
+    }
+}
+
 /// Whichever is done first.
 async fn first_of(one: impl Future<Output = Result<()>>, other: impl Future<Output = ()>) {
     let (mut one, mut other) = (std::pin::pin!(one), std::pin::pin!(other));

@@ -72,7 +72,9 @@ impl Context {
         match self.core.attempt_urgent(&self.mailbox, &mut out, None) {
             Hurry::Done(Attempt::Sent) => Ok(()),
             Hurry::Done(Attempt::Failed(error)) => Err(error),
-            Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted) | Hurry::Full(_) => {
+            Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted)
+            | Hurry::Full(_)
+            | Hurry::FullOfOwn => {
                 let hop = out.route.first();
                 let address: Address = hop.map_or_else(|| self.address(), |it| it.address.clone());
                 match out.fail(ErrorKind::Full { address }) {
@@ -121,10 +123,11 @@ impl Pressing {
                 Poll::Pending
             }
             Hurry::Full(lane) => {
-                let waiter = core.wait_for_urgent(lane, core.tasks.register(polling));
+                let waiter = core.wait_for_urgent(lane, from, core.tasks.register(polling));
                 self.place = Some((lane, waiter));
                 Poll::Pending
             }
+            Hurry::FullOfOwn => Poll::Ready(Err(self.out.fail_own(from))),
         }
     }
 }

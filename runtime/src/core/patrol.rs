@@ -8,7 +8,8 @@
 //!
 //! Who waits, and for whom:
 //!
-//! * a sender that lacks a credit, for the worker whose it is; its waiter says who it is and since when;
+//! * a sender that lacks a credit, for an urgent message or another, for the worker whose it is; its waiter says
+//!   who it is and since when;
 //! * a requester, for the last worker of its route, as its own core knows, and for the one at which its request
 //!   lies, if that has not been taken. (The last one may have passed it on, and then wait for the requester by
 //!   another way; that would be told as a circle, though the answer may come from elsewhere.)
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use ringpost_router::Address;
 
+use crate::core::urgent::Receiver;
 use crate::core::{Core, Timed};
 use crate::driver::stderr::failure;
 use crate::envelope::ReplyTo;
@@ -88,8 +90,13 @@ impl Core {
 
     /// Somebody begins to wait for a credit of this link, and is the first to.
     pub(crate) fn note_link(&self, core: u16, link: u32) {
-        self.patrol.has_news.set(true);
         self.patrol.links.borrow_mut().push((core, link));
+        self.note_news();
+    }
+
+    /// Somebody begins to wait.
+    pub(crate) fn note_news(&self) {
+        self.patrol.has_news.set(true);
         self.begin_patrol();
     }
 
@@ -207,6 +214,7 @@ impl Core {
             true
         });
         self.note_waits_at_links(&mut notes);
+        self.note_waits_in_lanes(&mut notes);
         self.note_requests(&mut notes);
         notes
     }
@@ -216,7 +224,7 @@ impl Core {
         let of_whom = self.who(of);
         of.if_more(|more| {
             for waiter in &more.senders {
-                self.note_sender(waiter, &of_whom, notes);
+                self.note_sender(waiter, Awaited::Room, &of_whom, notes);
             }
             for envelope in more.stash() {
                 if let Some((place, address)) = envelope.asker(self.here) {
@@ -245,9 +253,28 @@ impl Core {
                 address: link.target.address().clone(),
             };
             for waiter in &link.waiters {
-                self.note_sender(waiter, &of, notes);
+                self.note_sender(waiter, Awaited::Room, &of, notes);
             }
             link.is_noted
+        });
+    }
+
+    /// Notes who waits to send an urgent message.
+    fn note_waits_in_lanes(&self, notes: &mut Notes) {
+        self.urgent.look_at_crowded(|lane| {
+            let here = match &lane.to {
+                Receiver::Name(name) => self.named(name),
+                Receiver::Place(core, handle) if *core == self.id => self.at(*handle),
+                Receiver::Place(..) => None,
+            };
+            let elsewhere = || Who {
+                instance: None,
+                address: lane.address.clone(),
+            };
+            let of = here.map_or_else(elsewhere, |here| self.who(&here));
+            for waiter in &lane.waiters {
+                self.note_sender(waiter, Awaited::UrgentRoom, &of, notes);
+            }
         });
     }
 
@@ -272,13 +299,13 @@ impl Core {
     }
 
     /// Notes who this is, if they wait, and have waited for long.
-    fn note_sender(&self, waiter: &Waiter, of: &Who, notes: &mut Notes) {
+    fn note_sender(&self, waiter: &Waiter, awaited: Awaited, of: &Who, notes: &mut Notes) {
         let Some((who, since)) = &waiter.sender else {
             return;
         };
         let is_long = notes.time.saturating_since(*since) >= LONG;
         if is_long && waiter.state.get() == Waiting::Queued {
-            notes.add(Edge::new(self.id, self.who(who), Awaited::Room, of.clone()));
+            notes.add(Edge::new(self.id, self.who(who), awaited, of.clone()));
         }
     }
 

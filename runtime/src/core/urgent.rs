@@ -13,7 +13,7 @@
 //! a look at an empty queue in each slice of a turn, and the position in a mailbox where it is put aside.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use ringpost_router::{Address, Body, Handle, HandleKind, NodeCore};
@@ -40,18 +40,21 @@ pub(crate) struct Urgent {
 struct Lanes {
     lanes: Slab<Lane>,
     by_receiver: HashMap<Receiver, usize>,
+    /// Where somebody waits, or has since the core last looked (`core/patrol.rs`).
+    crowded: BTreeSet<u32>,
 }
 
 /// One receiver.
-struct Lane {
-    to: Receiver,
+pub(crate) struct Lane {
+    pub(crate) to: Receiver,
+    pub(crate) address: Address,
     /// Messages that were not taken yet, and credits that were granted and not used.
     out: u32,
-    waiters: VecDeque<Rc<Waiter>>,
+    pub(crate) waiters: VecDeque<Rc<Waiter>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Receiver {
+pub(crate) enum Receiver {
     Name(Address),
     Place(u16, Handle),
 }
@@ -71,6 +74,8 @@ pub(crate) enum Hurry {
     Done(Attempt),
     /// As many as are allowed are under way in this lane.
     Full(u32),
+    /// They are under way to the sender itself, and nobody else can take them.
+    FullOfOwn,
 }
 
 impl Urgent {
@@ -80,13 +85,24 @@ impl Urgent {
             lanes: RefCell::default(),
         }
     }
+
+    /// Looks at each lane in which somebody waits.
+    pub(crate) fn look_at_crowded(&self, mut look: impl FnMut(&Lane)) {
+        let Lanes { lanes, crowded, .. } = &mut *self.lanes.borrow_mut();
+        crowded.retain(|lane| {
+            let lane = lanes.get(*lane as usize);
+            let lane = lane.filter(|lane| !lane.waiters.is_empty());
+            lane.inspect(|lane| look(lane)).is_some()
+        });
+    }
 }
 
 impl Lanes {
-    fn to(&mut self, to: &Receiver) -> u32 {
+    fn to(&mut self, to: &Receiver, address: &Address) -> u32 {
         let lane = self.by_receiver.get(to).copied().unwrap_or_else(|| {
             let lane = Lane {
                 to: to.clone(),
+                address: address.clone(),
                 out: 0,
                 waiters: VecDeque::new(),
             };
@@ -169,6 +185,7 @@ impl Core {
         };
         let lane = match self.urgent_credit(core, &to, granted) {
             Ok(lane) => lane,
+            Err(_) if MailboxRc::ptr_eq(&here, from) => return Hurry::FullOfOwn,
             Err(full) => return full,
         };
         self.hurry_here(
@@ -292,7 +309,7 @@ impl Core {
             Target::Name(name) => Receiver::Name(name.clone()),
         };
         let mut lanes = self.urgent.lanes.borrow_mut();
-        let lane = lanes.to(&receiver);
+        let lane = lanes.to(&receiver, to.address());
         if granted.take_if(|held| *held == lane).is_some() {
             return Ok(lane);
         }
@@ -307,12 +324,15 @@ impl Core {
         Ok(lane)
     }
 
-    /// Waits for a credit of a lane.
-    pub(crate) fn wait_for_urgent(&self, lane: u32, wake: Wake) -> Rc<Waiter> {
-        let waiter = Waiter::new(wake);
-        if let Some(entry) = self.urgent.lanes.borrow_mut().lanes.get_mut(lane as usize) {
+    /// Queues a sender for a credit of a lane.
+    pub(crate) fn wait_for_urgent(&self, lane: u32, from: &MailboxRc, wake: Wake) -> Rc<Waiter> {
+        let waiter = Waiter::of_sender(wake, from.clone(), self.now.get(), 0);
+        let mut lanes = self.urgent.lanes.borrow_mut();
+        if let Some(entry) = lanes.lanes.get_mut(lane as usize) {
             entry.waiters.push_back(Rc::clone(&waiter));
+            lanes.crowded.insert(lane);
         }
+        self.note_news();
         self.tally().blocked.add(1);
         waiter
     }

@@ -113,7 +113,9 @@ fn hurry(core: &Rc<Core>, mut out: Outgoing, permit: Permit) {
         match core.attempt_urgent(&core.outside, &mut out, None) {
             Hurry::Done(Attempt::Sent) => return accepted.conclude(Ok(())),
             Hurry::Done(Attempt::Failed(error)) => return accepted.conclude(Err(error)),
-            Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted) | Hurry::Full(_) => {}
+            Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted)
+            | Hurry::Full(_)
+            | Hurry::FullOfOwn => {}
         }
     }
     let mut pressing = Pressing::new(core, out);
