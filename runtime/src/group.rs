@@ -21,6 +21,11 @@ use crate::worker::Worker;
 /// returned, and ended in the reverse order, each when the one before has drained and run its `shutdown`; then
 /// the group itself ends. So each may rely on those before it as long as it lives, also when the node stops.
 ///
+/// That order holds while there is time: when the time to drain ([`DRAIN_TIMEOUT`](crate::DRAIN_TIMEOUT), or what the
+/// node was built with) is over for the group, all workers that are left end at the same time, as
+/// [`stop_worker_now`](Context::stop_worker_now) has them end, each with as much time for its `shutdown`. The group
+/// ends after them in any case.
+///
 /// # Failures
 /// Each has its [`Supervision`], which says what is a failure and whether the worker ends, is restarted, or takes
 /// the group with it ([`Outcome::Escalate`]). How often, and after which waits, is for the group to say; of the

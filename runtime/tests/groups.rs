@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ringpost::sim::{Report, Sim};
 use ringpost::{
-    Context, EndReason, Ended, Error, ErrorKind, Group, NodeStats, Outcome, Reason, Result, Routed,
-    Supervision, Worker,
+    Backoff, Context, DeadLetter, EndReason, Ended, Error, ErrorKind, Group, NodeStats, Outcome,
+    Reason, Result, Routed, Supervision, Worker,
 };
 use ringpost_mailbox::sync::Mutex;
 
@@ -91,15 +91,24 @@ impl Drop for Member {
     }
 }
 
+/// Builds one of that name.
+fn member(
+    name: &'static str,
+    diary: &Diary,
+    spoilt: &Arc<Mutex<u64>>,
+) -> impl Fn() -> Member + Clone + Send + Sync + 'static {
+    let (diary, spoilt) = (diary.clone(), Arc::clone(spoilt));
+    move || Member {
+        name,
+        diary: diary.clone(),
+        spoilt: Arc::clone(&spoilt),
+    }
+}
+
 /// Three workers of that kind of group.
 fn three(group: Group, diary: &Diary, supervision: &Supervision) -> Group {
     ["a", "b", "c"].into_iter().fold(group, |group, name| {
-        let (diary, spoilt) = (diary.clone(), Arc::default());
-        let build = move || Member {
-            name,
-            diary: diary.clone(),
-            spoilt: Arc::clone(&spoilt),
-        };
+        let build = member(name, diary, &Arc::default());
         group.worker(name, supervision.clone(), build)
     })
 }
@@ -231,6 +240,151 @@ fn g9_a_group_that_does_not_end_is_cut_short() {
             );
             done(report);
         }
+    }
+}
+
+/// What keeps a group from its end when that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Obstacle {
+    Handlers([bool; 3]),
+    /// One that has failed takes an hour to come back.
+    Comeback,
+    /// One that takes an hour to begin, and the group with it.
+    Start,
+}
+
+async fn bring_about(obstacle: Obstacle, diary: &Diary, ctx: &Context) -> Result<()> {
+    let inner = three(Group::rest_for_one(), diary, &Supervision::transient());
+    let late = Arc::new(Mutex::new(DELAY));
+    let build = member("d", diary, &late);
+    let group = Group::one_for_all().group("inner", inner);
+    if obstacle == Obstacle::Start {
+        let group = group.worker("d", Supervision::transient(), build);
+        let starter = ctx.detached()?;
+        ctx.spawn(async move {
+            let started = starter.start_group("group", group).await;
+            assert_eq!(*started.unwrap_err().kind(), ErrorKind::Stopping);
+        });
+    } else {
+        ctx.start_group("group", group).await?;
+    }
+    settle(ctx).await;
+    match obstacle {
+        Obstacle::Handlers(busy) => {
+            for (name, _) in ["a", "b", "c"].into_iter().zip(busy).filter(|it| it.1) {
+                ctx.send_message(name, SLEEP).await?;
+            }
+        }
+        Obstacle::Comeback => {
+            ctx.send_message("b", DELAY).await?;
+            ctx.send_message("b", PANIC).await?;
+        }
+        Obstacle::Start => {}
+    }
+    settle(ctx).await;
+    Ok(())
+}
+
+/// G9: a group has ended when its workers have, and their addresses are free, also when it is out of time.
+#[test]
+fn g9_the_end_of_a_group_is_that_of_its_workers() {
+    let busy = [
+        [false, false, true],
+        [true, false, false],
+        [true, true, true],
+    ];
+    let others = [Obstacle::Comeback, Obstacle::Start];
+    for obstacle in busy.map(Obstacle::Handlers).into_iter().chain(others) {
+        for (seed, hurry) in (0..20).flat_map(|seed| [(seed, false), (seed, true)]) {
+            let sim = Sim::new(seed).cores(1 + seed as u16 % 3);
+            let report = sim.run(async move |ctx: Context| {
+                let diary = Diary::default();
+                bring_about(obstacle, &diary, &ctx).await?;
+                diary.take();
+                match hurry {
+                    true => ctx.stop_worker_now("group").await?,
+                    false => ctx.stop_worker("group").await?,
+                }
+                let deeds = diary.take();
+                let what = format!("{obstacle:?}, hurry {hurry}, seed {seed}: {deeds}");
+                if matches!(obstacle, Obstacle::Handlers(_)) {
+                    assert_eq!(deeds.matches('!').count(), 3, "{what}");
+                    assert!(!hurry || deeds == "-c !c -b !b -a !a", "{what}");
+                }
+                for name in ["d", "c", "b", "a", "inner", "group"] {
+                    let again = member(name, &diary, &Arc::default());
+                    let started = ctx.start_worker(name, again()).await;
+                    assert!(started.is_ok(), "{name}: {started:?}, {what}");
+                }
+                settle(&ctx).await;
+                assert!(!diary.take().contains('!'), "the new ones live, {what}");
+                ctx.stop().await
+            });
+            assert!(report.elapsed < Duration::from_secs(10), "{obstacle:?}");
+            let panics = report.stats.total(|core| core.panics);
+            assert_eq!(panics, u64::from(obstacle == Obstacle::Comeback));
+            done(report);
+        }
+    }
+}
+
+/// G14: what the workers of a group and its leader tell each other is nobody's message: not when it comes too late,
+/// nor when what the leader does about it is cancelled.
+#[test]
+fn g14_what_a_leader_is_told_is_never_reported() {
+    for seed in 0..20 {
+        for how in 0..4 {
+            let reported: Diary = Diary::default();
+            let (by_hook, by_letter) = (reported.clone(), reported.clone());
+            let sim = Sim::new(seed).cores(2).dead_letters("letters");
+            let sim = sim.on_undelivered(move |it| by_hook.note(it.type_name.to_owned()));
+            let report = sim.run(async move |ctx: Context| {
+                let diary = Diary::default();
+                ctx.start_worker("letters", Letters(by_letter)).await?;
+                let wait = Backoff {
+                    first: Duration::from_secs(3600),
+                    most: Duration::from_secs(3600),
+                };
+                let inner = three(Group::one_for_one(), &diary, &Supervision::transient());
+                let build = member("d", &diary, &Arc::default());
+                let group = Group::one_for_all()
+                    .group("inner", inner.backoff(wait))
+                    .worker("d", Supervision::transient(), build);
+                ctx.start_group("group", group).await?;
+                for name in ["a", "b", "c"] {
+                    ctx.send_message(name, PANIC).await?;
+                }
+                settle(&ctx).await;
+                match how {
+                    // The inner leader is taken down while it deals with the first of these.
+                    0 => ctx.send_message("d", PANIC).await?,
+                    1 => ctx.stop_worker_now("group").await?,
+                    2 => ctx.stop_worker_now("inner").await?,
+                    _ => return ctx.stop_now().await,
+                }
+                settle(&ctx).await;
+                ctx.stop().await
+            });
+            let deeds = reported.take();
+            let mut types: Vec<_> = deeds.split(' ').collect();
+            types.retain(|name| *name != "u64");
+            assert!(types.is_empty(), "how {how}, seed {seed}: {types:?}");
+            let lost = report.stats.undelivered_total();
+            assert_eq!(lost, if how == 0 { 4 } else { 3 }, "how {how}, seed {seed}");
+            done(report);
+        }
+    }
+}
+
+struct Letters(Diary);
+
+impl Worker for Letters {
+    type Message = DeadLetter;
+    type Context = Context;
+
+    async fn handle_message(&mut self, _: &mut Context, msg: Routed<DeadLetter>) -> Result<()> {
+        self.0.note(msg.undelivered.type_name.to_owned());
+        Ok(())
     }
 }
 

@@ -218,7 +218,7 @@ impl Context {
     ///
     /// Resolves when all of that is done; for the worker whose own handler calls it, at once: that
     /// worker ends after its handler. All instances of a replicated worker are stopped, also when one
-    /// of them calls it.
+    /// of them calls it. A [`Group`] has ended when all its workers have.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].

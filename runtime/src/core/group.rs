@@ -4,11 +4,18 @@
 //! leader's word to come back. The leader handles one failure at a time: it has those taken down that are to be
 //! restarted too, waits, and has all come back in order. A failure that it hears of when the worker has come back
 //! since is an old one.
+//!
+//! The end of a leader is that of its workers: it is cut short by no deadline of its mailbox, but sees to its own,
+//! after which it has those that are left end at once. Each of them has a deadline, so that is soon. What the leader
+//! is told then is the runtime's own, and no loss to anybody: it is not reported.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 
-use ringpost_router::{Address, Handle, Message, local_message};
+use ringpost_router::{Address, Body, Handle, Message, local_message};
 
 use crate::context::Context;
 use crate::core::Core;
@@ -27,6 +34,12 @@ use crate::worker::Worker;
 pub(crate) struct Led {
     core: u16,
     leader: Handle,
+    pub(crate) role: Role,
+}
+
+/// Which worker of which leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Role {
     /// Which of the leaders that there have been at that place.
     reign: u64,
     /// Which of the group it is.
@@ -94,20 +107,24 @@ impl Leader {
         self.group.members[member].address.clone()
     }
 
+    fn role(&self, member: usize) -> Role {
+        let reign = self.reign;
+        Role { reign, member }
+    }
+
     /// Starts the next worker.
     async fn start(&mut self, member: usize, ctx: &Context) -> Result<()> {
         let led = Led {
             core: ctx.core.id,
             leader: ctx.mailbox.handle.get(),
-            reign: self.reign,
-            member,
+            role: self.role(member),
         };
         let start = self.group.members[member].start.clone();
         let home = ctx.core.placement.home(&self.name(member));
         let begin = move |core: &Rc<Core>, to| start(core, led, to);
         // From here on it may be there, whatever becomes of this call.
         self.presence[member] = Presence::Up;
-        let started = ctx.call(home, begin).await;
+        let started = unless_hurried(ctx, ctx.call(home, begin)).await?;
         if started.is_err() {
             self.presence[member] = Presence::Gone;
         }
@@ -121,18 +138,49 @@ impl Leader {
         ctx.watch_as(self.name(member), gone).await.map(drop)
     }
 
-    /// Ends the workers, the last first, each when those after it have ended.
+    /// Ends the workers, the last first, each when those after it have ended; when the time to drain is over, all
+    /// that are left at once. Returns when none is left.
     async fn stop(&mut self, stop: Stop, ctx: &Context) {
+        let mut deadline = pin!(ctx.sleep(ctx.core.node.drain));
         for member in (0..self.presence.len()).rev() {
-            if self.presence[member] != Presence::Gone {
-                // It may have ended by itself.
-                let _ = match stop {
-                    Stop::Now => ctx.stop_worker_now(self.name(member)).await,
-                    _ => ctx.stop_worker(self.name(member)).await,
-                };
-                self.presence[member] = Presence::Gone;
+            if self.presence[member] == Presence::Gone {
+                continue;
             }
+            let (name, role) = (self.name(member), self.role(member));
+            let mut ends = pin!(end_member(name, role, stop, ctx));
+            let is_in_time = poll_fn(|polling| match ends.as_mut().poll(polling) {
+                Poll::Ready(()) => Poll::Ready(true),
+                Poll::Pending => deadline.as_mut().poll(polling).map(|()| false),
+            });
+            if !is_in_time.await {
+                self.stop_rest(ctx).await;
+                return self.presence.fill(Presence::Gone);
+            }
+            self.presence[member] = Presence::Gone;
         }
+    }
+
+    /// Ends all that are left, at the same time.
+    async fn stop_rest(&self, ctx: &Context) {
+        let end = |member| {
+            let (name, role) = (self.name(member), self.role(member));
+            Box::pin(end_member(name, role, Stop::Now, ctx))
+        };
+        let mut ends: Vec<Pin<Box<_>>> = self.left().map(end).collect();
+        poll_fn(|polling| {
+            ends.retain_mut(|end| end.as_mut().poll(polling).is_pending());
+            match ends.is_empty() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// Those that may not have ended, the last first.
+    fn left(&self) -> impl Iterator<Item = usize> {
+        let is_left = move |member: &usize| self.presence[*member] != Presence::Gone;
+        (0..self.presence.len()).rev().filter(is_left)
     }
 
     /// Whether this one is restarted when that one has failed.
@@ -227,9 +275,12 @@ impl Worker for Leader {
     async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
         self.core = Some(Rc::clone(&ctx.core));
         self.reign = ctx.core.random();
+        ctx.mailbox.note_that_it_leads();
         for member in 0..self.presence.len() {
             if let Err(error) = self.start(member, ctx).await {
-                self.stop(Stop::Drain, ctx).await;
+                if ctx.mailbox.stop.get() != Stop::Now {
+                    self.stop(Stop::Drain, ctx).await;
+                }
                 return Err(error);
             }
         }
@@ -276,25 +327,46 @@ impl Worker for Leader {
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        // None is left, unless the shutdown was cut short.
+        // None is left, unless it has not been asked to shut down, as at the end of the node.
         let Some(core) = &self.core else { return };
-        for member in (0..self.presence.len()).rev() {
-            if self.presence[member] != Presence::Gone {
-                let (name, drain) = (self.name(member), core.node.drain);
-                core.on_core(core.placement.home(&name), move |core: &Rc<Core>| {
-                    core.stop_here(&name, Stop::Now, drain, ReplyTo::NOBODY);
-                });
-            }
+        for member in self.left() {
+            let (name, role) = (self.name(member), self.role(member));
+            core.on_core(core.placement.home(&name), move |core: &Rc<Core>| {
+                core.stop_led(&name, role, Stop::Now, ReplyTo::NOBODY);
+            });
         }
     }
+}
+
+/// Waits for this, unless the leader is to end at once.
+async fn unless_hurried<T>(ctx: &Context, work: impl Future<Output = T>) -> Result<T> {
+    let mut work = pin!(work);
+    poll_fn(|polling| match ctx.mailbox.stop.get() {
+        Stop::Now => Poll::Ready(Err(Error::new(ErrorKind::Stopping))),
+        _ => work.as_mut().poll(polling).map(Ok),
+    })
+    .await
+}
+
+/// Whether this is something that a leader is told.
+pub(crate) fn is_event(body: &Body) -> bool {
+    body.is::<Event>()
+}
+
+/// Has a worker end, and waits until its address is free.
+async fn end_member(name: Address, role: Role, stop: Stop, ctx: &Context) {
+    let home = ctx.core.placement.home(&name);
+    let end = move |core: &Rc<Core>, to| core.stop_led(&name, role, stop, to);
+    // It may have ended by itself.
+    let _ = ctx.call(home, end).await;
 }
 
 impl Core {
     /// Tells the leader of a worker something, which needs no room: each has little to tell.
     pub(crate) fn tell_leader(self: &Rc<Self>, led: Led, mailbox: &Mailbox, news: News) {
         let event = Event {
-            reign: led.reign,
-            member: led.member,
+            reign: led.role.reign,
+            member: led.role.member,
             news,
         };
         let name = mailbox.address.clone();
@@ -306,6 +378,17 @@ impl Core {
             let body = event.into_body();
             core.enqueue(leader, &from, Handle::NONE, Origin::FREE, body);
         });
+    }
+
+    /// Ends a worker of a group, if it is still the leader's who asks; the asker is answered when it has ended.
+    fn stop_led(self: &Rc<Self>, name: &Address, role: Role, stop: Stop, to: ReplyTo) {
+        match self.named(name).is_some_and(|it| it.is_led_as(role)) {
+            true => self.stop_here(name, stop, self.node.drain, to),
+            false => {
+                let address = name.clone();
+                self.answer(to, Err(Error::new(ErrorKind::NotFound { address })));
+            }
+        }
     }
 
     /// Takes a worker of a group down, to come back at its leader's word.

@@ -319,7 +319,7 @@ impl Core {
         true
     }
 
-    /// The time to drain, or to shut down, is over.
+    /// The time to drain, or to shut down, is over. The leader of a group sees to the end of its workers itself.
     pub(crate) fn drain_is_over(self: &Rc<Self>, mailbox: &MailboxRc) {
         let drain = mailbox.with_more(|more| {
             more.drain_timer = None;
@@ -327,6 +327,10 @@ impl Core {
         });
         match mailbox.state.get() {
             State::Closed => {}
+            State::Ending | State::Starting if mailbox.leads() => {
+                mailbox.stop.set(Stop::Now);
+                self.hurry(mailbox);
+            }
             State::Ending => {
                 tracing::warn!(worker = %mailbox.address, "shutdown took too long and is cancelled");
                 self.close(mailbox, Reason::Stopped);

@@ -17,7 +17,7 @@ use ringpost_router::{Address, Message};
 
 use crate::context::Context;
 use crate::core::Core;
-use crate::core::group::{Led, News};
+use crate::core::group::{Led, News, Role};
 use crate::core::replies::Answer;
 use crate::driver::stderr::failure;
 use crate::envelope::ReplyTo;
@@ -42,6 +42,8 @@ pub(crate) struct Supervised {
     /// How it comes back, if that is what `initialize` is called for.
     comeback: Option<Comeback>,
     led: Option<Following>,
+    /// Whether it is the leader of a group, whose end is for it to see to.
+    leads: bool,
 }
 
 /// What there is to know of a worker that belongs to a group.
@@ -193,10 +195,12 @@ fn take_comeback(mailbox: &MailboxRc) -> Option<Comeback> {
 async fn take_down<W: Worker<Context = Context>>(mut old: W, ctx: &mut Context, is_sound: bool) {
     if is_sound {
         let mut deadline = pin!(ctx.sleep(ctx.core.node.drain));
+        let leads = ctx.mailbox.leads();
         let ended = {
             let mut shutdown = pin!(old.shutdown(ctx));
             let late = || Err(Error::other("it took too long and was cancelled"));
             poll_fn(|polling| match shutdown.as_mut().poll(polling) {
+                Poll::Pending if leads => Poll::Pending,
                 Poll::Pending => deadline.as_mut().poll(polling).map(|()| late()),
                 ended => ended,
             })
@@ -244,6 +248,26 @@ impl Mailbox {
         self.if_following(|_| ()).is_some()
     }
 
+    /// Whether that is what it is of its group.
+    pub(crate) fn is_led_as(&self, role: Role) -> bool {
+        self.if_following(|it| it.led.role == role) == Some(true)
+    }
+
+    /// Whether the worker is the leader of a group.
+    pub(crate) fn leads(&self) -> bool {
+        let leads = self.if_more(|more| Some(more.supervised.as_ref()?.leads));
+        leads.flatten() == Some(true)
+    }
+
+    /// Notes that the worker is the leader of a group.
+    pub(crate) fn note_that_it_leads(&self) {
+        self.if_more(|more| {
+            if let Some(supervised) = &mut more.supervised {
+                supervised.leads = true;
+            }
+        });
+    }
+
     fn if_following<R>(&self, f: impl FnOnce(&mut Following) -> R) -> Option<R> {
         let f = |more: &mut More| more.supervised.as_mut()?.led.as_mut().map(f);
         self.if_more(f).flatten()
@@ -278,6 +302,7 @@ impl Core {
                     in_hand: None,
                     comeback: None,
                     led: led.map(Following::new),
+                    leads: false,
                 };
                 mailbox.with_more(|more| more.supervised = Some(Box::new(supervised)));
                 mailbox.note_starter(starter);
@@ -410,11 +435,12 @@ impl Core {
         mailbox.state.set(State::Starting);
     }
 
-    /// Reports the message whose handler has panicked, or was cancelled, if its worker is supervised.
+    /// Reports the message whose handler has panicked, or was cancelled, if its worker is supervised; not what a leader is
+    /// told.
     #[cold]
     pub(crate) fn report_in_hand(&self, mailbox: &MailboxRc) {
         let in_hand = mailbox.if_more(|more| {
-            let supervised = more.supervised.as_mut()?;
+            let supervised = more.supervised.as_mut().filter(|it| !it.leads)?;
             Some((supervised.in_hand.take()?, supervised.type_name))
         });
         if let Some((from, type_name)) = in_hand.flatten() {

@@ -8,6 +8,7 @@ use ringpost_router::{Address, Any, Body, Message, Route};
 
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Outgoing};
+use crate::core::group::is_event;
 use crate::driver::stderr::loss;
 use crate::envelope::Envelope;
 use crate::error::{DeadLetter, ErrorKind, Reason, Undelivered};
@@ -74,6 +75,10 @@ impl Core {
     #[cold]
     pub(crate) fn undeliver(self: &Rc<Self>, to: &MailboxRc, envelope: Envelope, reason: Reason) {
         self.settle_ended(envelope.origin);
+        if is_event(&envelope.body) {
+            // Nobody has sent it, and nobody misses it: it was for one that has ended.
+            return self.tally().handled.add(1);
+        }
         let (head, body) = envelope.open(to.clone());
         let undelivered = Undelivered {
             to: to.address.clone(),
