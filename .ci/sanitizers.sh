@@ -51,7 +51,11 @@ address)
 thread)
     works || passed_over "there is no such sanitizer for $host here"
     sources=$(rustc --print sysroot)/lib/rustlib/src/rust/library
-    [[ -d $sources ]] || rustup component add rust-src || passed_over "the component rust-src cannot be had"
+    if [[ ! -d $sources ]]; then
+        rustup component add rust-src || passed_over "the component rust-src cannot be had"
+        # With it, errors quote the standard library, and some tests of what must not compile are passed over.
+        trap 'rustup component remove rust-src' EXIT
+    fi
     export CARGO_UNSTABLE_BUILD_STD=std CARGO_BUILD_TARGET="$host"
     export RUSTFLAGS="${RUSTFLAGS-} -Zsanitizer=thread"
     # A sanitizer that sees no race any more fails here, by the mutants.

@@ -3,7 +3,13 @@
 
 #![cfg(not(loom))]
 
+mod sources;
+
 #[test]
 fn misuse_is_a_type_error() {
-    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/compile_fail/*.rs");
+    if !sources::are_shown() {
+        cases.compile_fail("tests/compile_fail/std/*.rs");
+    }
 }

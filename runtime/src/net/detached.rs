@@ -24,7 +24,8 @@ use crate::net::duplex::Duplex;
 /// let mut client = TcpStream::connect(&ctx, listener.local_addr()?).await?;
 /// let (accepted, _) = listener.accept_detached().await?;
 /// let other = (ctx.core() + 1) % ctx.cores();
-/// let served = ctx.handle().run_on(other, async move |there: Context| {
+/// let handle = ctx.handle();
+/// let served = handle.run_on(other, async move |there: Context| {
 ///     let mut stream = TcpStream::attach(&there, accepted)?;
 ///     stream.write_all(b"from over there").await
 /// });
