@@ -1,5 +1,7 @@
 //! What the compiler shows of the standard library.
 
+#![allow(clippy::print_stdout, reason = "it says what is passed over")]
+
 use std::path::Path;
 use std::process::Command;
 
