@@ -63,17 +63,12 @@ impl Duplex {
         .await
     }
 
-    /// A stream that this core has accepted.
-    pub(crate) fn adopt(core: &Rc<Core>, mut stream: Stream) -> io::Result<Self> {
+    /// A stream that a core has accepted, this one or another.
+    pub(crate) fn attach(core: &Rc<Core>, loose: Loose) -> io::Result<Self> {
+        let mut stream = core.io.network.take(loose)?;
         let place = Place::new(core, true);
         core.io.network.adopt(&mut stream, place.key)?;
         Ok(Self::new(stream, place))
-    }
-
-    /// A stream that another core has accepted.
-    pub(crate) fn attach(core: &Rc<Core>, loose: Loose) -> io::Result<Self> {
-        let stream = core.io.network.take(loose)?;
-        Self::adopt(core, stream)
     }
 
     fn new(stream: Stream, place: Place) -> Self {
@@ -132,11 +127,8 @@ impl Duplex {
         polling: &mut Polling<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let stream = &mut self.stream;
-        let result = self
-            .place
-            .poll_try(Direction::Read, polling, || stream.read(buf));
-        self.after_read(result, buf.len(), polling)
+        let wanted = buf.len();
+        self.poll_move(Direction::Read, wanted, polling, |stream| stream.read(buf))
     }
 
     pub(crate) fn poll_read_parts(
@@ -144,13 +136,9 @@ impl Duplex {
         polling: &mut Polling<'_>,
         parts: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let stream = &mut self.stream;
-        let wanted = parts
-            .iter()
-            .fold(0usize, |sum, part| sum.saturating_add(part.len()));
-        let attempt = || stream.read_vectored(parts);
-        let result = self.place.poll_try(Direction::Read, polling, attempt);
-        self.after_read(result, wanted, polling)
+        let wanted = sum(parts.iter().map(|part| part.len()));
+        let read = |stream: &mut Stream| stream.read_vectored(parts);
+        self.poll_move(Direction::Read, wanted, polling, read)
     }
 
     pub(crate) fn poll_write_parts(
@@ -162,13 +150,9 @@ impl Duplex {
             // The system has less to look at.
             return self.poll_write_from(polling, part);
         }
-        let stream = &mut self.stream;
-        let wanted = parts
-            .iter()
-            .fold(0usize, |sum, part| sum.saturating_add(part.len()));
-        let attempt = || stream.write_vectored(parts);
-        let result = self.place.poll_try(Direction::Write, polling, attempt);
-        self.after_write(result, wanted, polling)
+        let wanted = sum(parts.iter().map(|part| part.len()));
+        let write = |stream: &mut Stream| stream.write_vectored(parts);
+        self.poll_move(Direction::Write, wanted, polling, write)
     }
 
     pub(crate) fn poll_write_from(
@@ -176,47 +160,50 @@ impl Duplex {
         polling: &mut Polling<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let write = |stream: &mut Stream| stream.write(buf);
+        self.poll_move(Direction::Write, buf.len(), polling, write)
+    }
+
+    /// Moves some of `wanted` bytes, as soon as any can be moved.
+    fn poll_move(
+        &mut self,
+        direction: Direction,
+        wanted: usize,
+        polling: &mut Polling<'_>,
+        mut attempt: impl FnMut(&mut Stream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         let stream = &mut self.stream;
-        let attempt = || stream.write(buf);
-        let result = self.place.poll_try(Direction::Write, polling, attempt);
-        self.after_write(result, buf.len(), polling)
+        let result = self.place.poll_try(direction, polling, || attempt(stream));
+        self.after(direction, result, wanted, polling)
     }
 
-    pub(super) fn after_read(
+    /// What came of an attempt. While nothing has, the time of the operation runs.
+    pub(super) fn after(
         &mut self,
+        direction: Direction,
         result: Poll<io::Result<usize>>,
         wanted: usize,
         polling: &mut Polling<'_>,
     ) -> Poll<io::Result<usize>> {
+        let deadline = match direction {
+            Direction::Read => &mut self.reading,
+            Direction::Write => &mut self.writing,
+        };
         match result {
             Poll::Ready(result) => {
-                self.reading.end();
+                deadline.end();
                 if let Ok(moved) = result {
-                    self.place.note_moved(Direction::Read, moved, wanted);
+                    self.place.note_moved(direction, moved, wanted);
                 }
                 Poll::Ready(result)
             }
-            Poll::Pending => self.reading.poll(&self.place.core, polling).map(Err),
+            Poll::Pending => deadline.poll(&self.place.core, polling).map(Err),
         }
     }
+}
 
-    fn after_write(
-        &mut self,
-        result: Poll<io::Result<usize>>,
-        wanted: usize,
-        polling: &mut Polling<'_>,
-    ) -> Poll<io::Result<usize>> {
-        match result {
-            Poll::Ready(result) => {
-                self.writing.end();
-                if let Ok(moved) = result {
-                    self.place.note_moved(Direction::Write, moved, wanted);
-                }
-                Poll::Ready(result)
-            }
-            Poll::Pending => self.writing.poll(&self.place.core, polling).map(Err),
-        }
-    }
+fn sum(lengths: impl Iterator<Item = usize>) -> usize {
+    lengths.fold(0, usize::saturating_add)
 }
 
 impl Drop for Duplex {

@@ -36,12 +36,8 @@ impl Doorway {
         &mut self,
         polling: &mut Polling<'_>,
     ) -> Poll<io::Result<(Duplex, Endpoint)>> {
-        let listener = &mut self.listener;
-        let accepted = self
-            .place
-            .poll_try(Direction::Read, polling, || listener.accept());
-        let (stream, peer) = ready!(accepted)?;
-        let stream = Duplex::adopt(&self.place.core, stream)?;
+        let (loose, peer) = ready!(self.poll_accept_loose(polling))?;
+        let stream = Duplex::attach(&self.place.core, loose)?;
         Poll::Ready(Ok((stream, peer)))
     }
 
@@ -52,7 +48,7 @@ impl Doorway {
     ) -> Poll<io::Result<(Loose, Endpoint)>> {
         let listener = &mut self.listener;
         self.place
-            .poll_try(Direction::Read, polling, || listener.accept_loose())
+            .poll_try(Direction::Read, polling, || listener.accept())
     }
 
     pub(super) fn core(&self) -> u16 {

@@ -34,7 +34,7 @@ impl Duplex {
             Poll::Ready(Err(_)) => {}
             Poll::Pending => rest(buf),
         }
-        self.after_read(result, wanted, polling)
+        self.after(Direction::Read, result, wanted, polling)
     }
 }
 

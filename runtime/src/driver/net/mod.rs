@@ -215,22 +215,8 @@ impl fmt::Display for Endpoint {
 }
 
 impl Listener {
-    pub(crate) fn accept(&mut self) -> io::Result<(Stream, Endpoint)> {
-        match self {
-            Self::System(listener) => {
-                let (stream, peer) = listener.accept()?;
-                Ok((Stream::System(stream), Endpoint::Tcp(peer)))
-            }
-            #[cfg(unix)]
-            Self::Unix(file) => Ok((Stream::Unix(file.accept()?), Endpoint::unnamed())),
-            Self::Sim(listener) => {
-                let (stream, peer) = listener.accept()?;
-                Ok((Stream::Sim(stream), peer))
-            }
-        }
-    }
-
-    pub(crate) fn accept_loose(&mut self) -> io::Result<(Loose, Endpoint)> {
+    /// Accepts a connection, for whatever core.
+    pub(crate) fn accept(&mut self) -> io::Result<(Loose, Endpoint)> {
         match self {
             Self::System(listener) => {
                 let (stream, peer) = listener.accept()?;
@@ -239,7 +225,7 @@ impl Listener {
             #[cfg(unix)]
             Self::Unix(file) => Ok((Loose::Unix(file.accept()?), Endpoint::unnamed())),
             Self::Sim(listener) => {
-                let (loose, peer) = listener.accept_loose()?;
+                let (loose, peer) = listener.accept()?;
                 Ok((Loose::Sim(loose), peer))
             }
         }

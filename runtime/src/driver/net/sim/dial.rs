@@ -197,20 +197,6 @@ impl Inner {
 }
 
 impl SimListener {
-    pub(crate) fn accept(&mut self) -> io::Result<(SimStream, Endpoint)> {
-        let (at, id, peer) = self.accept_pipe()?;
-        let stream = SimStream {
-            net: self.net.clone(),
-            at,
-            id,
-            side: 1,
-            host: self.host,
-            local: self.address.clone(),
-            peer: peer.clone(),
-        };
-        Ok((stream, peer))
-    }
-
     /// The next pipe that waits to be accepted, and who connected it.
     pub(super) fn accept_pipe(&mut self) -> io::Result<(usize, u64, Endpoint)> {
         let inner = &mut *self.net.0.borrow_mut();

@@ -32,7 +32,7 @@ pub(super) struct Kept {
 
 impl SimListener {
     /// Accepts a connection for whatever core.
-    pub(crate) fn accept_loose(&mut self) -> io::Result<(SimLoose, Endpoint)> {
+    pub(crate) fn accept(&mut self) -> io::Result<(SimLoose, Endpoint)> {
         let (at, id, peer) = self.accept_pipe()?;
         let held = Arc::new(());
         let inner = &mut *self.net.0.borrow_mut();
