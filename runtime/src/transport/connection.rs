@@ -152,10 +152,8 @@ impl Connection {
 
     /// Whether the peer has to be given room for a message before it is sent.
     pub(super) fn needs_credit(message: &Routed<Any>) -> bool {
-        let next = message
-            .routes()
-            .and_then(|routes| routes.onward.iter().nth(1));
-        next.is_some_and(|next| !Aliases::is_once(next))
+        let routes = message.routes();
+        routes.is_some_and(|routes| takes_credit(&routes.onward))
     }
 
     /// Whether the peer has given room for one more message, or nothing is sent to it any more.
@@ -235,11 +233,7 @@ impl Connection {
         }
         let back = self.name_back(&routes.back);
         let onward = routes.onward.iter().skip(1);
-        let is_counted = routes
-            .onward
-            .iter()
-            .nth(1)
-            .is_some_and(|next| !Aliases::is_once(next));
+        let is_counted = takes_credit(&routes.onward);
         match self.put(onward, back.as_slice().iter(), message) {
             Ok(()) => {
                 if is_counted {
@@ -262,8 +256,7 @@ impl Connection {
         route: &Route,
         body: Body,
     ) -> Result<(), Body> {
-        let next = route.iter().nth(1);
-        let is_counted = next.is_some_and(|next| !Aliases::is_once(next));
+        let is_counted = takes_credit(route);
         if !self.is_free(is_counted) {
             return Err(body);
         }
@@ -520,15 +513,21 @@ impl Connection {
         let next = Outlet::new(self.terms.limits.frame);
         let messages = self.outlet.replace(next).messages();
         for _ in 0..messages {
-            self.core.uncount_handled();
-            self.core.report(&Undelivered {
-                to: self.name.clone(),
-                from: self.name.clone(),
-                type_name: ENCODED,
-                expected: None,
-                reason: Reason::Disconnected,
-            });
+            self.lose_queued();
         }
+    }
+
+    /// Reports a message that was queued, of which only the bytes are left, and will not be written.
+    #[cold]
+    pub(super) fn lose_queued(&self) {
+        self.core.uncount_handled();
+        self.core.report(&Undelivered {
+            to: self.name.clone(),
+            from: self.name.clone(),
+            type_name: ENCODED,
+            expected: None,
+            reason: Reason::Disconnected,
+        });
     }
 
     /// The connection has ended for good: whoever waited for it is told.
@@ -549,6 +548,12 @@ impl Connection {
             reason: end.to_string(),
         }
     }
+}
+
+/// Whether a message along this route, the connection in front, takes a credit of the peer: replies take none.
+fn takes_credit(route: &Route) -> bool {
+    let next = route.iter().nth(1);
+    next.is_some_and(|next| !Aliases::is_once(next))
 }
 
 /// Encodes a message, which its own code does: should it panic, the connection goes on.

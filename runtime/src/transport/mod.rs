@@ -22,6 +22,7 @@ mod pump;
 mod registry;
 mod tally;
 mod tcp;
+mod timer;
 mod udp;
 mod unix;
 mod watches;

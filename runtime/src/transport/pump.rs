@@ -1,8 +1,6 @@
 //! Reading and writing one connection.
 
-use std::future::Future;
 use std::io::IoSlice;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
@@ -10,7 +8,6 @@ use std::time::Duration;
 use ringpost_router::wire::Intake;
 
 use crate::context::Context;
-use crate::context::sleep::Sleep;
 use crate::driver::rare::Rare;
 use crate::net::Duplex;
 use crate::time::Time;
@@ -18,11 +15,13 @@ use crate::transport::TcpLimits;
 use crate::transport::arrivals::Arrivals;
 use crate::transport::connection::Connection;
 use crate::transport::end::End;
+use crate::transport::timer::Timer;
 
 /// Parts of one vectored write.
 const PARTS: usize = 64;
 /// Reads before the other tasks of the core get their turn.
 const READS_PER_POLL: usize = 4;
+
 /// What reads and writes one connection.
 pub(super) struct Pump<'a> {
     ctx: &'a Context,
@@ -44,7 +43,7 @@ pub(super) struct Pump<'a> {
     closing: Option<Time>,
     /// Since when a message waits for a credit of the peer, which has had all before it; and how often credits had come.
     starved: Option<(Time, u64)>,
-    timer: Option<(Time, Sleep)>,
+    timer: Timer,
 }
 
 impl<'a> Pump<'a> {
@@ -67,7 +66,7 @@ impl<'a> Pump<'a> {
             ended: None,
             closing: None,
             starved: None,
-            timer: None,
+            timer: Timer::default(),
         }
     }
 
@@ -301,24 +300,14 @@ impl<'a> Pump<'a> {
     }
 
     fn check_deadlines(&mut self, polling: &mut Polling<'_>) -> Result<(), End> {
-        let core = Rc::clone(&self.ctx.core);
+        let core = &self.ctx.core;
         while let Some((due, want)) = self.due() {
-            let now = core.now.get();
-            if now >= due {
+            if core.now.get() >= due {
                 return Err(End::Fault(want.reason(&self.connection.terms.limits)));
             }
-            // A timer that fires early finds out that there is more time.
-            if self.timer.as_ref().is_none_or(|(time, _)| *time > due) {
-                let sleep = Sleep::new(Rc::clone(&core), due.saturating_since(now));
-                self.timer = Some((due, sleep));
-            }
-            let Some((_, sleep)) = &mut self.timer else {
-                return Ok(());
-            };
-            if Pin::new(sleep).poll(polling).is_pending() {
+            if self.timer.poll(core, due, polling).is_pending() {
                 return Ok(());
             }
-            self.timer = None;
         }
         Ok(())
     }

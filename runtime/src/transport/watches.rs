@@ -193,11 +193,10 @@ impl Connection {
             tell: Box::new(tell),
         };
         let watcher = self.core.begin_watch(mailbox, watching);
-        if let Some(before) = watches.noted.insert(id, watcher.id()) {
-            drop(watches);
+        let before = watches.noted.insert(id, watcher.id());
+        drop(watches);
+        if let Some(before) = before {
             self.core.end_watch(mailbox, before);
-        } else {
-            drop(watches);
         }
         match at {
             Some(at) => self.core.watch(&at, None, watcher, ReplyTo::NOBODY),

@@ -1,9 +1,8 @@
 //! Sending datagrams to one peer, and delivering what comes from there.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
@@ -12,14 +11,13 @@ use ringpost_mailbox::buf::Buf;
 use ringpost_router::wire::{Datagram, Frame, Incoming, Note};
 
 use crate::context::Context;
-use crate::context::sleep::Sleep;
-use crate::error::{Reason, Undelivered};
 use crate::net::UdpSocket;
 use crate::time::Time;
-use crate::transport::arrivals::{Arrivals, ENCODED};
+use crate::transport::arrivals::Arrivals;
 use crate::transport::connect::addresses;
 use crate::transport::connection::Connection;
 use crate::transport::end::End;
+use crate::transport::timer::Timer;
 use crate::transport::udp::hub::{Hub, Peer};
 
 /// Datagrams each way before the other tasks of the core get their turn.
@@ -62,7 +60,7 @@ pub(crate) async fn carry(ctx: &Context, connection: &Rc<Connection>, peer: &Rc<
         last_moved: ctx.core.now.get(),
         sent: 0,
         unsent: Vec::new(),
-        timer: None,
+        timer: Timer::default(),
     };
     let end = poll_fn(|polling| exchange.poll(polling)).await;
     peer.leave();
@@ -81,7 +79,7 @@ struct Exchange<'a> {
     sent: u64,
     /// A datagram for which the system has no room yet.
     unsent: Vec<u8>,
-    timer: Option<(Time, Sleep)>,
+    timer: Timer,
 }
 
 impl Exchange<'_> {
@@ -158,16 +156,9 @@ impl Exchange<'_> {
     /// The system does not send this datagram.
     #[cold]
     fn lose(&self, error: &io::Error) {
-        let name = &self.connection.name;
-        tracing::debug!(connection = %name, %error, "a datagram cannot be sent");
-        self.ctx.core.uncount_handled();
-        self.ctx.core.report(&Undelivered {
-            to: name.clone(),
-            from: name.clone(),
-            type_name: ENCODED,
-            expected: None,
-            reason: Reason::Disconnected,
-        });
+        let connection = &self.connection;
+        tracing::debug!(connection = %connection.name, %error, "a datagram cannot be sent");
+        connection.lose_queued();
     }
 
     /// Delivers what has come. Whether there is more to do right away.
@@ -217,27 +208,17 @@ impl Exchange<'_> {
     }
 
     fn check_deadlines(&mut self, polling: &mut Polling<'_>) -> Result<(), End> {
-        let core = Rc::clone(&self.ctx.core);
+        let core = &self.ctx.core;
         loop {
-            let now = core.now.get();
             let (due, idle) = self.due();
-            if let Some(idle) = idle.filter(|_| now >= due) {
+            if let Some(idle) = idle.filter(|_| core.now.get() >= due) {
                 return Err(End::Lost(format!(
                     "nothing came or went for {idle:?} (idle)"
                 )));
             }
-            // A timer that fires early finds out that there is more time.
-            if self.timer.as_ref().is_none_or(|(time, _)| *time > due) {
-                let sleep = Sleep::new(Rc::clone(&core), due.saturating_since(now));
-                self.timer = Some((due, sleep));
-            }
-            let Some((_, sleep)) = &mut self.timer else {
-                return Ok(());
-            };
-            if Pin::new(sleep).poll(polling).is_pending() {
+            if self.timer.poll(core, due, polling).is_pending() {
                 return Ok(());
             }
-            self.timer = None;
             if idle.is_none() {
                 // There may be room now.
                 core.io.put_off(core.tasks.register(polling));
