@@ -16,9 +16,8 @@ const NAME_BYTES: usize = 22;
 const ONCE: u8 = 4;
 /// How many routes are looked at for one that was not used lately.
 const LOOKS_MAX: usize = 8;
-/// What an entry takes besides its hops, and a hop besides the bytes of its address.
+/// What an entry takes besides its route.
 const ENTRY_BYTES: usize = 256;
-const HOP_BYTES: usize = 64;
 
 /// The routes of one connection that its peer may reply to.
 ///
@@ -241,12 +240,7 @@ impl Aliases {
 
 /// About what a route takes here.
 fn bytes_of(route: &Route) -> usize {
-    let bytes = |hop: &Address| hop.as_bytes().len().saturating_add(HOP_BYTES);
-    route
-        .iter()
-        .map(bytes)
-        .sum::<usize>()
-        .saturating_add(ENTRY_BYTES)
+    route.memory_bytes().saturating_add(ENTRY_BYTES)
 }
 
 fn is_reply(hop: &Hop) -> bool {

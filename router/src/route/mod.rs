@@ -16,6 +16,9 @@ use crate::hint::Kept;
 use crate::{Address, Handle, Hint, NodeCore, TransportType, WorkersOf};
 use hops::Hops;
 
+/// What a hop takes besides the bytes of its address, or nearly.
+const HOP_BYTES: usize = 64;
+
 /// One step of a [`Route`]: an address, and where it was last seen.
 ///
 /// Hops are equal when their addresses are; the hint is a memory aid and not part of the value.
@@ -310,6 +313,13 @@ impl Route {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.hops.is_empty()
+    }
+
+    /// About how many bytes of memory it takes: those of its addresses, and 64 for each hop.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let bytes = |hop: &Address| hop.as_bytes().len().saturating_add(HOP_BYTES);
+        self.iter().map(bytes).sum()
     }
 
     /// Checks the length.

@@ -35,8 +35,6 @@ pub(super) const ENCODED: &str = "message between nodes";
 
 /// Messages of fewer bytes, with their routes, hold nothing: what limits them is the number that a mailbox takes.
 const HELD_BYTES_MIN: usize = 2048;
-/// What a hop takes besides the bytes of its address.
-const HOP_BYTES: usize = 64;
 
 /// The receiving side of a connection, behind its frames.
 pub(super) struct Arrivals<'a> {
@@ -134,7 +132,8 @@ impl Way {
         let first = self.onward.first();
         self.is_counted = first.is_some_and(|hop| !Aliases::is_once(&hop.address));
         self.is_plain = self.onward.only().is_some_and(exposed) && self.back.check().is_ok();
-        self.bytes = bytes_of(&self.onward).saturating_add(bytes_of(&self.back));
+        let back = self.back.memory_bytes();
+        self.bytes = self.onward.memory_bytes().saturating_add(back);
     }
 }
 
@@ -584,12 +583,6 @@ impl Drop for Arrivals<'_> {
             self.report_arrived(to.clone(), Reason::Disconnected);
         }
     }
-}
-
-/// About what a route takes.
-fn bytes_of(route: &Route) -> usize {
-    let bytes = |hop: &Address| hop.as_bytes().len().saturating_add(HOP_BYTES);
-    route.iter().map(bytes).sum()
 }
 
 /// Where somebody waits for a reply, if that is all that the route leads to.
