@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::core::Core;
 use crate::core::group::{Leader, Led};
 use crate::envelope::ReplyTo;
-use crate::supervision::{Outcome, Supervision};
+use crate::supervision::{Outcome, Restarts, Supervision};
 use crate::worker::Worker;
 
 /// Workers that are started, restarted and ended together: for [`Context::start_group`].
@@ -64,10 +64,7 @@ use crate::worker::Worker;
 pub struct Group {
     pub(crate) strategy: Strategy,
     pub(crate) members: Vec<Member>,
-    pub(crate) restarts_max: u32,
-    pub(crate) within: Duration,
-    pub(crate) backoff: Backoff,
-    pub(crate) exhausted: Outcome,
+    pub(crate) restarts: Restarts,
 }
 
 /// Who is restarted with a worker that fails.
@@ -90,20 +87,10 @@ pub(crate) type Start = dyn Fn(&Rc<Core>, Led, ReplyTo) + Send + Sync;
 
 impl Group {
     fn new(strategy: Strategy) -> Self {
-        let Supervision {
-            restarts_max,
-            within,
-            backoff,
-            exhausted,
-            ..
-        } = Supervision::transient();
         Self {
             strategy,
             members: Vec::new(),
-            restarts_max,
-            within,
-            backoff,
-            exhausted,
+            restarts: Restarts::default(),
         }
     }
 
@@ -156,21 +143,21 @@ impl Group {
     /// So many restarts at the most, of all workers together, within such a time. When one more were due, the
     /// group ends instead. Default 3 in 5 seconds.
     pub fn intensity(mut self, restarts: u32, within: Duration) -> Self {
-        self.restarts_max = restarts;
-        self.within = within;
+        self.restarts.max = restarts;
+        self.restarts.within = within;
         self
     }
 
     /// How long to wait before a restart: longer with each within the time of [`intensity`](Self::intensity).
     /// Default from 10 ms to 10 s.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = backoff;
+        self.restarts.backoff = backoff;
         self
     }
 
     /// A group that ends because its workers fail takes the node with it, unless it is within another.
     pub fn escalate(mut self) -> Self {
-        self.exhausted = Outcome::Escalate;
+        self.restarts.exhausted = Outcome::Escalate;
         self
     }
 }

@@ -1,8 +1,12 @@
 //! What becomes of a worker that fails.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use ringpost_mailbox::canary::{Canary, is_planted};
+
 use crate::backoff::Backoff;
+use crate::time::Time;
 
 /// What follows when a worker has failed. Open: later versions may add some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,10 +50,52 @@ pub struct Supervision {
     pub(crate) on_panic: Outcome,
     pub(crate) on_error: Option<Outcome>,
     pub(crate) on_stop: Outcome,
-    pub(crate) restarts_max: u32,
+    pub(crate) restarts: Restarts,
+}
+
+/// How often a worker or a group may be restarted, and after which waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Restarts {
+    pub(crate) max: u32,
     pub(crate) within: Duration,
     pub(crate) backoff: Backoff,
+    /// What follows instead of one too many.
     pub(crate) exhausted: Outcome,
+}
+
+impl Default for Restarts {
+    fn default() -> Self {
+        Self {
+            max: 3,
+            within: Duration::from_secs(5),
+            backoff: Backoff {
+                first: Duration::from_millis(10),
+                most: Duration::from_secs(10),
+            },
+            exhausted: Outcome::Stop,
+        }
+    }
+}
+
+impl Restarts {
+    /// Counts a restart among the `recent` ones, unless it is one too many. Whether it may be made.
+    pub(crate) fn count(&self, recent: &mut VecDeque<Time>, now: Time) -> bool {
+        let is_over = |then: &mut Time| now.saturating_since(*then) >= self.within;
+        while recent.pop_front_if(is_over).is_some() {}
+        if recent.len() >= self.max as usize {
+            return false;
+        }
+        if !is_planted(Canary::RestartStorm) {
+            recent.push_back(now);
+        }
+        true
+    }
+
+    /// How long to wait before a restart that has been counted among the `recent` ones.
+    pub(crate) fn wait(&self, recent: &VecDeque<Time>, random: u64) -> Duration {
+        let failed = u32::try_from(recent.len()).unwrap_or(u32::MAX);
+        self.backoff.wait(failed.saturating_sub(1), random)
+    }
 }
 
 impl Supervision {
@@ -67,13 +113,7 @@ impl Supervision {
             on_panic: Outcome::Restart,
             on_error: None,
             on_stop: Outcome::Stop,
-            restarts_max: 3,
-            within: Duration::from_secs(5),
-            backoff: Backoff {
-                first: Duration::from_millis(10),
-                most: Duration::from_secs(10),
-            },
-            exhausted: Outcome::Stop,
+            restarts: Restarts::default(),
         }
     }
 
@@ -101,22 +141,22 @@ impl Supervision {
     /// So many restarts at the most within such a time. When one more were due, the worker ends instead.
     /// Default 3 in 5 seconds.
     pub fn intensity(mut self, restarts: u32, within: Duration) -> Self {
-        self.restarts_max = restarts;
-        self.within = within;
+        self.restarts.max = restarts;
+        self.restarts.within = within;
         self
     }
 
     /// How long to wait before a restart: longer with each within the time of [`intensity`](Self::intensity).
     /// Default from 10 ms to 10 s.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = backoff;
+        self.restarts.backoff = backoff;
         self
     }
 
     /// A worker that fails too often for its [`intensity`](Self::intensity) takes the node with it, as with
     /// [`Outcome::Escalate`].
     pub fn escalate(mut self) -> Self {
-        self.exhausted = Outcome::Escalate;
+        self.restarts.exhausted = Outcome::Escalate;
         self
     }
 }

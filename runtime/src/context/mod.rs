@@ -161,18 +161,14 @@ impl Context {
         }
     }
 
+    /// There is no room for this message now.
     #[cold]
-    fn full(&self, mut out: Outgoing) -> Error {
+    pub(crate) fn full(&self, mut out: Outgoing) -> Error {
         let address = out
             .route
             .first()
             .map_or_else(|| self.address(), |hop| hop.address.clone());
-        match out.fail(ErrorKind::Full { address }) {
-            Attempt::Failed(error) => error,
-            Attempt::Sent | Attempt::Blocked(_) | Attempt::Misgranted => {
-                Error::new(ErrorKind::EmptyRoute)
-            }
-        }
+        out.error(ErrorKind::Full { address })
     }
 
     /// Sends a message and waits for its reply, for 30 seconds unless [`Request::within`] says

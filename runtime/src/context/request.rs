@@ -158,25 +158,16 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
     fn begin_further(&mut self, unsent: Unsent, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         let Unsent(route, body) = unsent;
         let ctx = self.ctx;
-        let core = &ctx.core;
         if route.only().is_some_and(|hop| ctx.is_own_hop(hop)) {
             return self.refuse_own(Outgoing::with_body(route, body));
         }
         let place = self.reserve(route.last(), Wake::Nobody);
         let mut sending = Sending::new(route, body);
-        match sending.poll_further(ctx, place, polling) {
-            Poll::Ready(Ok(())) => self.wait(place, polling),
-            Poll::Ready(Err(error)) => {
-                core.replies.cancel(core, place);
-                Poll::Ready(Err(error))
-            }
-            Poll::Pending => {
-                if let Sending::Blocked(blocked) = sending {
-                    self.state = State::Blocked(place, blocked);
-                }
-                self.poll_deadline(place, polling)
-            }
-        }
+        let sent = sending.poll_further(ctx, place, polling);
+        self.proceed(place, sent, polling, || match sending {
+            Sending::Blocked(blocked) => State::Blocked(place, blocked),
+            Sending::Fresh { .. } | Sending::Done => State::Done,
+        })
     }
 
     #[cold]
@@ -199,18 +190,8 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         mut pressing: Box<Pressing>,
         polling: &mut Polling<'_>,
     ) -> Poll<Result<A>> {
-        let core = &self.ctx.core;
-        match pressing.poll(&self.ctx.mailbox, polling) {
-            Poll::Ready(Ok(())) => self.wait(place, polling),
-            Poll::Ready(Err(error)) => {
-                core.replies.cancel(core, place);
-                Poll::Ready(Err(error))
-            }
-            Poll::Pending => {
-                self.state = State::Pressing(place, pressing);
-                self.poll_deadline(place, polling)
-            }
-        }
+        let sent = pressing.poll(&self.ctx.mailbox, polling);
+        self.proceed(place, sent, polling, || State::Pressing(place, pressing))
     }
 
     /// Nobody but who waits for the answer could give it.
@@ -226,15 +207,28 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         mut blocked: Box<Blocked>,
         polling: &mut Polling<'_>,
     ) -> Poll<Result<A>> {
-        let core = &self.ctx.core;
-        match blocked.poll(core, &self.ctx.mailbox, polling) {
+        let sent = blocked.poll(&self.ctx.core, &self.ctx.mailbox, polling);
+        self.proceed(place, sent, polling, || State::Blocked(place, blocked))
+    }
+
+    /// Waits for the reply if the message was sent, and else as `blocked` says.
+    #[inline]
+    fn proceed(
+        &mut self,
+        place: Handle,
+        sent: Poll<Result<()>>,
+        polling: &mut Polling<'_>,
+        blocked: impl FnOnce() -> State<R, M>,
+    ) -> Poll<Result<A>> {
+        match sent {
             Poll::Ready(Ok(())) => self.wait(place, polling),
             Poll::Ready(Err(error)) => {
+                let core = &self.ctx.core;
                 core.replies.cancel(core, place);
                 Poll::Ready(Err(error))
             }
             Poll::Pending => {
-                self.state = State::Blocked(place, blocked);
+                self.state = blocked();
                 self.poll_deadline(place, polling)
             }
         }

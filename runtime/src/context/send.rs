@@ -15,7 +15,7 @@ use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
 use crate::core::returning::place_at_the_end;
 use crate::core::unanswered::Obligation;
 use crate::envelope::{Origin, ReplyTo, Routes};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, not_found};
 use crate::mailbox::{Waiter, Waiting};
 use crate::task::Wake;
 use crate::task::raw::MailboxRc;
@@ -517,7 +517,8 @@ impl Blocked {
                 }
                 Some(Waiting::Closed) => {
                     self.wait = None;
-                    return Poll::Ready(Err(self.refused()));
+                    let kind = not_found(&self.out.route);
+                    return Poll::Ready(Err(self.out.error(kind)));
                 }
                 Some(Waiting::Retry) => self.wait = None,
                 Some(Waiting::Granted) if self.use_grant(core, from) => {
@@ -649,14 +650,5 @@ impl Blocked {
         }
         self.out.grant = Grant::Nothing;
         self.out.more_credits = 0;
-    }
-
-    fn refused(&mut self) -> Error {
-        match self.out.fail_not_found() {
-            Attempt::Failed(error) => error,
-            Attempt::Sent | Attempt::Blocked(_) | Attempt::Misgranted => {
-                Error::new(crate::ErrorKind::Stopping)
-            }
-        }
     }
 }

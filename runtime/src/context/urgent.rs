@@ -4,13 +4,13 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 
-use ringpost_router::{Address, Body, Message, Route};
+use ringpost_router::{Body, Message, Route};
 
 use crate::context::Context;
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Outgoing};
 use crate::core::urgent::Hurry;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::mailbox::{Waiter, Waiting};
 use crate::task::raw::MailboxRc;
 
@@ -74,14 +74,7 @@ impl Context {
             Hurry::Done(Attempt::Failed(error)) => Err(error),
             Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted)
             | Hurry::Full(_)
-            | Hurry::FullOfOwn => {
-                let hop = out.route.first();
-                let address: Address = hop.map_or_else(|| self.address(), |it| it.address.clone());
-                match out.fail(ErrorKind::Full { address }) {
-                    Attempt::Failed(error) => Err(error),
-                    _ => Err(Error::new(ErrorKind::EmptyRoute)),
-                }
-            }
+            | Hurry::FullOfOwn => Err(self.full(out)),
         }
     }
 }

@@ -127,7 +127,7 @@ impl Context {
     /// # Cancellation
     /// As [`start_worker`](Self::start_worker).
     pub async fn start_group(&self, address: impl Into<Address>, group: Group) -> Result<()> {
-        let supervision = Supervision::never().on_error(group.exhausted);
+        let supervision = Supervision::never().on_error(group.restarts.exhausted);
         self.start_supervised(address, supervision, move || Leader::new(group.clone()))
             .await
     }

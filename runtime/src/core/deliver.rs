@@ -173,21 +173,23 @@ impl Outgoing {
     /// A failure that gives the message back.
     #[cold]
     pub(crate) fn fail(&mut self, kind: ErrorKind) -> Attempt {
-        Attempt::Failed(match self.take_payload() {
+        Attempt::Failed(self.error(kind))
+    }
+
+    /// The error that gives the message back.
+    #[cold]
+    pub(crate) fn error(&mut self, kind: ErrorKind) -> Error {
+        match self.take_payload() {
             Some(body) => Error::returning(kind, body),
             None => Error::new(kind),
-        })
+        }
     }
 
     /// A failure of who would wait for itself.
     #[cold]
     pub(crate) fn fail_own(&mut self, own: &MailboxRc) -> Error {
         let address = own.address.clone();
-        let kind = ErrorKind::WaitsForItself { address };
-        match self.take_payload() {
-            Some(body) => Error::returning(kind, body),
-            None => Error::new(kind),
-        }
+        self.error(ErrorKind::WaitsForItself { address })
     }
 
     #[cold]

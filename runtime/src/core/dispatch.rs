@@ -292,6 +292,7 @@ impl Core {
     }
 
     /// Polls a spawned future, whether or not somebody has woken it.
+    #[cold]
     pub(crate) fn poll_unasked(self: &Rc<Self>, key: u32) {
         if let Some(ready) = self.tasks.take(key)
             && let ReadyTask::Future(future) = ready.task
@@ -300,6 +301,8 @@ impl Core {
         }
     }
 
+    /// In line where tasks are polled all the time, as if it were called from nowhere else.
+    #[inline(always)]
     fn poll_spawned(self: &Rc<Self>, key: u32, waker: &std::task::Waker, mut future: Spawned) {
         begin_step();
         self.shared.shown.show(&self.outside);

@@ -84,7 +84,7 @@ pub(crate) struct Leader {
     presence: Vec<Presence>,
     /// How many times each has come back.
     lives: Vec<u64>,
-    restarts: VecDeque<Time>,
+    recent: VecDeque<Time>,
     core: Option<Rc<Core>>,
     has_failed: bool,
 }
@@ -97,7 +97,7 @@ impl Leader {
             reign: 0,
             presence: vec![Presence::Gone; members],
             lives: vec![0; members],
-            restarts: VecDeque::new(),
+            recent: VecDeque::new(),
             core: None,
             has_failed: false,
         }
@@ -251,20 +251,14 @@ impl Leader {
 
     /// How long to wait before the next restart, or that there are too many.
     fn count_restart(&mut self, failed: usize, ctx: &Context) -> Result<std::time::Duration> {
-        let (now, within) = (ctx.core.now.get(), self.group.within);
-        let is_over = |then: &Time| now.saturating_since(*then) >= within;
-        while self.restarts.front().is_some_and(is_over) {
-            self.restarts.pop_front();
+        let restarts = &self.group.restarts;
+        if restarts.count(&mut self.recent, ctx.core.now.get()) {
+            return Ok(restarts.wait(&self.recent, ctx.core.random()));
         }
-        let before = u32::try_from(self.restarts.len()).unwrap_or(u32::MAX);
-        if before >= self.group.restarts_max {
-            let name = self.name(failed);
-            return Err(Error::other(format!(
-                "{name} has failed, and within {within:?} no more than {before} restarts are allowed"
-            )));
-        }
-        self.restarts.push_back(now);
-        Ok(self.group.backoff.wait(before, ctx.core.random()))
+        let (name, within, most) = (self.name(failed), restarts.within, restarts.max);
+        Err(Error::other(format!(
+            "{name} has failed, and within {within:?} no more than {most} restarts are allowed"
+        )))
     }
 }
 

@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_router::{Address, Message};
 
 use crate::context::Context;
@@ -36,7 +35,7 @@ pub(crate) struct Supervised {
     /// The type that the worker takes.
     type_name: &'static str,
     /// When it was restarted lately.
-    restarts: VecDeque<Time>,
+    recent: VecDeque<Time>,
     /// Who sent the message that it handles.
     in_hand: Option<Address>,
     /// How it comes back, if that is what `initialize` is called for.
@@ -109,27 +108,16 @@ impl Supervised {
         if outcome != Outcome::Restart || self.led.is_some() {
             return Some(outcome);
         }
-        let within = self.terms.within;
-        let is_over = |then: &Time| now.saturating_since(*then) >= within;
-        while self.restarts.front().is_some_and(is_over) {
-            self.restarts.pop_front();
+        match self.terms.restarts.count(&mut self.recent, now) {
+            true => Some(Outcome::Restart),
+            false => Some(self.terms.restarts.exhausted),
         }
-        if self.restarts.len() >= self.terms.restarts_max as usize {
-            return Some(self.terms.exhausted);
-        }
-        if !is_planted(Canary::RestartStorm) {
-            self.restarts.push_back(now);
-        }
-        Some(Outcome::Restart)
     }
 
     /// How long to wait before the restart, if that is not for the leader to say.
     fn wait(&self, random: u64) -> Option<Duration> {
-        if self.led.is_some() {
-            return None;
-        }
-        let failed = u32::try_from(self.restarts.len()).unwrap_or(u32::MAX);
-        Some(self.terms.backoff.wait(failed.saturating_sub(1), random))
+        let is_led = self.led.is_some();
+        (!is_led).then(|| self.terms.restarts.wait(&self.recent, random))
     }
 }
 
@@ -298,7 +286,7 @@ impl Core {
                 let supervised = Supervised {
                     terms,
                     type_name: std::any::type_name::<W::Message>(),
-                    restarts: VecDeque::new(),
+                    recent: VecDeque::new(),
                     in_hand: None,
                     comeback: None,
                     led: led.map(Following::new),

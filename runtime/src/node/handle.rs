@@ -367,10 +367,10 @@ impl NodeHandle {
             return Err(Error::new(ErrorKind::EmptyRoute));
         };
         let Some(permit) = self.permits(gate).try_acquire(&address) else {
-            return Err(failed(&mut out, ErrorKind::Full { address }));
+            return Err(out.error(ErrorKind::Full { address }));
         };
         if !self.node.cores[usize::from(core)].transit.try_acquire() {
-            return Err(failed(&mut out, ErrorKind::Full { address }));
+            return Err(out.error(ErrorKind::Full { address }));
         }
         self.push(core, out, gate.errand(permit))
     }
@@ -404,7 +404,7 @@ impl NodeHandle {
             return Err(stopping(out));
         }
         if let Err(kind) = check_route(&out.route) {
-            return Err(failed(out, kind));
+            return Err(out.error(kind));
         }
         Ok(match out.route.first() {
             Some(hop) => match hop.hint_of(self.node.id).map(|hint| hint.core.index()) {
@@ -457,13 +457,6 @@ impl fmt::Debug for NodeHandle {
     }
 }
 
-pub(super) fn failed(out: &mut Outgoing, kind: ErrorKind) -> Error {
-    match out.take_payload() {
-        Some(body) => Error::returning(kind, body),
-        None => Error::new(kind),
-    }
-}
-
 pub(super) fn stopping(out: &mut Outgoing) -> Error {
-    failed(out, ErrorKind::Stopping)
+    out.error(ErrorKind::Stopping)
 }

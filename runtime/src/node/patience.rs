@@ -15,7 +15,7 @@ use crate::core::Core;
 use crate::core::deliver::Outgoing;
 use crate::core::entrance::Gate;
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::handle::{NodeHandle, failed, stopping};
+use crate::node::handle::{NodeHandle, stopping};
 use crate::node::outside::Errand;
 use crate::node::permits::Permit;
 use crate::time::Time;
@@ -66,7 +66,7 @@ impl NodeHandle {
             }
             None if !self.is_stopping() => {
                 let (waiting_for, after) = (format!("room to ask {address}"), timeout);
-                Err(failed(out, ErrorKind::Timeout { waiting_for, after }))
+                Err(out.error(ErrorKind::Timeout { waiting_for, after }))
             }
             Some(Err(_)) | None => Err(stopping(out)),
         }
