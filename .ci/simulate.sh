@@ -39,7 +39,7 @@ long)
     simulate --seed "${last:-$seeds}" --seeds "$2" --ledger "$ledger" --note-failures
     ;;
 *)
-    sed -n '2,9p' "$0"
+    sed -n '2,8p' "$0"
     exit 2
     ;;
 esac

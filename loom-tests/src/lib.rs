@@ -3,7 +3,7 @@
 //! models would notice.
 //!
 //! ```text
-//! loom-tests/run.sh check      # lints of the code that only loom builds
+//! loom-tests/run.sh check      # lints of the code that only the checkers build
 //! loom-tests/run.sh models     # every model, with the number of its executions
 //! loom-tests/run.sh mutants    # every mutant; fails unless some model fails for each
 //! ```

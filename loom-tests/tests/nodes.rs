@@ -57,10 +57,10 @@ fn start(handle: &NodeHandle, answers: bool) -> Log {
     log
 }
 
-fn outside(
+fn outside<T: Send + 'static>(
     handle: &NodeHandle,
-    work: impl FnOnce(NodeHandle) -> Vec<u64> + Send + 'static,
-) -> JoinHandle<Vec<u64>> {
+    work: impl FnOnce(NodeHandle) -> T + Send + 'static,
+) -> JoinHandle<T> {
     let handle = handle.clone();
     thread::spawn(move || work(handle))
 }
@@ -79,6 +79,14 @@ fn send_all(handle: &NodeHandle, numbers: impl Iterator<Item = u64>) -> Vec<u64>
         }
     }
     taken
+}
+
+/// The first number of each of two senders.
+const FIRST: [u64; 2] = [10, 20];
+
+/// Two threads that each send three numbers.
+fn two_senders(handle: &NodeHandle) -> [JoinHandle<Vec<u64>>; 2] {
+    FIRST.map(|first| outside(handle, move |handle| send_all(&handle, first..first + 3)))
 }
 
 /// Ends the node, looks at what it leaves, and says how many messages were not delivered: those that a core had
@@ -104,11 +112,7 @@ fn g9_messages_of_two_threads_are_accounted_for_when_a_third_stops_the_node() {
     schedules("nodes: two senders against a stop", || {
         let node = tight(2).start().unwrap();
         let log = start(&node.handle(), false);
-        let senders = [10, 20].map(|first| {
-            outside(&node.handle(), move |handle| {
-                send_all(&handle, first..first + 3)
-            })
-        });
+        let senders = two_senders(&node.handle());
         let handle = node.handle();
         let stopper = thread::spawn(move || block_on(handle.stop()).unwrap());
         let taken: usize = senders
@@ -127,11 +131,7 @@ fn g8_messages_of_two_threads_wake_the_core_and_keep_their_order() {
     schedules("nodes: two senders and a sleeping core", || {
         let node = tight(1).start().unwrap();
         let log = start(&node.handle(), false);
-        let senders = [10, 20].map(|first| {
-            outside(&node.handle(), move |handle| {
-                send_all(&handle, first..first + 3)
-            })
-        });
+        let senders = two_senders(&node.handle());
         for sender in senders {
             assert_eq!(sender.join().unwrap().len(), 3);
         }
@@ -139,7 +139,7 @@ fn g8_messages_of_two_threads_wake_the_core_and_keep_their_order() {
             thread::yield_now();
         }
         assert_eq!(end(&node), 0);
-        for first in [10, 20] {
+        for first in FIRST {
             let of_one = log
                 .lock()
                 .iter()
@@ -159,11 +159,11 @@ fn g3_threads_that_ask_are_answered() {
         let log = start(&node.handle(), true);
         let askers = [1u64, 2].map(|number| {
             outside(&node.handle(), move |handle| {
-                vec![block_on(handle.request::<u64>("a", number)).unwrap()]
+                block_on(handle.request::<u64>("a", number)).unwrap()
             })
         });
         for (number, asker) in [1, 2].into_iter().zip(askers) {
-            assert_eq!(asker.join().unwrap(), [number]);
+            assert_eq!(asker.join().unwrap(), number);
         }
         assert_eq!((end(&node), log.lock().len()), (0, 2));
     });
@@ -236,10 +236,10 @@ fn g4_a_send_that_is_given_up_leaves_its_permit_to_the_next() {
         let giving_up = outside(&node.handle(), |handle| {
             let mut sent = std::pin::pin!(handle.send_message("a", 1u64));
             let polled = poll_once(sent.as_mut());
-            vec![u64::from(polled.is_ready())]
+            usize::from(polled.is_ready())
         });
         let sender = outside(&node.handle(), |handle| send_all(&handle, 2..5));
-        let first = giving_up.join().unwrap()[0] as usize;
+        let first = giving_up.join().unwrap();
         assert_eq!(sender.join().unwrap(), [2, 3, 4]);
         let undelivered = end(&node);
         assert_eq!(log.lock().len() + undelivered, 3 + first);

@@ -1,7 +1,5 @@
 //! Every interleaving, and every value that the memory model lets a load see.
 
-use ringpost_mailbox::sync::thread::{self, JoinHandle};
-
 use crate::model::{First, PREEMPTIONS_MAX};
 
 pub use loom::future::block_on;
@@ -41,22 +39,4 @@ fn builder(threads: usize) -> loom::model::Builder {
     builder.max_duration = None;
     builder.checkpoint_file = None;
     builder
-}
-
-/// How the threads of a model start: each as loom has it.
-pub(crate) struct Start;
-
-impl Start {
-    pub(crate) fn new(_threads: usize) -> Self {
-        Self
-    }
-
-    pub(crate) fn spawn<T: Send + 'static>(
-        &self,
-        body: impl FnOnce() -> T + 'static,
-    ) -> JoinHandle<T> {
-        thread::spawn(body)
-    }
-
-    pub(crate) fn give(&self) {}
 }

@@ -9,11 +9,9 @@ use std::env;
 use std::hash::BuildHasher;
 use std::sync::{OnceLock, PoisonError};
 
-use ringpost_mailbox::sync::thread::{self, JoinHandle};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, MaxSteps, Runner};
 
-use super::Sent;
 use crate::model::{First, say};
 
 pub use shuttle::future::block_on;
@@ -89,23 +87,4 @@ fn number(variable: &str) -> Option<u64> {
     let text = env::var(variable).ok()?;
     let number = text.parse();
     Some(number.unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")))
-}
-
-/// How the threads of a model start: each when it is drawn.
-pub(crate) struct Start;
-
-impl Start {
-    pub(crate) fn new(_threads: usize) -> Self {
-        Self
-    }
-
-    pub(crate) fn spawn<T: Send + 'static>(
-        &self,
-        body: impl FnOnce() -> T + 'static,
-    ) -> JoinHandle<T> {
-        let body = Sent(body);
-        thread::spawn(move || body.run())
-    }
-
-    pub(crate) fn give(&self) {}
 }

@@ -4,12 +4,9 @@
 use std::time::Duration;
 
 use ringpost::sim::{CallFault, Network, Report, Sim, SystemCall};
-use ringpost::{
-    Context, CoreStats, Reason, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport,
-    Worker,
-};
+use ringpost::{Context, CoreStats, Result, Route, TCP, TcpListenerOptions, TcpTransport};
 
-use crate::{Strike, at_every_call, is_harmless};
+use crate::{Echo, Strike, at_every_call, is_harmless, lost};
 
 const SERVERS: [&str; 2] = ["10.0.0.1:4000", "10.0.0.2:4000"];
 /// How long a request may take; and how often it is made again, a little later, if it fails.
@@ -17,17 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const TRIES: usize = 20;
 /// A short payload, and one that takes several reads.
 const LENGTHS: [usize; 3] = [10, 5_000, 10];
-
-struct Echo;
-
-impl Worker for Echo {
-    type Message = Vec<u8>;
-    type Context = Context;
-
-    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Vec<u8>>) -> Result<()> {
-        ctx.send_message(msg.reply(), msg.take()).await
-    }
-}
 
 /// A server tries for a while to listen, as anybody would.
 async fn serve(ctx: &Context, address: &str) -> Result<()> {
@@ -146,10 +132,7 @@ fn check(strike: Option<Strike>, report: &Report<[Failures; 2]>, what: &str) {
         assert_eq!(written, read, "{what}: frames");
     }
     for (node, stats) in all.into_iter().enumerate() {
-        let lost = stats.undelivered_total() - stats.undelivered(Reason::LateReply);
-        let sent = stats.total(|core| core.sent_local + core.sent_remote);
-        let handled = stats.total(|core| core.handled);
-        assert_eq!(sent, handled + lost, "{what}: node {node}");
+        lost(stats, &format!("{what}: node {node}"));
     }
 }
 

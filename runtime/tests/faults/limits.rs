@@ -8,9 +8,11 @@ use std::time::Duration;
 use ringpost::sim::{Fault, Faults, Network, Sim};
 use ringpost::transport::TcpLimits;
 use ringpost::{
-    Context, ErrorKind, Limits, Reason, Result, Route, Routed, TCP, TcpListenerOptions,
-    TcpTransport, Worker,
+    Context, ErrorKind, Limits, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport,
+    Worker,
 };
+
+use crate::{Echo, lost};
 
 const SERVER: &str = "10.0.0.1:4000";
 const SENDERS: u64 = 3;
@@ -56,17 +58,6 @@ const SMALLEST_OF_TCP: &[Smallest<TcpLimits>] = &[
     ("heartbeats_max", |limits| limits.heartbeats_max = 1),
     ("connections_max", |limits| limits.connections_max = 1),
 ];
-
-struct Echo;
-
-impl Worker for Echo {
-    type Message = Vec<u8>;
-    type Context = Context;
-
-    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Vec<u8>>) -> Result<()> {
-        ctx.send_message(msg.reply(), msg.take()).await
-    }
-}
 
 /// Takes its time.
 struct Sink;
@@ -175,11 +166,8 @@ fn check(what: &str, limits: Limits, of_tcp: &TcpLimits, faults: Faults) {
         .unwrap_or_else(|error| panic!("{what}: {error}"));
     let server = &report.neighbours[0].1;
     for (node, stats) in [("main", &report.stats), ("server", server)] {
-        let lost = stats.undelivered_total() - stats.undelivered(Reason::LateReply);
-        let sent = stats.total(|core| core.sent_local + core.sent_remote);
-        let handled = stats.total(|core| core.handled);
-        assert_eq!(sent, handled + lost, "{what}, {node}");
-        assert_eq!(lost, 0, "{what}, {node}");
+        let what = format!("{what}, {node}");
+        assert_eq!(lost(stats, &what), 0, "{what}");
     }
 }
 

@@ -9,6 +9,7 @@ mod sockets;
 use std::time::Duration;
 
 use ringpost::sim::{CallFault, Report, Sim, SystemCall};
+use ringpost::{Context, NodeStats, Reason, Result, Routed, Worker};
 
 /// Error numbers, as Linux counts them: each is returned by every call, likely or not.
 const ERRORS: &[(&str, i32)] = &[
@@ -25,6 +26,26 @@ const ERRORS: &[(&str, i32)] = &[
 
 /// How long a core does not run, and how far a clock jumps: longer than any of the scenarios waits.
 const LONG: Duration = Duration::from_secs(20);
+
+struct Echo;
+
+impl Worker for Echo {
+    type Message = Vec<u8>;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Vec<u8>>) -> Result<()> {
+        ctx.send_message(msg.reply(), msg.take()).await
+    }
+}
+
+/// How many messages of a node were not handled: all that were sent, but for those.
+fn lost(stats: &NodeStats, what: &str) -> u64 {
+    let lost = stats.undelivered_total() - stats.undelivered(Reason::LateReply);
+    let sent = stats.total(|core| core.sent_local + core.sent_remote);
+    let handled = stats.total(|core| core.handled);
+    assert_eq!(sent, handled + lost, "{what}");
+    lost
+}
 
 /// What befalls a call, with a name.
 fn faults() -> impl Iterator<Item = (&'static str, CallFault)> {

@@ -10,10 +10,10 @@ use ringpost::{
     Any, Context, Limits, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker, route,
 };
 use ringpost_mailbox::sync::Mutex;
-use ringpost_router::wire::{Frame, Limits as FrameLimits, Note};
+use ringpost_router::wire::VERSION;
 
-use crate::common::{SERVER, connected};
-use crate::hostile::{Ends, until_closed};
+use crate::common::{SERVER, append, connected, greeting, until_closed};
+use crate::hostile::Ends;
 
 /// Named like the place of a reply.
 const LIKE_A_REPLY: &str = "aaaaaaaaaaaaaaaaaaaaaE";
@@ -59,20 +59,8 @@ async fn serve(ctx: Context, each: Duration, limits: TcpLimits, noted: Noted) ->
     Ok(())
 }
 
-fn put(onward: Route, back: Route, payload: &[u8], into: &mut Vec<u8>) {
-    Frame::new(onward, back, payload)
-        .encode(&FrameLimits::default(), into)
-        .expect("it is within the limits");
-}
-
-/// What a peer of this make says first.
-fn greeting() -> Vec<u8> {
-    let mut bytes = vec![1];
-    let (frames, watches) = (512, 0);
-    let hello = Note::Hello { frames, watches }.encode();
-    put(Route::new(), Route::new(), &hello, &mut bytes);
-    bytes
-}
+/// Credits that a peer gives.
+const CREDITS: u32 = 512;
 
 /// Room for four messages at each worker.
 fn little_room() -> Limits {
@@ -97,9 +85,10 @@ fn what_is_named_like_a_reply_and_is_none_is_bounded_too() {
                 .run(async |ctx: Context| {
                     let _tcp = connected(&ctx, SERVER).await?;
                     let mut stream = TcpStream::connect(&ctx, SERVER.parse()?).await?;
-                    let mut bytes = greeting();
-                    (0..2000)
-                        .for_each(|_| put(route![LIKE_A_REPLY], Route::new(), b"", &mut bytes));
+                    let mut bytes = greeting(CREDITS);
+                    for _ in 0..2000 {
+                        append(route![LIKE_A_REPLY], Route::new(), b"", &mut bytes);
+                    }
                     let _ = stream.write_all(&bytes).await;
                     until_closed(&mut stream).await;
                     Ok(())
@@ -120,7 +109,7 @@ fn long(hops: usize) -> Vec<u8> {
     let back = (0..hops).fold(Route::new(), |back, _| back.append("x".repeat(1000)));
     let frame = |payload: usize| {
         let mut bytes = Vec::new();
-        put(route!["slow"], back.clone(), &vec![0; payload], &mut bytes);
+        append(route!["slow"], back.clone(), &vec![0; payload], &mut bytes);
         bytes
     };
     let without = frame(300).len() - 300;
@@ -144,7 +133,11 @@ fn g10_what_is_not_handled_is_bounded_in_bytes() {
             .run(async move |ctx: Context| {
                 let _tcp = connected(&ctx, SERVER).await?;
                 let mut stream = TcpStream::connect(&ctx, SERVER.parse()?).await?;
-                let first = if greets { greeting() } else { vec![1] };
+                let first = if greets {
+                    greeting(CREDITS)
+                } else {
+                    vec![VERSION]
+                };
                 stream.write_all(&first).await?;
                 for _ in 0..FRAMES {
                     stream.write_all(&long(hops)).await?;

@@ -11,10 +11,10 @@ use ringpost::{
     Address, Context, Error, Limits, Result, Route, Routed, TCP, TcpConnectionOptions,
     TcpListenerOptions, TcpTransport, Worker, route,
 };
-use ringpost_router::wire::{Frame, VERSION};
+use ringpost_router::wire::VERSION;
 use ringpost_router::{CodecError, Message};
 
-use crate::common::{Echoer, SERVER, connected, server, to};
+use crate::common::{Echoer, SERVER, append, connected, server, to};
 
 /// Takes a while for each message, and tells how many it had, in order, when asked with 0.
 struct Slow {
@@ -133,9 +133,7 @@ fn what_a_peer_sent_before_it_closed_is_delivered() {
             for number in 1..=40u64 {
                 let mut payload = Vec::new();
                 number.encode(&mut payload)?;
-                Frame::new(route!["slow"], Route::new(), &payload)
-                    .encode(&Default::default(), &mut bytes)
-                    .map_err(Error::other)?;
+                append(route!["slow"], Route::new(), &payload, &mut bytes);
             }
             stream.write_all(&bytes).await?;
             drop(stream);

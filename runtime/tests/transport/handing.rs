@@ -7,12 +7,11 @@ use ringpost::net::{ListenOptions, TcpListener, TcpStream};
 use ringpost::sim::Sim;
 use ringpost::transport::{Acceptor, TcpLimits};
 use ringpost::{
-    Context, Error, Node, NodeStats, Result, TcpConnectionOptions, TcpListenerOptions,
-    TcpTransport, route,
+    Context, Error, Node, NodeStats, Result, TcpConnectionOptions, TcpListenerOptions, TcpTransport,
 };
-use ringpost_router::wire::{Frame, Limits, VERSION};
+use ringpost_router::wire::VERSION;
 
-use crate::common::{Echoer, SERVER};
+use crate::common::{Echoer, SERVER, frame};
 
 const CONNECTIONS: usize = 12;
 
@@ -32,11 +31,8 @@ async fn talk(ctx: &Context, address: &str) -> Result<TcpStream> {
 
 /// Asks, and waits for the answer or the end.
 async fn ask(stream: &mut TcpStream) -> std::io::Result<()> {
-    let mut bytes = vec![VERSION];
-    Frame::new(route!["echoer"], route!["me"], b"\x02hi")
-        .encode(&Limits::default(), &mut bytes)
-        .map_err(std::io::Error::other)?;
-    stream.write_all(&bytes).await?;
+    stream.write_all(&[VERSION]).await?;
+    stream.write_all(&frame(b"\x02hi")).await?;
     stream.set_read_timeout(Some(Duration::from_secs(20)));
     let (mut answer, mut piece) = (Vec::new(), [0; 256]);
     while !answer.windows(3).any(|part| part == b"\x02hi") {

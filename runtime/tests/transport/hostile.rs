@@ -7,13 +7,13 @@ use std::time::Duration;
 use ringpost::net::TcpStream;
 use ringpost::sim::{Report, Sim};
 use ringpost::transport::TcpLimits;
-use ringpost::{Address, Context, Result, Route, route};
+use ringpost::{Address, Context, Result, Route};
 use ringpost_mailbox::sync::Mutex;
 use ringpost_router::wire::{Frame, Limits, Note};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
-use crate::common::{SERVER, connected, serve, to};
+use crate::common::{SERVER, append, asks, connected, frame, serve, to, until_closed};
 
 /// Keeps why connections ended.
 #[derive(Clone, Default)]
@@ -78,23 +78,13 @@ where
                 let _tcp = connected(&ctx, SERVER).await?;
                 let stream = TcpStream::connect(&ctx, SERVER.parse()?).await?;
                 peer(&ctx, stream).await?;
-                let reply: String = ctx
-                    .request(to(SERVER, "echoer"), "still".to_owned())
-                    .await?;
-                assert_eq!(reply, "still");
+                asks(&ctx, to(SERVER, "echoer"), "still").await?;
                 Ok(Duration::ZERO)
             })
     });
     let faulted = report.neighbours[0].1.total(|core| core.transport.faulted);
     assert_eq!(ends.warnings(), faulted, "{:?}", ends.take());
     (ends.take(), report)
-}
-
-/// Reads until the other side ends the connection.
-pub(crate) async fn until_closed(stream: &mut TcpStream) {
-    let mut answer = vec![0; 4096];
-    stream.set_read_timeout(Some(Duration::from_secs(3600)));
-    while stream.read(&mut answer).await.is_ok_and(|count| count > 0) {}
 }
 
 /// Expects that a peer is cut off, for this reason, within so much time.
@@ -133,9 +123,7 @@ fn g10_hostile_peers_lose_their_connection_and_nobody_else_does() {
     for id in 1..=1025 {
         let address = Address::local("echoer");
         let note = Note::Watch { id, address }.encode();
-        Frame::new(Route::new(), Route::new(), &note)
-            .encode(&Limits::default(), &mut watches)
-            .expect("it is within the limits");
+        append(Route::new(), Route::new(), &note, &mut watches);
     }
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("the peer speaks version 9", vec![9]),
@@ -174,14 +162,6 @@ fn g10_hostile_peers_lose_their_connection_and_nobody_else_does() {
             },
         );
     }
-}
-
-fn frame(payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    Frame::new(route!["echoer"], route!["me"], payload)
-        .encode(&Limits::default(), &mut bytes)
-        .expect("it is within the limits");
-    bytes
 }
 
 #[test]

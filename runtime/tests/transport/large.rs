@@ -10,9 +10,9 @@ use ringpost::{
     route,
 };
 use ringpost_mailbox::sync::Mutex;
-use ringpost_router::wire::{Frame, VERSION};
+use ringpost_router::wire::VERSION;
 
-use crate::common::SERVER;
+use crate::common::{SERVER, append};
 
 const PAYLOAD_BYTES: usize = 16 * 1024;
 /// Requests of a connection that are sent before the first is answered.
@@ -56,9 +56,8 @@ async fn serve(ctx: Context, seen: Seen) -> Result<()> {
 
 fn request(from: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Frame::new(route!["echoer"], route![from], &[7; PAYLOAD_BYTES])
-        .encode(&Default::default(), &mut bytes)
-        .expect("it is within the limits");
+    let payload = [7; PAYLOAD_BYTES];
+    append(route!["echoer"], route![from], &payload, &mut bytes);
     bytes
 }
 

@@ -7,7 +7,7 @@ use ringpost::sim::{Network, Report, Sim};
 use ringpost::transport::{Backoff, TcpLimits};
 use ringpost::{
     Address, Context, EndReason, Ended, Limits, Result, Routed, TCP, TcpConnectionOptions,
-    TcpListenerOptions, TcpTransport, Worker,
+    TcpListenerOptions, TcpTransport, Watch, Worker,
 };
 use ringpost_mailbox::sync::Mutex;
 
@@ -75,6 +75,20 @@ async fn news(ctx: &mut Context) -> Result<(Address, EndReason)> {
     Ok((ended.address, ended.reason))
 }
 
+/// Starts a guest and watches it.
+async fn watch_a_new(ctx: &Context, name: &str) -> Result<Watch> {
+    start(ctx, name).await?;
+    ctx.watch(to(SERVER, name)).await
+}
+
+/// Watches a guest that is stopped, and is told so.
+async fn hears_of_a_stop(ctx: &mut Context, name: &str) -> Result<()> {
+    watch_a_new(ctx, name).await?;
+    tell(ctx, name, "stop").await?;
+    assert_eq!(news(ctx).await?, (name.into(), EndReason::Stopped));
+    Ok(())
+}
+
 fn done<T>(seed: u64, report: Report<T>) -> T {
     let stats = &report.stats;
     let sent = stats.total(|core| core.sent_local + core.sent_remote);
@@ -95,12 +109,8 @@ fn g13_who_watches_a_worker_of_another_node_hears_how_it_ended() {
         let report = sim.run(async move |mut ctx: Context| {
             let tcp = connected(&ctx, SERVER).await?;
             for name in ["guest-a", "guest-b"] {
-                start(&ctx, name).await?;
-                ctx.watch(to(SERVER, name)).await?;
-                tell(&ctx, name, "stop").await?;
-                assert_eq!(news(&mut ctx).await?, (name.into(), EndReason::Stopped));
-                start(&ctx, name).await?;
-                ctx.watch(to(SERVER, name)).await?;
+                hears_of_a_stop(&mut ctx, name).await?;
+                watch_a_new(&ctx, name).await?;
                 tell(&ctx, name, "panic").await?;
                 let (of, reason) = news(&mut ctx).await?;
                 let panicked = matches!(&reason, EndReason::Panicked { message } if !message.contains("asked"));
@@ -111,8 +121,7 @@ fn g13_who_watches_a_worker_of_another_node_hears_how_it_ended() {
             ctx.watch(to(SERVER, "secret")).await?;
             assert_eq!(news(&mut ctx).await?.1, EndReason::NotFound);
             // The connection has nothing more to say, also of who goes on.
-            start(&ctx, "guest-a").await?;
-            let watch = ctx.watch(to(SERVER, "guest-a")).await?;
+            let watch = watch_a_new(&ctx, "guest-a").await?;
             assert!(ctx.unwatch(watch));
             ctx.sleep(Duration::from_millis(seed)).await;
             tell(&ctx, "guest-a", "stop").await?;
@@ -193,8 +202,7 @@ fn g13_the_end_of_a_worker_and_of_its_connection_bring_one_message() {
             let tcp = TcpTransport::create(&ctx).await?;
             let patient = TcpConnectionOptions::new().reconnect(Backoff::default());
             while tcp.connect(SERVER, patient.clone()).await.is_err() {}
-            start(&ctx, "guest").await?;
-            ctx.watch(to(SERVER, "guest")).await?;
+            watch_a_new(&ctx, "guest").await?;
             tell(&ctx, "guest", "stop").await?;
             ctx.sleep(Duration::from_micros(7 * seed)).await;
             tcp.disconnect(Address::new(TCP, SERVER)).await?;
@@ -202,10 +210,7 @@ fn g13_the_end_of_a_worker_and_of_its_connection_bring_one_message() {
             assert_eq!(of, "guest".into());
             tcp.connect(SERVER, patient).await?;
             for name in ["guest-a", "guest-b"] {
-                start(&ctx, name).await?;
-                ctx.watch(to(SERVER, name)).await?;
-                tell(&ctx, name, "stop").await?;
-                assert_eq!(news(&mut ctx).await?, (name.into(), EndReason::Stopped));
+                hears_of_a_stop(&mut ctx, name).await?;
             }
             ctx.stop().await?;
             Ok(first)
@@ -233,8 +238,7 @@ fn g13_more_watches_than_a_peer_takes_wait_for_others() {
             let names = ["guest-a", "guest-b", "guest-c", "guest-d", "guest-e"];
             let mut watches = Vec::new();
             for name in names {
-                start(&ctx, name).await?;
-                watches.push(ctx.watch(to(SERVER, name)).await?);
+                watches.push(watch_a_new(&ctx, name).await?);
             }
             // Of those that the peer knows, and of those that wait.
             assert!(ctx.unwatch(watches[1]) && ctx.unwatch(watches[3]));

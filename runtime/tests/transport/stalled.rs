@@ -6,11 +6,11 @@ use std::time::Duration;
 use ringpost::net::TcpStream;
 use ringpost::sim::Sim;
 use ringpost::transport::TcpLimits;
-use ringpost::{Context, Error, Limits, NodeHandle, Result, route};
+use ringpost::{Context, Error, Limits, NodeHandle, Result};
 use ringpost_mailbox::sync::Mutex;
-use ringpost_router::wire::{Frame, VERSION};
+use ringpost_router::wire::VERSION;
 
-use crate::common::{SERVER, serve};
+use crate::common::{SERVER, frame, serve};
 
 /// Rounds of each peer that reads.
 const ROUNDS: usize = 10;
@@ -18,12 +18,7 @@ const ROUNDS: usize = 10;
 const FLOOD: usize = 400;
 
 fn request() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let text: Vec<u8> = [vec![0xe8, 0x07], vec![b'x'; 1000]].concat();
-    Frame::new(route!["echoer"], route!["me"], &text)
-        .encode(&Default::default(), &mut bytes)
-        .expect("it is within the limits");
-    bytes
+    frame(&[vec![0xe8, 0x07], vec![b'x'; 1000]].concat())
 }
 
 /// Asks and waits for the reply, some times.

@@ -15,7 +15,7 @@ use ringpost::{
 use ringpost_mailbox::sync::Mutex;
 use ringpost_router::wire::{DATAGRAM_HEAD_BYTES, Datagram, Frame, LENGTH_BYTES, Limits};
 
-use crate::common::{Echoer, SERVER};
+use crate::common::{self, Echoer, SERVER, append};
 
 fn along(peer: &str, name: &str) -> Route {
     Route::new().append_t(UDP, peer).append(name)
@@ -34,19 +34,19 @@ async fn server(ctx: Context) -> Result<()> {
     Ok(())
 }
 
+async fn asks(ctx: &Context, peer: &str, text: &str) -> Result<()> {
+    common::asks(ctx, along(peer, "echoer"), text).await
+}
+
 /// What one node asks another, on whatever network.
 async fn asks_all(ctx: &Context, peer: &str) -> Result<()> {
     for round in 0..20 {
-        let text = format!("{round}");
-        let reply: String = ctx.request(along(peer, "echoer"), text.clone()).await?;
-        assert_eq!(reply, text);
+        asks(ctx, peer, &format!("{round}")).await?;
     }
     let denied = ctx.request::<String>(along(peer, "secret"), "Hello!".to_owned());
     let error = denied.await.expect_err("it is not exposed");
     assert!(matches!(error.kind(), ErrorKind::Refused { .. }), "{error}");
-    let longest = "x".repeat(1_100);
-    let reply: String = ctx.request(along(peer, "echoer"), longest.clone()).await?;
-    assert!(reply == longest);
+    asks(ctx, peer, &"x".repeat(1_100)).await?;
     let too_long = ctx.request::<String>(along(peer, "echoer"), "x".repeat(1_300));
     let error = too_long.await.expect_err("it is longer than a datagram");
     assert!(matches!(error.kind(), ErrorKind::Codec(_)), "{error}");
@@ -145,9 +145,7 @@ fn datagram(number: u64, body: &[u8]) -> Vec<u8> {
 
 fn body_for(name: &str, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Frame::new(route![name], route!["me"], payload)
-        .encode(&Limits::default(), &mut bytes)
-        .expect("it is within the limits");
+    append(route![name], route!["me"], payload, &mut bytes);
     bytes.split_off(LENGTH_BYTES)
 }
 
@@ -167,17 +165,10 @@ where
     let report = sim.run(async move |ctx: Context| {
         UdpTransport::create(&ctx).await?;
         ctx.sleep(Duration::from_millis(10)).await;
-        let still: String = ctx
-            .request(along(SERVER, "echoer"), "before".to_owned())
-            .await?;
-        assert_eq!(still, "before");
+        asks(&ctx, SERVER, "before").await?;
         let server = there.lock().clone().expect("it runs");
         stranger(&ctx, server, SERVER.parse()?).await?;
-        let still: String = ctx
-            .request(along(SERVER, "echoer"), "still".to_owned())
-            .await?;
-        assert_eq!(still, "still");
-        Ok(())
+        asks(&ctx, SERVER, "still").await
     });
     report.output.expect("others are answered");
     report.neighbours[0].1.clone()
@@ -250,10 +241,7 @@ fn g10_senders_that_are_made_up_take_no_more_than_the_limits() {
         }
         assert_eq!(heard, 8, "of whom one was there before");
         // The one that was there before is heard; others are when those made up are forgotten.
-        let still: String = ctx
-            .request(along(SERVER, "echoer"), "meanwhile".to_owned())
-            .await?;
-        assert_eq!(still, "meanwhile");
+        asks(ctx, SERVER, "meanwhile").await?;
         ctx.sleep(Duration::from_secs(31)).await;
         assert_eq!(standing(), 0);
         Ok(())

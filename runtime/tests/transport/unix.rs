@@ -11,11 +11,11 @@ use ringpost::sim::Sim;
 use ringpost::transport::{Backoff, TcpLimits};
 use ringpost::{
     Address, Context, Error, ErrorKind, Node, Result, Route, TCP, TcpListenerOptions, TcpTransport,
-    UDS, UnixConnectionOptions, UnixListenerOptions, UnixTransport, route,
+    UDS, UnixConnectionOptions, UnixListenerOptions, UnixTransport,
 };
-use ringpost_router::wire::{Frame, Limits, VERSION};
+use ringpost_router::wire::VERSION;
 
-use crate::common::{Echoer, MIDDLE};
+use crate::common::{self, Echoer, MIDDLE, frame};
 use crate::hostile::Ends;
 
 const PATH: &str = "/run/server.sock";
@@ -45,9 +45,7 @@ async fn connected(ctx: &Context) -> Result<UnixTransport> {
 }
 
 async fn asks(ctx: &Context, path: &str, text: &str) -> Result<()> {
-    let reply: String = ctx.request(along(path, "echoer"), text.to_owned()).await?;
-    assert_eq!(reply, text);
-    Ok(())
+    common::asks(ctx, along(path, "echoer"), text).await
 }
 
 #[test]
@@ -90,14 +88,13 @@ fn a_route_leads_over_tcp_and_on_over_a_unix_socket() {
     };
     let sim = Sim::new(5).cores(2).beside(server).beside(middle);
     let report = sim.run(async |ctx: Context| {
-        crate::common::connected(&ctx, MIDDLE).await?;
+        common::connected(&ctx, MIDDLE).await?;
         ctx.sleep(Duration::from_millis(10)).await;
         let way = Route::new()
             .append_t(TCP, MIDDLE)
             .append_t(UDS, PATH)
             .append("echoer");
-        let reply: String = ctx.request(way, "far".to_owned()).await?;
-        assert_eq!(reply, "far");
+        common::asks(&ctx, way, "far").await?;
         let elsewhere = Route::new()
             .append_t(TCP, MIDDLE)
             .append_t(UDS, "/run/other.sock")
@@ -129,14 +126,6 @@ fn connections_of_a_unix_socket_come_to_all_cores_in_turn() {
     let cores = report.neighbours[0].1.cores.iter();
     let opened: Vec<u64> = cores.map(|core| core.transport.opened).collect();
     assert_eq!(opened, [2, 2, 2]);
-}
-
-fn frame(payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    Frame::new(route!["echoer"], route!["me"], payload)
-        .encode(&Limits::default(), &mut bytes)
-        .expect("it is within the limits");
-    bytes
 }
 
 /// Has a peer send these bytes, some at a time, beside another that asks and is answered. Returns why connections

@@ -6,39 +6,17 @@ use std::time::Duration;
 use ringpost::net::TcpStream;
 use ringpost::sim::{Report, Sim};
 use ringpost::transport::TcpLimits;
-use ringpost::{
-    Context, Limits, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker, route,
-};
-use ringpost_router::wire::{Frame, Note, VERSION};
+use ringpost::{Context, Limits, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker};
+use ringpost_router::wire::Note;
 
-use crate::common::{SERVER, connected, serve, to};
+use crate::common::{SERVER, append, connected, frame, greeting, serve, to, until_closed};
 use crate::hostile::Ends;
 
 const STALL: Duration = Duration::from_secs(20);
 
-/// Writes a frame behind others.
-fn append(onward: Route, back: Route, payload: &[u8], bytes: &mut Vec<u8>) {
-    Frame::new(onward, back, payload)
-        .encode(&Default::default(), bytes)
-        .expect("it is within the limits");
-}
-
 /// What a peer says that gives so many credits and asks so often.
 fn flood(frames: u32, requests: usize) -> Vec<u8> {
-    let mut bytes = vec![VERSION];
-    let hello = Note::Hello { frames, watches: 0 }.encode();
-    append(Route::new(), Route::new(), &hello, &mut bytes);
-    for _ in 0..requests {
-        append(route!["echoer"], route!["me"], b"\x02hi", &mut bytes);
-    }
-    bytes
-}
-
-/// Reads until the other side ends the connection.
-async fn until_closed(stream: &mut TcpStream) {
-    let mut answer = vec![0; 4096];
-    stream.set_read_timeout(Some(Duration::from_secs(3600)));
-    while stream.read(&mut answer).await.is_ok_and(|count| count > 0) {}
+    [greeting(frames), frame(b"\x02hi").repeat(requests)].concat()
 }
 
 /// Runs a peer beside a server, and then asks the server whether it is still there, which is to be so within this
