@@ -154,18 +154,14 @@ async fn serve_raw(ctx: &Context, options: &Options) -> Result<SocketAddr> {
         ctx.spawn(hand_over(ctx.detached()?, listener));
         return Ok(address);
     }
-    // The first socket finds the port out, and stays until the others have it too.
-    let shared = ListenOptions::default().shared(true);
-    let first = TcpListener::bind(ctx, asked, &shared)?;
-    let address = first.local_addr()?;
+    // Sockets that share an address do not notice those of another server: one that does not share it does.
+    let alone = TcpListener::bind(ctx, asked, &ListenOptions::default())?;
+    let address = alone.local_addr()?;
+    drop(alone);
     for core in 0..ctx.cores() {
-        if core != ctx.core() {
-            let name = format!("acceptor-{core}");
-            ctx.start_worker_on(core, name, Listens(address)).await?;
-        }
+        let name = format!("acceptor-{core}");
+        ctx.start_worker_on(core, name, Listens(address)).await?;
     }
-    let there = ctx.detached()?;
-    ctx.spawn(accept_all(there, first));
     Ok(address)
 }
 
