@@ -279,7 +279,8 @@ impl Outlet {
         }
     }
 
-    /// Takes the next frame out and appends its body, for transports that keep frames apart. Whether there was one.
+    /// Appends the body of the next frame, for transports that keep frames apart. Returns by how many bytes to
+    /// [advance](Self::advance) when it has been sent; 0 if there is none.
     ///
     /// ```
     /// use ringpost_router::route;
@@ -290,14 +291,16 @@ impl Outlet {
     /// outlet.push_copy(onward.iter(), back.iter(), b"one")?;
     /// outlet.push_copy(onward.iter(), back.iter(), b"two")?;
     /// let mut body = Vec::new();
-    /// assert!(outlet.take_frame(&mut body));
+    /// let whole = outlet.copy_frame(&mut body);
     /// assert_eq!(Frame::decode(&body, &Limits::default())?.payload, b"one");
+    /// assert_eq!(outlet.frames(), 2);
+    /// outlet.advance(whole);
     /// assert_eq!(outlet.frames(), 1);
     /// # Ok::<(), ringpost_router::wire::WireError>(())
     /// ```
-    pub fn take_frame(&mut self, into: &mut Vec<u8>) -> bool {
+    pub fn copy_frame(&self, into: &mut Vec<u8>) -> usize {
         let Some(frame) = self.frames.front() else {
-            return false;
+            return 0;
         };
         let whole = usize::try_from(frame.end.saturating_sub(self.taken)).unwrap_or(usize::MAX);
         let (mut skipped, mut wanted) = (self.written.saturating_add(LENGTH_BYTES), whole);
@@ -313,8 +316,7 @@ impl Outlet {
                 break;
             }
         }
-        self.advance(whole);
-        true
+        whole
     }
 
     fn note_frame(&mut self, is_message: bool) {
@@ -394,11 +396,12 @@ mod tests {
         for (at, len) in lens.iter().enumerate() {
             assert_eq!(outlet.messages(), lens.len() - at);
             let mut body = Vec::new();
-            assert!(outlet.take_frame(&mut body));
+            let whole = outlet.copy_frame(&mut body);
+            outlet.advance(whole);
             let frame = crate::wire::Frame::decode(&body, &limits).expect("a frame");
             assert_eq!(frame.payload, vec![at as u8; *len]);
         }
-        assert!(outlet.is_empty() && !outlet.take_frame(&mut Vec::new()));
+        assert!(outlet.is_empty() && outlet.copy_frame(&mut Vec::new()) == 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod connections;
+mod datagrams;
 mod limits;
 mod sockets;
 

@@ -60,6 +60,7 @@ pub(crate) async fn carry(ctx: &Context, connection: &Rc<Connection>, peer: &Rc<
         last_moved: ctx.core.now.get(),
         sent: 0,
         unsent: Vec::new(),
+        unsent_of_queue: 0,
         timer: Timer::default(),
     };
     let end = poll_fn(|polling| exchange.poll(polling)).await;
@@ -77,8 +78,9 @@ struct Exchange<'a> {
     last_moved: Time,
     /// How many datagrams were sent, which is the number of the last one.
     sent: u64,
-    /// A datagram for which the system has no room yet.
+    /// A datagram for which the system has no room yet; and how much of the queue it is, where it stays till then.
     unsent: Vec<u8>,
+    unsent_of_queue: usize,
     timer: Timer,
 }
 
@@ -127,6 +129,7 @@ impl Exchange<'_> {
                     let tally = &self.ctx.core.tally().transport;
                     tally.frames_written.add(1);
                     tally.bytes_written.add(bytes as u64);
+                    self.leave_queue();
                 }
             }
             self.last_moved = self.ctx.core.now.get();
@@ -144,13 +147,22 @@ impl Exchange<'_> {
             let number = self.sent.saturating_add(1);
             let head = Datagram::head(self.peer.session, number);
             self.unsent.extend_from_slice(&head);
-            let mut outlet = self.connection.outlet.borrow_mut();
-            match outlet.take_frame(&mut self.unsent) {
-                true => self.sent = number,
-                false => self.unsent.clear(),
+            let outlet = self.connection.outlet.borrow();
+            self.unsent_of_queue = outlet.copy_frame(&mut self.unsent);
+            match self.unsent_of_queue {
+                0 => self.unsent.clear(),
+                _ => self.sent = number,
             }
         }
         !self.unsent.is_empty()
+    }
+
+    /// The datagram leaves the queue. Whether it was a message.
+    fn leave_queue(&self) -> bool {
+        let mut outlet = self.connection.outlet.borrow_mut();
+        let before = outlet.messages();
+        outlet.advance(self.unsent_of_queue);
+        outlet.messages() < before
     }
 
     /// The system does not send this datagram.
@@ -158,7 +170,9 @@ impl Exchange<'_> {
     fn lose(&self, error: &io::Error) {
         let connection = &self.connection;
         tracing::debug!(connection = %connection.name, %error, "a datagram cannot be sent");
-        connection.lose_queued();
+        if self.leave_queue() {
+            connection.lose_queued();
+        }
     }
 
     /// Delivers what has come. Whether there is more to do right away.
