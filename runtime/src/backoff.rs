@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How a broken connection is opened again, or a worker restarted: after a while, which doubles with each
-/// attempt that fails.
+/// attempt that fails. A connection that stands for less than the next wait has failed too.
 ///
 /// Each wait is drawn between half of that time and all of it, so that many nodes whose peer was restarted
 /// do not come back all at once.
@@ -43,7 +43,8 @@ impl Backoff {
     }
 }
 
-/// The attempts that have failed since the last that did not.
+/// The attempts that have failed since the last that did not. An attempt that lasted has not failed: a peer may take
+/// connections and close them at once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempts {
     backoff: Backoff,
@@ -55,9 +56,11 @@ impl Attempts {
         Self { backoff, failed: 0 }
     }
 
-    /// The connection stood.
-    pub(crate) fn succeeded(&mut self) {
-        self.failed = 0;
+    /// The connection stood for so long.
+    pub(crate) fn stood(&mut self, time: Duration) {
+        if time >= self.backoff.wait(self.failed, u64::MAX) {
+            self.failed = 0;
+        }
     }
 
     /// How long to wait before the next, with a random number.
@@ -73,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_most_and_begin_anew_after_a_success() {
+    fn waits_double_up_to_the_most_and_begin_anew_after_what_lasted() {
         let mut attempts = Attempts::new(Backoff::default());
         for (random, expected) in [
             (0, 50),
@@ -90,7 +93,9 @@ mod tests {
         }
         assert_eq!(attempts.next(0), Duration::from_secs(5));
         assert!(attempts.next(u64::MAX) <= Duration::from_secs(10));
-        attempts.succeeded();
+        attempts.stood(Duration::from_secs(9));
+        assert_eq!(attempts.next(0), Duration::from_secs(5));
+        attempts.stood(Duration::from_secs(10));
         assert_eq!(attempts.next(0), Duration::from_millis(50));
     }
 }

@@ -2,12 +2,17 @@
 //! its own, whose standard error it reads.
 
 use std::future::{Future, poll_fn};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 use std::sync::mpsc;
 use std::task::Poll;
 use std::time::Duration;
 
-use ringpost::{Context, Error, Limits, Node, Result, Routed, Worker};
+use ringpost::{
+    Context, CoreStats, Error, Limits, Node, Result, Routed, TcpListenerOptions, TcpTransport,
+    Worker,
+};
 use tracing::span;
 
 /// Runs the rest of the test of this name in a process of its own. What that says about failures.
@@ -241,4 +246,51 @@ fn a_blocking_call_that_is_left_and_panics_is_said_and_nothing_more() {
     );
     let Some(lines) = lines else { return };
     assert_eq!(lines, ["ringpost: a destructor panicked: it does not go"]);
+}
+
+/// Connects so often and speaks another language, until the node has ended that.
+fn babble(node: &Node, times: u64) {
+    let handle = node.handle();
+    let listen = async |ctx: Context| {
+        let tcp = TcpTransport::create(&ctx).await?;
+        let listener = tcp.listen("127.0.0.1:0", TcpListenerOptions::new());
+        Ok::<_, Error>(listener.await?.address())
+    };
+    let listening = pollster::block_on(handle.run_on(0, listen)).unwrap();
+    let address = listening.unwrap();
+    for _ in 0..times {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    let faults = |core: &CoreStats| core.transport.closed;
+    while handle.stats().total(faults) < times {
+        pollster::block_on(handle.run_on(0, async |ctx: Context| ctx.yield_now().await)).unwrap();
+    }
+}
+
+/// The faults of peers are printed too, but not so many that a failure of a worker could not be seen.
+#[test]
+fn the_faults_of_peers_are_printed_and_hide_nothing() {
+    let name = "the_faults_of_peers_are_printed_and_hide_nothing";
+    let test = || {
+        let node = start(1);
+        babble(&node, 30);
+        let handle = node.handle();
+        handle.start_worker_blocking("failing", || Failing).unwrap();
+        handle.send_message_blocking("failing", 0u64).unwrap();
+        while handle.stats().total(|core| core.handler_errors) == 0 {
+            let turn = async |ctx: Context| ctx.yield_now().await;
+            pollster::block_on(handle.run_on(0, turn)).unwrap();
+        }
+        node.stop().unwrap();
+    };
+    let Some(lines) = alone(name, test) else {
+        return;
+    };
+    let is_fault = |line: &&String| line.contains("ended for its peer's fault [");
+    let faults = lines.iter().filter(is_fault).count();
+    assert!((2..30).contains(&faults), "{lines:?}");
+    let failure = lines.iter().any(|line| line.contains("as expected"));
+    assert!(failure, "{lines:?}");
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::backoff::Attempts;
 use crate::context::Context;
 use crate::driver::net::Endpoint;
+use crate::driver::stderr::fault;
 use crate::net::{Duplex, Keepalive, resolve};
 use crate::transport::carrier::Line;
 use crate::transport::connection::Connection;
@@ -43,10 +44,12 @@ async fn dial(ctx: &Context, connection: &Rc<Connection>) -> End {
     loop {
         let end = match connect(ctx, connection).await {
             Ok(stream) => {
+                let opened = ctx.core.now.get();
+                let end = carry(ctx, connection, stream).await;
                 if let Some(attempts) = &mut attempts {
-                    attempts.succeeded();
+                    attempts.stood(ctx.core.now.get().saturating_since(opened));
                 }
-                carry(ctx, connection, stream).await
+                end
             }
             Err(end) => {
                 ctx.core.tally().transport.connects_failed.add(1);
@@ -73,7 +76,11 @@ async fn carry(ctx: &Context, connection: &Rc<Connection>, stream: Duplex) -> En
     let end = poll_fn(|polling| pump.poll(polling)).await;
     match end {
         End::Fault(_) => {
-            tracing::warn!(connection = %connection.name, %end, "a connection was ended for its peer's fault");
+            fault(
+                "a connection was ended for its peer's fault",
+                &connection.name,
+                &end,
+            );
         }
         _ => tracing::debug!(connection = %connection.name, %end, "a connection ended"),
     }

@@ -12,6 +12,7 @@ use ringpost_router::{Address, Message};
 use crate::context::Context;
 use crate::core::Core;
 use crate::driver::net::{Endpoint, Loose, system};
+use crate::driver::stderr::fault;
 use crate::envelope::ReplyTo;
 use crate::error::{Error, Result};
 use crate::net::{Doorway, Duplex, ListenOptions};
@@ -198,7 +199,9 @@ async fn accept_all(
             (Ok((loose, peer)), Some(handing)) => handing.pass(loose, peer),
             (Ok((loose, peer)), None) => take_in(&ctx.core, loose, &peer, accepting),
             (Err(error), _) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                let at = doorway.local().ok().map(|at| at.to_string());
+                let at = at.unwrap_or_default();
+                fault("a connection could not be accepted", &at, &error);
                 ctx.sleep(PAUSE).await;
             }
         }
@@ -232,7 +235,7 @@ pub(super) fn take_in(core: &Rc<Core>, loose: Loose, peer: &Endpoint, accepting:
     };
     if let Err(error) = taken {
         core.tally().transport.refused.add(1);
-        tracing::warn!(%peer, %error, "a connection was refused");
+        fault("a connection was refused", peer, &error);
     }
 }
 

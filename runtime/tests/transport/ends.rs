@@ -367,3 +367,22 @@ fn an_address_that_cannot_be_listened_at_is_named() {
     });
     report.output.expect("all is said");
 }
+
+#[test]
+fn a_peer_that_takes_connections_and_closes_them_is_tried_less_and_less() {
+    let closes = async |ctx: Context| -> Result<()> {
+        let mut listener = TcpListener::bind(&ctx, SERVER.parse()?, &ListenOptions::default())?;
+        loop {
+            drop(listener.accept().await?);
+        }
+    };
+    let report = Sim::new(3).beside(closes).run(async |ctx: Context| {
+        ctx.sleep(Duration::from_millis(10)).await;
+        let tcp = TcpTransport::create(&ctx).await?;
+        tcp.connect(SERVER, patient()).await?;
+        ctx.sleep(Duration::from_secs(60)).await;
+        Ok(connections(&ctx).opened)
+    });
+    let opened = report.output.expect("it goes on trying");
+    assert!((10..20).contains(&opened), "{opened} times in a minute");
+}
