@@ -4,6 +4,7 @@ use std::fmt;
 
 use ringpost_mailbox::pool::{CLASS_BYTES, PoolLimits};
 
+use crate::envelope::Routes;
 use crate::limits::Limits;
 
 /// A message in a mailbox, in a core's queue, and in a ring.
@@ -16,6 +17,8 @@ const GROWTH: u64 = 3;
 const BLOCK_BYTES: u64 = 64;
 /// Payloads up to this length lie in the message.
 const INLINE_BYTES: u64 = 24;
+/// The routes of a message of several hops lie in a block of their own.
+const ROUTES_BYTES: u64 = size_of::<Routes>() as u64;
 /// What is kept of a destination on another core, at both ends.
 const LINK_BYTES: u64 = 512;
 /// What is kept of a sender on another core, at both ends: its name, and what stands for its mailbox.
@@ -42,7 +45,9 @@ pub struct Load {
 }
 
 /// The most memory that the messages of a node take, under a load: made by [`Limits::budget`], and shown as a
-/// table. It does not count what workers hold, nor what a node takes when it has nothing to do.
+/// table. It does not count what workers hold, nor what a node takes when it has nothing to do, nor what connections
+/// read into and write from: their limits are those of their transport ([`TcpLimits`](crate::TcpLimits)), and the free
+/// blocks of their sizes are at most 7 MiB more for each core.
 ///
 /// ```
 /// use ringpost::{Limits, Load};
@@ -73,6 +78,17 @@ pub struct BudgetPool {
 
 impl Limits {
     /// The most memory that messages take in a node with these limits, under this load.
+    ///
+    /// It is what the limits allow, not what a load will take: each pool is counted as full, and all of them at one
+    /// time. With the default limits, two cores and three receivers of 96 bytes that is 12 MiB, of which ten times
+    /// the load that they can bear takes three. Where it is to be less, these are what the largest pools follow from:
+    ///
+    /// | pool | limits |
+    /// |---|---|
+    /// | senders known on other cores | `senders_known`; grows with the workers that have sent to another core |
+    /// | payloads in blocks, messages set aside, messages in the queues of cores | `mailbox_credits`, `link_credits`, `urgent_credits`; each message is counted at all three |
+    /// | free blocks | none: what a core keeps of each size, up to that of the longest payload, so as not to ask the system for it again |
+    /// | places in inboxes | `inbox_slots` |
     #[must_use]
     pub fn budget(&self, load: &Load) -> Budget {
         let cores = u64::from(load.cores);
@@ -90,6 +106,8 @@ impl Limits {
         let payloads = waiting.saturating_add(load.senders).saturating_add(outside);
         let known = pairs * u64::from(self.senders_known_for(load.cores));
         let rings = 2 * pairs * u64::from(self.ring_slots_for(load.cores));
+        let longest = usize::try_from(load.payload.max(ROUTES_BYTES)).unwrap_or(usize::MAX);
+        let free = PoolLimits::default().bytes_max_up_to(longest);
         let pool = |name, holders, each| BudgetPool {
             name,
             holders,
@@ -108,7 +126,7 @@ impl Limits {
                 payloads + transit,
                 block(load.payload),
             ),
-            pool("free blocks", cores, PoolLimits::default().bytes_max()),
+            pool("free blocks", cores, free),
             pool(
                 "links",
                 pairs.saturating_mul(2 * load.receivers),
@@ -130,7 +148,7 @@ fn block(payload: u64) -> u64 {
     }
     let classes = CLASS_BYTES.into_iter().map(u64::from);
     let class = classes.into_iter().find(|bytes| payload <= *bytes);
-    class.unwrap_or(payload) + BLOCK_BYTES
+    class.unwrap_or(payload).saturating_add(BLOCK_BYTES)
 }
 
 impl Budget {
@@ -157,5 +175,33 @@ impl fmt::Display for Budget {
             writeln!(f, "{kib:>10} KiB  {}: {holders} of {each} bytes", pool.name)?;
         }
         write!(f, "{:>10} KiB  in all", self.bytes().div_ceil(1024))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks larger than for the longest payload are not counted, as none is made.
+    #[test]
+    fn free_blocks_are_counted_of_the_sizes_that_are_used() {
+        let free = |payload| {
+            let load = Load {
+                cores: 2,
+                receivers: 1,
+                senders: 1,
+                outside: 0,
+                payload,
+            };
+            let budget = Limits::default().budget(&load);
+            let free = budget.pools.iter().find(|pool| pool.name == "free blocks");
+            free.map(BudgetPool::bytes)
+        };
+        let all = Some(2 * PoolLimits::default().bytes_max());
+        assert_eq!(free(u64::MAX), all);
+        assert_eq!(free(64 << 10), all);
+        assert!(free(17 << 10) < all);
+        assert_eq!(free(0), free(256), "routes lie in blocks of 256 bytes");
+        assert!(free(257) > free(256));
     }
 }

@@ -68,11 +68,27 @@ pub struct PoolLimits {
 impl PoolLimits {
     /// The memory of all free blocks that a pool of these limits may keep, in bytes, headers included.
     pub fn bytes_max(&self) -> u64 {
-        let class_bytes_max = |class: Class| {
+        self.bytes_max_up_to(usize::MAX)
+    }
+
+    /// As [`bytes_max`](Self::bytes_max), where nothing longer than this many bytes was ever put into a block: larger blocks
+    /// than the smallest with room for that were never made, and none of them is kept.
+    ///
+    /// ```
+    /// use ringpost_mailbox::pool::PoolLimits;
+    ///
+    /// let limits = PoolLimits::default();
+    /// assert!(limits.bytes_max_up_to(100) < 1 << 20);
+    /// assert_eq!(limits.bytes_max_up_to(64 << 10), limits.bytes_max());
+    /// ```
+    pub fn bytes_max_up_to(&self, bytes: usize) -> u64 {
+        let largest = Class::with_room(bytes).unwrap_or(Class::Huge);
+        let class_bytes_max = |class: &Class| {
             let block = super::block::HEADER_BYTES as u64 + u64::from(class.bytes());
-            block * u64::from(self.cached_max[class as usize])
+            block * u64::from(self.cached_max[*class as usize])
         };
-        Class::ALL.into_iter().map(class_bytes_max).sum()
+        let made = &Class::ALL[..=largest as usize];
+        made.iter().map(class_bytes_max).sum()
     }
 }
 
