@@ -86,8 +86,8 @@ impl Limits {
     /// | pool | limits |
     /// |---|---|
     /// | senders known on other cores | `senders_known`; grows with the workers that have sent to another core |
-    /// | payloads in blocks, messages set aside, messages in the queues of cores | `mailbox_credits`, `link_credits`, `urgent_credits`; each message is counted at all three |
-    /// | free blocks | none: what a core keeps of each size, up to that of the longest payload, so as not to ask the system for it again |
+    /// | payloads in blocks, messages set aside and in the queues of cores, each counted at all three | `mailbox_credits`, `link_credits` |
+    /// | free blocks | none: what a core keeps of each size, up to that of the longest payload |
     /// | places in inboxes | `inbox_slots` |
     #[must_use]
     pub fn budget(&self, load: &Load) -> Budget {

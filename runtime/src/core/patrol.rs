@@ -4,7 +4,8 @@
 //! begins to wait, the mailbox is put on a list, once; and while that list is new or changes, the core looks
 //! about ten times a second. What has been waited for since two looks it writes on the board of the node
 //! ([`Board`](crate::node::waits::Board)), from all of whose notes the circles are read, and has the cores of those
-//! that are waited for look too.
+//! that are waited for look too, once each time. So a circle that stands still is not looked at for ever: what closed it was
+//! news on some core, from which looks go round it for most of a second.
 //!
 //! Who waits, and for whom:
 //!
@@ -129,11 +130,13 @@ impl Core {
     }
 
     /// Another core waits for a worker that has this name here. If that lives on a third one, it looks too.
+    ///
+    /// A look is all that is asked for: the core that asks will ask again as long as it has news. Two that had each other
+    /// begin to patrol would never stop.
     fn look_for(self: &Rc<Self>, name: &Address) {
         if let Some(onward) = self.forwarded_from_here(name) {
             self.have_look(onward, name.clone());
         }
-        self.begin_patrol();
         let last = self.patrol.looked.get();
         if self.now.get().saturating_since(last) >= ROUND / 2 {
             self.look_about();

@@ -410,7 +410,8 @@ impl Sim {
                 world.stop(Stop::Drain);
             }
             if !world.step() {
-                stuck = true;
+                // What the main function returns from here on comes of the stop.
+                stuck |= result.lock().is_none();
                 world.stop(Stop::Now);
                 if !world.step() && world.has_given_up() {
                     break;
@@ -423,10 +424,13 @@ impl Sim {
         let output = result.lock().take();
         let output = match (&world.violation, output) {
             (Some(violation), _) => Err(Error::other(violation)),
-            (None, Some(output)) => output,
-            (None, None) if stuck => Err(Error::other(
+            (None, _) if stuck && world.has_used_its_turns() => {
+                Err(Error::other("given up: as many turns as were asked for"))
+            }
+            (None, _) if stuck => Err(Error::other(
                 "nothing can go on: every future waits for another",
             )),
+            (None, Some(output)) => output,
             (None, None) => Err(Error::other("the main function did not return")),
         };
         world.into_report(output)

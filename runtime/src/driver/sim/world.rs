@@ -124,6 +124,10 @@ impl World {
         self.idle_rounds > 1000 || self.turns > self.turns_max
     }
 
+    pub(super) fn has_used_its_turns(&self) -> bool {
+        self.turns >= self.turns_max
+    }
+
     pub(super) fn plan(&mut self, wait: Duration, due: Due) {
         self.planned += 1;
         let at = self.fate.now().saturating_add(wait);
