@@ -34,7 +34,8 @@ duplicated, corrupted or reordered are counted, and fail the run.
 Without --rate the loop is closed: each connection keeps --window messages under way, and a reply makes room for the \
 next. That finds the highest rate, but a service that stalls is asked less while it stalls, so its latencies look \
 better than users would see them. With --rate the loop is open: messages leave at fixed times, and each latency counts \
-from the time at which its message should have left, however late it could leave. Quote latencies of open loops.";
+from the time at which its message should have left, however late it could leave. Quote latencies of open loops. \
+Messages that were due and never left fail the run, and count in its latencies with the time they were waited for.";
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -64,7 +65,7 @@ Figures for --max, --min and --find-rate:
 
 Exit status:
   0  all went well
-  1  a bound was missed, or messages were lost, duplicated, corrupt or reordered
+  1  a bound was missed, or messages were lost, duplicated, corrupt or reordered, or were due and never left
   2  the command line is wrong
   3  nothing could be measured: the server is not there, or refuses
   4  connections broke midway; what was measured until then is reported

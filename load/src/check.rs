@@ -13,11 +13,13 @@ pub(crate) enum Bound {
 }
 
 /// Figures that must be zero unless the user sets them another limit.
-const ZEROES: [Metric; 4] = [
+const ZEROES: [Metric; 5] = [
     Metric::Lost,
     Metric::Duplicated,
     Metric::Corrupt,
     Metric::Reordered,
+    // In an open loop, whose users have sent them all the same.
+    Metric::Unsent,
 ];
 
 /// One bound, and what was found.
@@ -140,12 +142,17 @@ mod tests {
         let mut bad = outcome();
         bad.counts.lost = 3;
         bad.counts.reordered = 2;
+        bad.unsent = 7;
         let none = Checks::default();
         assert_eq!(
             missed(&none, &bad),
-            ["lost 3 > 0: MISSED", "reordered 2 > 0: MISSED"]
+            [
+                "lost 3 > 0: MISSED",
+                "reordered 2 > 0: MISSED",
+                "unsent 7 > 0: MISSED"
+            ]
         );
-        let some = Checks::new(&limits(&["lost=3", "reordered=1"]), &[]);
+        let some = Checks::new(&limits(&["lost=3", "reordered=1", "unsent=7"]), &[]);
         assert_eq!(missed(&some, &bad), ["reordered 2 > 1: MISSED"]);
     }
 

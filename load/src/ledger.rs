@@ -149,8 +149,8 @@ impl Ledger {
         }
     }
 
-    /// Gives up the messages that should have left before `time`: they count as lost.
-    pub(crate) fn give_up_before(&mut self, time: Nanos) {
+    /// Gives up the messages that should have left before `time`, and says of each when that was: they count as lost.
+    pub(crate) fn give_up_before(&mut self, time: Nanos, mut each: impl FnMut(Nanos)) {
         while self.oldest < self.next {
             let number = self.oldest;
             let intended = self.slot(number).saturating_sub(1);
@@ -160,6 +160,7 @@ impl Ledger {
             }
             *self.slot(number) = ANSWERED;
             self.counts.lost += 1;
+            each(intended);
             self.given_up.insert(number);
             if self.given_up.len() > GIVEN_UP_MAX {
                 self.given_up.pop_first();
@@ -270,12 +271,14 @@ mod tests {
     fn what_is_given_up_is_lost_and_may_still_come_late() {
         let mut ledger = sent(3, 3);
         assert_eq!(ledger.answer(1), Some(101));
-        ledger.give_up_before(102);
+        let mut given_up = Vec::new();
+        ledger.give_up_before(102, |intended| given_up.push(intended));
+        assert_eq!(given_up, [100]);
         assert_eq!((ledger.counts().lost, ledger.in_flight()), (1, 1));
         assert_eq!(ledger.answer(0), None);
         assert_eq!(ledger.answer(0), None);
         assert_eq!((ledger.counts().late, ledger.counts().duplicated), (1, 1));
-        ledger.give_up_before(Nanos::MAX);
+        ledger.give_up_before(Nanos::MAX, drop);
         assert_eq!((ledger.counts().lost, ledger.in_flight()), (2, 0));
     }
 
@@ -289,7 +292,7 @@ mod tests {
             others += 1;
         }
         assert_eq!(others, 63);
-        ledger.give_up_before(150);
+        ledger.give_up_before(150, drop);
         assert!(ledger.has_room());
     }
 }

@@ -18,6 +18,8 @@ pub(crate) trait Watch {
 pub(crate) struct Outcome {
     /// Of the messages that should have left in the measured time, from when they should have left.
     pub(crate) latencies: Histogram<u64>,
+    /// Of these latencies, how many are of messages of an open loop that had no reply, and so are lower bounds.
+    pub(crate) unanswered: u64,
     /// Replies that came in the measured time.
     pub(crate) answered: u64,
     /// Messages of the whole run, with its warm-up.
@@ -48,6 +50,7 @@ impl Outcome {
     pub(crate) fn new(begin: Nanos) -> Self {
         Self {
             latencies: latencies(),
+            unanswered: 0,
             answered: 0,
             counts: Counts::default(),
             unsent: 0,
@@ -63,6 +66,7 @@ impl Outcome {
     /// Takes in what a thread has recorded.
     pub(crate) fn record(&mut self, recorder: Recorder) {
         self.answered += recorder.answered();
+        self.unanswered += recorder.unanswered();
         let histogram = recorder.into_latencies();
         self.latencies.add(histogram).expect("histograms are alike");
     }
@@ -79,9 +83,10 @@ impl Outcome {
     pub(crate) fn add(&mut self, other: Self) {
         let summed = self.latencies.add(&other.latencies);
         summed.expect("histograms are alike");
+        self.unanswered += other.unanswered;
         self.answered += other.answered;
         self.counts.add(&other.counts);
-        self.unsent += other.unsent;
+        self.unsent = self.unsent.saturating_add(other.unsent);
         self.end = self.end.max(other.end);
         self.broken += other.broken;
         self.interrupted |= other.interrupted;

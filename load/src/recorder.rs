@@ -15,10 +15,14 @@ const LATENCY_MAX: Nanos = 3600 * SECOND;
 /// Latencies are kept to so many digits.
 const DIGITS: u8 = 3;
 
+/// A thread counts so many messages without a reply among its latencies: the sum over all threads stays countable.
+const UNANSWERED_MAX: u64 = 1 << 48;
+
 /// Latencies and replies of one thread.
 pub(crate) struct Recorder {
     latencies: Histogram<u64>,
     measured: Range<Nanos>,
+    unanswered: u64,
     answered: u64,
     last: Nanos,
     live: Arc<Live>,
@@ -42,6 +46,7 @@ impl Recorder {
         Self {
             latencies: latencies(),
             measured,
+            unanswered: 0,
             answered: 0,
             last: 0,
             live,
@@ -60,6 +65,22 @@ impl Recorder {
             self.last = now;
         }
         self.live.answered.add(1);
+    }
+
+    /// So many messages, which should have left at `intended`, have been waited for until `now`, and no more: their
+    /// latencies are at least that.
+    pub(crate) fn give_up(&mut self, intended: Nanos, now: Nanos, many: u64) {
+        if self.measured.contains(&intended) {
+            let many = many.min(UNANSWERED_MAX - self.unanswered);
+            let waited = now.saturating_sub(intended);
+            self.latencies.saturating_record_n(waited, many);
+            self.unanswered += many;
+        }
+    }
+
+    /// Of the latencies, how many are of messages without a reply.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.unanswered
     }
 
     /// Replies that came within the measured time.
@@ -107,6 +128,24 @@ mod tests {
         near(0.6, 123_456.0);
         near(0.8, 987_654_321.0);
         assert!(latencies.max() >= LATENCY_MAX);
+    }
+
+    #[test]
+    fn what_is_given_up_counts_with_the_time_it_was_waited_for() {
+        let mut recorder = Recorder::new(100..200, Arc::default());
+        recorder.answer(150, 151);
+        recorder.give_up(50, 300, 1);
+        recorder.give_up(100, 300, 2);
+        recorder.give_up(199, 300, u64::MAX);
+        recorder.give_up(200, 300, 1);
+        assert_eq!(
+            (recorder.answered(), recorder.unanswered()),
+            (1, UNANSWERED_MAX)
+        );
+        let latencies = recorder.into_latencies();
+        assert_eq!((latencies.min(), latencies.max()), (1, 200));
+        assert_eq!(latencies.count_at(200), 2);
+        assert_eq!(latencies.value_at_quantile(0.5), 101);
     }
 
     #[test]

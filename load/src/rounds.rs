@@ -57,9 +57,19 @@ impl Rounds {
         Some(taken)
     }
 
-    /// Passes over the turns up to now.
+    /// Passes over the turns up to now, however many they are.
     pub(crate) fn skip(&mut self, now: Nanos) {
-        while self.take(now).is_some() {}
+        if self.next > now || self.places.is_empty() {
+            return;
+        }
+        let turn = ((now.saturating_add(1) as f64 - self.start) / self.between).ceil() as u64;
+        let connections = self.connections as u64;
+        let (round, place) = (turn / connections, (turn % connections) as usize);
+        (self.round, self.place) = match place {
+            _ if place >= self.places.end => (round.saturating_add(1), self.places.start),
+            _ => (round, place.max(self.places.start)),
+        };
+        self.next = self.time();
     }
 
     fn time(&self) -> Nanos {
@@ -91,5 +101,26 @@ mod tests {
         assert_eq!(rounds.take(rounds.next() - 1), None);
         rounds.skip(SECOND);
         assert!(rounds.next() > SECOND && rounds.next() <= SECOND + 9000);
+    }
+
+    #[test]
+    fn skipped_turns_are_those_that_would_have_been_taken() {
+        for now in 5..200 {
+            let rounds = || Rounds::new(3, SECOND as f64 / 10.0, 2..4, 7);
+            let (mut skipped, mut taken) = (rounds(), rounds());
+            skipped.skip(now);
+            while taken.take(now).is_some() {}
+            let state = |rounds: &Rounds| (rounds.next, rounds.round, rounds.place);
+            assert_eq!(state(&skipped), state(&taken), "at {now}");
+        }
+    }
+
+    #[test]
+    fn turns_of_any_rate_are_skipped_at_once() {
+        for rate in [1e8, 1e10, 9e17] {
+            let mut rounds = Rounds::new(0, rate, 1..3, 4);
+            rounds.skip(10 * SECOND);
+            assert!(rounds.next() >= 10 * SECOND, "{rate}");
+        }
     }
 }

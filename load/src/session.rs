@@ -48,10 +48,6 @@ impl Session {
         self.ledger.counts()
     }
 
-    pub(crate) fn schedule(&self) -> &Schedule {
-        &self.schedule
-    }
-
     /// Sets when messages leave, before the first one has left.
     pub(crate) fn set_schedule(&mut self, schedule: Schedule) {
         self.schedule = schedule;
@@ -135,15 +131,52 @@ impl Session {
         }
     }
 
-    /// Gives up messages that should have left before `time`.
-    pub(crate) fn give_up_before(&mut self, time: Nanos) {
-        self.ledger.give_up_before(time);
+    /// Gives up, at `now`, messages that should have left before `time`.
+    pub(crate) fn give_up_before(&mut self, time: Nanos, now: Nanos, recorder: &mut Recorder) {
+        give_up_before(time, now, &mut self.ledger, &self.schedule, recorder);
+    }
+
+    /// Gives up everything at the end, and says how many messages were due by `until` and never left.
+    pub(crate) fn end(&mut self, until: Nanos, now: Nanos, recorder: &mut Recorder) -> u64 {
+        end(until, now, &mut self.ledger, &self.schedule, recorder)
     }
 
     /// How many bytes one message takes on the connection.
     pub(crate) fn frame_bytes(&self) -> usize {
         self.protocol.frame_bytes()
     }
+}
+
+/// Gives up, at `now`, messages that should have left before `time`.
+///
+/// In an open loop they count in the latencies: those who would have sent them are waiting.
+fn give_up_before(
+    time: Nanos,
+    now: Nanos,
+    ledger: &mut Ledger,
+    schedule: &Schedule,
+    recorder: &mut Recorder,
+) {
+    ledger.give_up_before(time, |intended| {
+        if schedule.is_open() {
+            recorder.give_up(intended, now, 1);
+        }
+    });
+}
+
+/// Gives up everything at the end, and says how many messages were due by `until` and never left.
+pub(crate) fn end(
+    until: Nanos,
+    now: Nanos,
+    ledger: &mut Ledger,
+    schedule: &Schedule,
+    recorder: &mut Recorder,
+) -> u64 {
+    give_up_before(Nanos::MAX, now, ledger, schedule, recorder);
+    for (intended, many) in schedule.backlog(until) {
+        recorder.give_up(intended, now, many);
+    }
+    schedule.overdue(until)
 }
 
 #[cfg(test)]
@@ -225,7 +258,7 @@ mod tests {
     #[test]
     fn an_open_loop_does_not_omit_what_waited_for_a_stall() {
         // A thousand messages a second, one in flight: the 100 of the stall wait for it, and count.
-        let schedule = Schedule::open(0, 1000.0, 0, 1).until(SECOND, None);
+        let schedule = Schedule::open(0, 1000.0, 0, 1).until(SECOND, SECOND, None);
         let (counts, recorder) = stalled_run(schedule);
         assert_eq!((counts.sent, counts.answered, counts.lost), (1000, 1000, 0));
         let latencies = recorder.into_latencies();
@@ -235,6 +268,44 @@ mod tests {
         let p95 = latencies.value_at_quantile(0.95);
         assert!((45 * MILLI..55 * MILLI).contains(&p95), "p95 is {p95} ns");
         assert_eq!(latencies.value_at_quantile(0.5) / MICRO, 10);
+    }
+
+    #[test]
+    fn an_open_loop_does_not_omit_what_never_left() {
+        // A message a microsecond and one in flight at a time, ten microseconds each: nine tenths never leave.
+        let stop = 10 * MILLI;
+        let schedule = Schedule::open(0, 1e6, 0, 1).until(stop, stop, None);
+        let mut session = session(1, schedule);
+        let mut recorder = Recorder::new(0..stop, Arc::default());
+        for now in (0..stop).step_by(10 * MICRO as usize) {
+            session.fill(now);
+            let bytes = written(&mut session);
+            let reply = now + 10 * MICRO;
+            session.receive(reply, &bytes, &mut recorder).unwrap();
+        }
+        assert_eq!(session.end(stop, stop, &mut recorder), 9000);
+        assert_eq!(
+            (session.counts().answered, recorder.unanswered()),
+            (1000, 9000)
+        );
+        let latencies = recorder.into_latencies();
+        assert_eq!(latencies.len(), 10_000);
+        // The waiting ones are the last nine milliseconds' worth, and all but the youngest of them waited long.
+        let median = latencies.value_at_quantile(0.5);
+        assert!((4 * MILLI..6 * MILLI).contains(&median), "{median}");
+    }
+
+    #[test]
+    fn an_open_loop_does_not_omit_what_was_given_up() {
+        let schedule = Schedule::open(0, 1e6, 0, 1).until(MILLI, MILLI, None);
+        let mut session = session(8, schedule);
+        let mut recorder = recorder();
+        session.fill(5 * MICRO);
+        session.give_up_before(3 * MICRO, 100 * MICRO, &mut recorder);
+        assert_eq!((session.counts().lost, recorder.unanswered()), (3, 3));
+        assert_eq!(session.end(5 * MICRO, 200 * MICRO, &mut recorder), 0);
+        let latencies = recorder.into_latencies();
+        assert_eq!((latencies.len(), latencies.count_at(98 * MICRO)), (6, 1));
     }
 
     #[test]
@@ -258,7 +329,7 @@ mod tests {
         let bytes = records.concat();
         let consumed = session.receive(2, &bytes, &mut recorder).unwrap();
         assert_eq!(consumed, bytes.len());
-        session.give_up_before(Nanos::MAX);
+        session.give_up_before(Nanos::MAX, 3, &mut recorder);
         assert!(session.is_done(3));
         assert_eq!(recorder.answered(), session.counts().answered);
         session.counts()

@@ -2,8 +2,12 @@
 
 use std::ops::Range;
 
-use crate::clock::Nanos;
+use crate::clock::{Nanos, SECOND};
 use crate::schedule::Schedule;
+
+/// So long after the end of an open loop, what was due before it and had to wait may leave: that a window was full, or a thread
+/// had no CPU, just then is no overload.
+const GRACE: Nanos = SECOND;
 
 /// How a target is put under load.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +40,10 @@ pub(crate) struct Timeline {
     pub(crate) start: Nanos,
     /// From here on replies are measured.
     pub(crate) measure: Nanos,
-    /// No message leaves from here on.
+    /// No message is due from here on.
     pub(crate) stop: Nanos,
+    /// No message leaves from here on, also of those that were due before the stop.
+    pub(crate) leave: Nanos,
     /// No reply is waited for from here on.
     pub(crate) end: Nanos,
 }
@@ -51,6 +57,7 @@ impl Settings {
             start: now,
             measure,
             stop,
+            leave: stop.saturating_add(self.timeout.min(GRACE)),
             end: stop.saturating_add(self.timeout),
         }
     }
@@ -63,8 +70,11 @@ impl Settings {
         });
         match self.rate {
             None => Schedule::closed(timeline.stop, messages),
-            Some(rate) => Schedule::open(timeline.start, rate, connection, self.connections)
-                .until(timeline.stop, messages),
+            Some(rate) => Schedule::open(timeline.start, rate, connection, self.connections).until(
+                timeline.stop,
+                timeline.leave,
+                messages,
+            ),
         }
     }
 
@@ -86,7 +96,6 @@ impl Timeline {
 impl Settings {
     /// A small closed loop.
     pub(crate) fn small() -> Self {
-        use crate::clock::SECOND;
         Self {
             connections: 2,
             window: 4,

@@ -95,6 +95,32 @@ fn an_open_loop_sends_what_its_rate_asks_for() {
 }
 
 #[test]
+fn an_open_loop_that_is_too_fast_fails_and_omits_nothing() {
+    // However many turns are missed, the run ends when it should.
+    for rate in ["2M", "10G"] {
+        let line = format!("raw://127.0.0.1:0 --spawn-echo --rate {rate} --window 4 -d 100ms");
+        let (out, _) = run(&format!("{line} --timeout 100ms"), 1);
+        contains(
+            &out,
+            &[
+                "messages due never left\n           overload: ",
+                "at least: ",
+                "messages had no reply",
+                "unsent ",
+                " > 0: MISSED",
+            ],
+        );
+    }
+    let line = "local:// --rate 1G --window 4 -d 100ms --timeout 100ms --json";
+    let (out, _) = run(line, 1);
+    contains(
+        &out,
+        &["{\"metric\": \"unsent\", \"max\": 0, ", "\"ok\": false}"],
+    );
+    assert!(!out.contains("\"unanswered\": 0, "), "{out}");
+}
+
+#[test]
 fn a_route_over_the_wire_format_is_answered() {
     let server = serve_routed();
     let line = format!("tcp://{server}/relay/echoer -c 3 -w 4 -n 1000 --size 200");

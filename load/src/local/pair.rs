@@ -10,6 +10,7 @@ use crate::ledger::Ledger;
 use crate::outcome::Outcome;
 use crate::recorder::Recorder;
 use crate::schedule::Schedule;
+use crate::session;
 use crate::settings::Timeline;
 use crate::stamp::{Corrupt, Stamper};
 
@@ -152,11 +153,10 @@ impl PairOf {
         !self.is_ticking && (is_open || self.ledger.in_flight() == 0)
     }
 
-    fn sum_up(&mut self, recorder: Recorder, now: Nanos) -> Outcome {
+    fn sum_up(&mut self, mut recorder: Recorder, now: Nanos) -> Outcome {
         let mut outcome = Outcome::new(self.timeline.measure);
         let until = now.min(self.timeline.stop);
-        outcome.unsent = self.schedule.overdue(until);
-        self.ledger.give_up_before(Nanos::MAX);
+        outcome.unsent = session::end(until, now, &mut self.ledger, &self.schedule, &mut recorder);
         outcome.counts = self.ledger.counts();
         outcome.end = match self.shared.settings.messages {
             Some(_) => recorder.last().max(self.timeline.measure),

@@ -179,7 +179,8 @@ impl<'a> EventLoop<'a> {
         let before = now.saturating_sub(self.shared.settings.timeout);
         for at in 0..self.connections.len() {
             if let Some(connection) = self.connections.get_mut(at) {
-                connection.session_mut().give_up_before(before);
+                let session = connection.session_mut();
+                session.give_up_before(before, now, &mut self.recorder);
             }
             self.serve(at, false);
         }
@@ -240,9 +241,10 @@ impl<'a> EventLoop<'a> {
         let now = self.shared.clock.now();
         let until = now.min(self.timeline.stop);
         for connection in &mut self.connections {
-            self.outcome.unsent += connection.session().schedule().overdue(until);
-            connection.session_mut().give_up_before(Nanos::MAX);
-            self.outcome.counts.add(&connection.session().counts());
+            let session = connection.session_mut();
+            let unsent = session.end(until, now, &mut self.recorder);
+            self.outcome.unsent = self.outcome.unsent.saturating_add(unsent);
+            self.outcome.counts.add(&session.counts());
         }
         let broken =
             self.outcome.broken > 0 && self.outcome.broken == self.connections.len() as u64;

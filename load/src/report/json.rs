@@ -60,6 +60,7 @@ fn latencies(outcome: &Outcome) -> String {
     }
     let mut out = Object::new();
     out.put("samples", latencies.len());
+    out.put("unanswered", outcome.unanswered);
     out.number("mean", Some(latencies.mean()));
     out.put("min", latencies.min());
     for percent in PERCENTILES {
@@ -169,7 +170,7 @@ mod tests {
             r#""offered_rate": null, "#,
             r#""rate": 100000, "measured_messages": 1000000, "#,
             r#""messages": {"sent": 1100000, "answered": 1099999, "lost": 1, "#,
-            r#""latency_nanos": {"samples": 1000000, "mean": 5"#,
+            r#""latency_nanos": {"samples": 1000000, "unanswered": 0, "mean": 5"#,
             r#""p99.999": 1000"#,
             r#""first_break": "a \"reason\"\u000a", "#,
             r#"{"metric": "p99", "max": 2000000, "found": 99"#,

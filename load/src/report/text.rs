@@ -8,6 +8,11 @@ use crate::outcome::Outcome;
 use crate::quantity::{Grouped, Time};
 use crate::settings::Settings;
 
+/// What is said of an open loop that could not send all it was to.
+const OVERLOAD: &str = "           overload: they waited for replies, and more are due than the service answers, or this program sends.
+           Lower the rate, let more wait (--window, -c), or have the rate searched (--find-rate)
+";
+
 /// The report for people: what was done, what was measured, and what was wrong.
 pub(crate) fn text(report: &Report<'_>) -> String {
     let mut out = String::new();
@@ -127,6 +132,9 @@ fn rates(out: &mut String, report: &Report<'_>) {
             out,
             "kept up    {share:.1} % of the rate; {unsent} messages due never left"
         );
+        if outcome.unsent > 0 && outcome.broken == 0 && !outcome.interrupted {
+            out.push_str(OVERLOAD);
+        }
     }
     let counts = &outcome.counts;
     let _ = write!(
@@ -169,6 +177,14 @@ fn latencies(out: &mut String, outcome: &Outcome) {
             "latency    none: no message was both sent and answered in the measured time"
         );
         return;
+    }
+    if outcome.unanswered > 0 {
+        let _ = write!(
+            out,
+            "\n           at least: {} of {} messages had no reply, and count with the time they were waited for",
+            Grouped(outcome.unanswered),
+            Grouped(latencies.len())
+        );
     }
     let mean = Time(latencies.mean().round() as u64);
     let _ = writeln!(out, "\nlatency    mean    {mean:>9}");
@@ -221,6 +237,30 @@ mod tests {
             told.starts_with("the run ended early: all 2 connections broke"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn an_open_loop_that_was_too_much_is_explained() {
+        let (mut settings, mut outcome) = (Settings::small(), outcome());
+        settings.rate = Some(1e6);
+        let explained = [
+            "kept up    10.0 % of the rate; 9,000,000 messages due never left\n           overload: ",
+            "\n\n           at least: 9,000,000 of 1,000,000 messages had no reply",
+            "           unsent 9,000,000 > 0: MISSED\n",
+        ];
+        let healthy = text(&report(&settings, &outcome));
+        assert!(
+            healthy.contains("kept up    10.0 % of the rate; 0 messages due never left\nmessages")
+        );
+        outcome.unsent = 9_000_000;
+        outcome.unanswered = 9_000_000;
+        let text = text(&report(&settings, &outcome));
+        for part in explained {
+            assert!(
+                text.contains(part) && !healthy.contains(part),
+                "{part:?} in\n{text}"
+            );
+        }
     }
 
     #[test]
