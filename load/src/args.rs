@@ -68,8 +68,8 @@ Exit status:
   1  a bound was missed, or messages were lost, duplicated, corrupt or reordered, or were due and never left
   2  the command line is wrong
   3  nothing could be measured: the server is not there, or refuses
-  4  connections broke midway; what was measured until then is reported
-  130  ended by Ctrl-C; what was measured until then is reported";
+  4  connections broke midway, or the server went away in a search; what was measured until then is reported
+  130  ended by Ctrl-C; what was measured until then is reported. A second Ctrl-C ends at once, without a report";
 
 /// The command line.
 #[derive(Clone, Debug, Parser)]

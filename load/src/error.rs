@@ -43,6 +43,13 @@ pub(crate) enum StartError {
     Node(#[from] ringpost::Error),
     #[error("cannot write {name}: {source}")]
     Write { name: String, source: io::Error },
+    #[error(
+        "the service of --spawn-echo takes no more connections: {0}. It shares this process's limit of open files with the \
+         client: allow more (ulimit -n), or use fewer connections (-c)"
+    )]
+    Echo(String),
+    #[error("ended at the user's wish")]
+    Ended,
     #[error("{0}")]
     Choice(String),
 }

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod check;
 mod clock;
 mod cpu;
@@ -24,6 +25,7 @@ mod local;
 mod metric;
 mod net;
 mod outcome;
+mod output;
 mod progress;
 mod protocol;
 mod quantity;

@@ -9,6 +9,9 @@ use crate::settings::Timeline;
 
 /// Somebody who looks on while a run goes on.
 pub(crate) trait Watch {
+    /// Whether to end now; asked while connections are made.
+    fn wants_end(&mut self) -> bool;
+
     /// So many replies have come by now. `false` ends the run early.
     fn look(&mut self, timeline: &Timeline, now: Nanos, answered: u64) -> bool;
 }

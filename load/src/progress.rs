@@ -1,8 +1,12 @@
 //! What is shown while a run goes on, and the wish of the user to end it.
 
+use std::sync::Arc;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ringpost_mailbox::sync::SignalFlag;
+use ringpost_mailbox::sync::atomic::Ordering;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::flag;
 
 use crate::clock::{Nanos, SECOND};
 use crate::metric::Metric;
@@ -14,9 +18,8 @@ const TEMPLATE: &str = "{prefix}[{bar:30}] {elapsed:>4} {msg}";
 /// A bar that is drawn where standard error is a terminal.
 pub(crate) struct Progress {
     bar: ProgressBar,
-    /// None where the system does not let signals be caught; they end the program at once then.
-    signals: Option<Signals>,
-    is_ended: bool,
+    /// Set by the first signal; the next one ends the program at once, as by default.
+    is_ended: Arc<SignalFlag>,
     before: (Nanos, u64),
 }
 
@@ -34,8 +37,7 @@ impl Progress {
         }
         Self {
             bar,
-            signals: Signals::new([SIGINT, SIGTERM]).ok(),
-            is_ended: false,
+            is_ended: catch_signals(),
             before: (0, 0),
         }
     }
@@ -54,7 +56,23 @@ impl Progress {
     }
 }
 
+/// A flag that is set by the signals that ask for the end.
+fn catch_signals() -> Arc<SignalFlag> {
+    let is_ended = Arc::new(SignalFlag::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // Where the system does not let signals be caught, they end the program at once.
+        let _ = flag::register_conditional_default(signal, Arc::clone(&is_ended))
+            .and_then(|_| flag::register(signal, Arc::clone(&is_ended)));
+    }
+    is_ended
+}
+
 impl Watch for Progress {
+    fn wants_end(&mut self) -> bool {
+        // Relaxed: the flag stands for itself.
+        self.is_ended.load(Ordering::Relaxed)
+    }
+
     fn look(&mut self, timeline: &Timeline, now: Nanos, answered: u64) -> bool {
         let (then, answered_then) = std::mem::replace(&mut self.before, (now, answered));
         let since = now.saturating_sub(then.max(timeline.start)).max(1);
@@ -70,10 +88,7 @@ impl Watch for Progress {
         self.bar
             .set_message(format!("{}{stage}", Metric::Rate.show(rate)));
         self.bar.tick();
-        if let Some(signals) = &mut self.signals {
-            self.is_ended |= signals.pending().next().is_some();
-        }
-        !self.is_ended
+        !self.wants_end()
     }
 }
 
@@ -95,6 +110,6 @@ mod tests {
         assert!(progress.look(&timeline, 5 + 2 * SECOND, 3000));
         assert_eq!(progress.before, (5 + 2 * SECOND, 3000));
         progress.end();
-        assert!(!progress.is_ended);
+        assert!(!progress.wants_end());
     }
 }

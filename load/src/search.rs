@@ -10,7 +10,15 @@ const STRIDE: f64 = 4.0;
 /// The search ends when the rates that were kept and missed differ by no more than this factor.
 const PRECISION: f64 = 1.03;
 
-const TRIALS_MAX: usize = 30;
+/// The search ends after trying so many rates.
+const RATES_MAX: usize = 30;
+
+/// A rate that was missed is tried so many times more before it is believed: whatever else the machine does can spoil a
+/// trial.
+const REPEATS_MAX: usize = 2;
+
+/// A rate of which less than this share is answered is no accident, and is not tried again.
+const SHARE_FAR: f64 = 0.5;
 
 /// A rate of replies below this share of what was offered is no success.
 const SHARE_MIN: f64 = 0.99;
@@ -21,7 +29,18 @@ pub(crate) struct Search {
     next: f64,
     kept: Option<f64>,
     missed: Option<f64>,
-    trials: usize,
+    rates: usize,
+    /// How many trials have missed the present rate.
+    misses: usize,
+}
+
+/// What a trial came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Kept,
+    Missed,
+    /// Missed by far.
+    FarBehind,
 }
 
 impl Search {
@@ -31,7 +50,8 @@ impl Search {
             next: first,
             kept: None,
             missed: None,
-            trials: 0,
+            rates: 0,
+            misses: 0,
         }
     }
 
@@ -42,15 +62,20 @@ impl Search {
             (None, _) => self.next < 1.0,
             (Some(_), None) => false,
         };
-        (!is_close && self.trials < TRIALS_MAX).then_some(self.next)
+        (!is_close && self.rates < RATES_MAX).then_some(self.next)
     }
 
-    /// Notes whether the rate that was to be tried was kept.
-    pub(crate) fn note(&mut self, is_kept: bool) {
-        self.trials += 1;
-        match is_kept {
-            true => self.kept = Some(self.next),
-            false => self.missed = Some(self.next),
+    /// Notes what came of the rate that was to be tried.
+    pub(crate) fn note(&mut self, verdict: Verdict) {
+        if verdict == Verdict::Missed && self.misses < REPEATS_MAX {
+            self.misses += 1;
+            return;
+        }
+        self.rates += 1;
+        self.misses = 0;
+        match verdict {
+            Verdict::Kept => self.kept = Some(self.next),
+            Verdict::Missed | Verdict::FarBehind => self.missed = Some(self.next),
         }
         self.next = match (self.kept, self.missed) {
             (Some(kept), Some(missed)) => (kept * missed).sqrt(),
@@ -66,14 +91,19 @@ impl Search {
     }
 }
 
-/// Whether a trial at a rate is a success: the limit is kept, all replies are right, and they come as fast as
+/// What a trial at a rate came to. It is a success if the limit is kept, all replies are right, and they come as fast as
 /// messages were to leave.
-pub(crate) fn is_kept(limit: &Limit, rate: f64, outcome: &Outcome) -> bool {
+pub(crate) fn judge(limit: &Limit, rate: f64, outcome: &Outcome) -> Verdict {
     let checks = Checks::new(&[*limit], &[]).of(outcome);
     let offered = rate * outcome.measured() as f64 / crate::clock::SECOND as f64;
     // One message more or less at either end says nothing.
-    let keeps_up = outcome.answered as f64 + 2.0 >= offered * SHARE_MIN;
-    keeps_up && outcome.broken == 0 && checks.iter().all(|check| check.holds)
+    let answers = |share: f64| outcome.answered as f64 + 2.0 >= offered * share;
+    let is_right = outcome.broken == 0 && checks.iter().all(|check| check.holds);
+    match () {
+        () if is_right && answers(SHARE_MIN) => Verdict::Kept,
+        () if answers(SHARE_FAR) => Verdict::Missed,
+        () => Verdict::FarBehind,
+    }
 }
 
 #[cfg(test)]
@@ -84,10 +114,16 @@ mod tests {
     /// Searches a system that keeps rates up to a limit.
     fn search(first: f64, capacity: f64) -> (Option<f64>, usize) {
         let mut search = Search::new(first);
+        let mut trials = 0;
         while let Some(rate) = search.next() {
-            search.note(rate <= capacity);
+            trials += 1;
+            search.note(match rate {
+                rate if rate <= capacity => Verdict::Kept,
+                rate if rate <= 2.0 * capacity => Verdict::Missed,
+                _ => Verdict::FarBehind,
+            });
         }
-        (search.kept(), search.trials)
+        (search.kept(), trials)
     }
 
     #[test]
@@ -100,7 +136,7 @@ mod tests {
                     found <= capacity && found >= capacity / 1.031,
                     "{found} of {capacity}"
                 );
-                assert!(trials <= 20, "{trials} trials from {first} to {capacity}");
+                assert!(trials <= 36, "{trials} trials from {first} to {capacity}");
             }
         }
     }
@@ -110,7 +146,25 @@ mod tests {
         let (found, trials) = search(1000.0, 0.0);
         assert_eq!(found, None);
         assert!(trials <= 6);
-        assert_eq!(search(1000.0, f64::INFINITY).1, TRIALS_MAX);
+        assert_eq!(search(1000.0, f64::INFINITY).1, RATES_MAX);
+    }
+
+    #[test]
+    fn one_spoilt_trial_is_no_ceiling() {
+        let capacity = 690_000.0;
+        let mut search = Search::new(1000.0);
+        let mut trials = 0;
+        while let Some(rate) = search.next() {
+            // Two in three are spoilt.
+            trials += 1;
+            let is_spoilt = trials % 3 != 0;
+            search.note(match rate <= capacity && !is_spoilt {
+                true => Verdict::Kept,
+                false => Verdict::Missed,
+            });
+        }
+        let found = search.kept().unwrap();
+        assert!((capacity / 1.031..=capacity).contains(&found), "{found}");
     }
 
     #[test]
@@ -120,15 +174,16 @@ mod tests {
         outcome.end = SECOND;
         outcome.answered = 1000;
         (0..1000).for_each(|_| outcome.latencies.saturating_record(1000));
-        assert!(is_kept(&limit, 1000.0, &outcome));
-        assert!(!is_kept(&limit, 1050.0, &outcome));
+        assert_eq!(judge(&limit, 1000.0, &outcome), Verdict::Kept);
+        assert_eq!(judge(&limit, 1050.0, &outcome), Verdict::Missed);
+        assert_eq!(judge(&limit, 2050.0, &outcome), Verdict::FarBehind);
         let mut lossy = outcome.clone();
         lossy.counts.lost = 1;
-        assert!(!is_kept(&limit, 1000.0, &lossy));
+        assert_eq!(judge(&limit, 1000.0, &lossy), Verdict::Missed);
         let mut broken = outcome.clone();
         broken.broken = 1;
-        assert!(!is_kept(&limit, 1000.0, &broken));
+        assert_eq!(judge(&limit, 1000.0, &broken), Verdict::Missed);
         (0..20).for_each(|_| outcome.latencies.saturating_record(2_000_000));
-        assert!(!is_kept(&limit, 1000.0, &outcome));
+        assert_eq!(judge(&limit, 1000.0, &outcome), Verdict::Missed);
     }
 }

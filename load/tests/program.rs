@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
 
-use service::{serve, serve_routed};
+use service::{serve, serve_one, serve_routed};
 
 fn program(line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringpost-load"));
@@ -153,6 +153,17 @@ fn a_worker_that_never_replies_is_asked_about() {
 }
 
 #[test]
+fn another_scheme_is_thought_of() {
+    // A node ends what does not greet it, and a plain echo sends greeting and frames back.
+    let node = serve(|stream, _| stream.read_exact(&mut [0]));
+    let (out, _) = run(&format!("raw://{node} -n 3"), 4);
+    contains(&out, &["A worker of a node is tcp://HOST:PORT/WORKER"]);
+    let echo = serve(|stream, _| io::copy(&mut stream.try_clone()?, stream).map(drop));
+    let (out, _) = run(&format!("tcp://{echo}/echoer -n 3 --timeout 100ms"), 1);
+    contains(&out, &["A plain echo is raw://HOST:PORT"]);
+}
+
+#[test]
 fn workers_of_a_node_in_this_process_answer_everything() {
     let line = "local:// -c 3 -w 16 -n 5000 --from-core 0 --to-core 1";
     let (out, _) = run(line, 0);
@@ -164,7 +175,10 @@ fn workers_of_a_node_in_this_process_answer_everything() {
         ],
     );
     let (_, err) = run("local:// --to-core 5000", 3);
-    contains(&err, &["the node: ", "cores = 5001"]);
+    contains(
+        &err,
+        &["no CPU for core 5000", "the node: ", "cores = 5001"],
+    );
 }
 
 #[test]
@@ -341,7 +355,47 @@ fn a_search_reports_its_trials() {
             "\"search\": {\"metric\": \"p50\", \"limit\": 1000, \"found_rate\": null, \"trials\": [{",
         ],
     );
-    contains(&err, &["64/s", ": missed"]);
+    contains(&out, &["\"failure\": null}, ", "\"ok\": false}"]);
+    contains(&err, &["64/s", ": missed, once more\n", ": missed\n"]);
+}
+
+#[test]
+fn a_search_whose_service_goes_away_keeps_what_it_has_found() {
+    // It goes when the connection of the first trial has ended.
+    let server = serve_one(|stream| {
+        let mut buffer = [0; 64];
+        loop {
+            stream.read_exact(&mut buffer)?;
+            stream.write_all(&buffer)?;
+        }
+    });
+    let line = format!("raw://{server} -d 50ms --find-rate p50=60s --rate 100");
+    let (out, _) = run(&line, 4);
+    contains(
+        &out,
+        &[
+            "highest rate that keeps p50 ≤ 60.0 s: 100/s (1 trial; the figures of that one follow)\n",
+            &format!("the search ended early: nothing listens at {server}"),
+            "\nlatency ",
+        ],
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn too_few_open_files_for_a_spawned_echo_are_told() {
+    // Too few by far, and so many that the client has enough of them, but not the echo.
+    for connections in [100, 30] {
+        let program = env!("CARGO_BIN_EXE_ringpost-load");
+        let line = format!("raw://127.0.0.1:0 --spawn-echo -c {connections} -d 1h --timeout 1h");
+        let output = Command::new("sh")
+            .args(["-c", &format!("ulimit -n 64; exec {program} {line}")])
+            .output();
+        let output = output.expect("there is a shell");
+        let (out, err) = texts(&line, &output, 3);
+        contains(&err, &["--spawn-echo", "open files", "(ulimit -n)", "(-c)"]);
+        assert_eq!(out, "");
+    }
 }
 
 #[test]

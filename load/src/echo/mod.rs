@@ -1,5 +1,6 @@
 //! Services for `--spawn-echo`.
 
+mod files;
 mod raw;
 mod routed;
 
@@ -45,12 +46,36 @@ impl Spawned {
         }
     }
 
+    /// Why it takes no more connections, when that is so.
+    pub(crate) fn failure(&self) -> Option<String> {
+        match self {
+            Self::Raw(echo) => echo.failure(),
+            // A node does not tell.
+            Self::Routed(_) => None,
+        }
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         match self {
             Self::Raw(echo) => echo.address(),
             Self::Routed(echo) => echo.address(),
         }
+    }
+}
+
+/// Sees that this process may have the files for both ends of so many connections, where the system says so.
+///
+/// # Errors
+/// Too low a limit. Connections that nobody can accept would only be seen as messages without replies.
+pub(crate) fn check_files(connections: usize) -> Result<(), StartError> {
+    let needed = connections.saturating_mul(2);
+    match files::limit() {
+        Some(limit) if limit < needed => Err(StartError::Choice(format!(
+            "--spawn-echo takes two open files for each connection, {needed} in all, and this process may have {limit} open files: \
+             allow more (ulimit -n), or use fewer connections (-c)"
+        ))),
+        _ => Ok(()),
     }
 }
 

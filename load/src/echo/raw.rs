@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use ringpost_mailbox::sync::Arc;
+use ringpost_mailbox::sync::{Arc, Mutex};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -17,8 +17,12 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub(crate) struct RawEcho {
     address: SocketAddr,
     waker: Arc<Waker>,
+    failure: Failure,
     thread: Option<JoinHandle<()>>,
 }
+
+/// Why no more connections are taken, when that is so.
+type Failure = Arc<Mutex<Option<String>>>;
 
 impl RawEcho {
     /// Listens at this address; port 0 takes a free one.
@@ -32,8 +36,10 @@ impl RawEcho {
         poll.registry()
             .register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let failure = Failure::default();
         let echo = Echo {
             poll,
+            failure: Arc::clone(&failure),
             listener,
             streams: Vec::new(),
             free: Vec::new(),
@@ -45,12 +51,17 @@ impl RawEcho {
         Ok(Self {
             address,
             waker,
+            failure,
             thread: Some(thread),
         })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.lock().clone()
     }
 }
 
@@ -66,6 +77,7 @@ impl Drop for RawEcho {
 
 struct Echo {
     poll: Poll,
+    failure: Failure,
     listener: TcpListener,
     /// By token.
     streams: Vec<Option<Echoed>>,
@@ -98,8 +110,19 @@ impl Echo {
     }
 
     fn accept(&mut self) {
-        // What cannot be accepted now is accepted, or refused, when the next one comes.
-        while let Ok((stream, _)) = self.listener.accept() {
+        loop {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => return,
+                    // Whoever has gone again before they were accepted is no loss.
+                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => continue,
+                    _ => {
+                        *self.failure.lock() = Some(error.to_string());
+                        return;
+                    }
+                },
+            };
             let at = self.free.pop().unwrap_or_else(|| {
                 self.streams.push(None);
                 self.streams.len() - 1

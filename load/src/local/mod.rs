@@ -40,6 +40,21 @@ impl Cores {
         }
     }
 
+    /// What is to be said of cores that are more than the machine's CPUs.
+    pub(crate) fn warning(self, cpus: usize) -> Option<String> {
+        let most = self.from.max(self.to);
+        (most >= cpus).then(|| {
+            let numbers = match cpus {
+                1 => "core 0".to_owned(),
+                cpus => format!("cores 0 to {}", cpus - 1),
+            };
+            format!(
+                "there is no CPU for core {most}: this process may use {cpus}, for {numbers}; the node's cores share them, and figures \
+                 are not those of cores with CPUs of their own"
+            )
+        })
+    }
+
     /// How many cores take part.
     pub(crate) fn count(self) -> usize {
         if self.from == self.to { 1 } else { 2 }
@@ -219,6 +234,29 @@ mod tests {
         };
         let outcome = run(Cores { from: 0, to: 0 }, &settings);
         assert_eq!((outcome.counts.answered, outcome.unsent), (50_000, 0));
+    }
+
+    #[test]
+    fn cores_without_a_cpu_are_told() {
+        let warning = |from, to, cpus| Cores { from, to }.warning(cpus);
+        assert_eq!((warning(0, 1, 2), warning(0, 0, 1)), (None, None));
+        for (from, to, cpus, part) in [
+            (
+                7,
+                0,
+                2,
+                "no CPU for core 7: this process may use 2, for cores 0 to 1;",
+            ),
+            (
+                0,
+                1,
+                1,
+                "no CPU for core 1: this process may use 1, for core 0;",
+            ),
+        ] {
+            let warning = warning(from, to, cpus).unwrap();
+            assert!(warning.contains(part), "{warning}");
+        }
     }
 
     #[test]

@@ -60,8 +60,9 @@ impl Connection {
         }
     }
 
-    pub(super) fn stream(&self) -> &TcpStream {
-        &self.stream
+    #[cfg(test)]
+    pub(super) fn stream_peer(&self) -> std::net::SocketAddr {
+        self.stream.peer_addr().expect("it is connected")
     }
 
     pub(super) fn session(&self) -> &Session {

@@ -47,7 +47,8 @@ struct Shared<'a> {
 #[derive(Debug)]
 struct Server {
     name: String,
-    address: SocketAddr,
+    /// To be tried in turn.
+    addresses: Vec<SocketAddr>,
 }
 
 /// Puts a server under load and says what came of it.
@@ -61,11 +62,11 @@ pub(crate) fn measure(
     watch: &mut dyn Watch,
 ) -> Result<Outcome, StartError> {
     let name = target.server().unwrap_or_default().to_owned();
-    let address = resolve(&name)?;
+    let addresses = resolve(&name)?;
     let shared = Shared {
         settings,
         clock,
-        server: Server { name, address },
+        server: Server { name, addresses },
         live: (0..settings.threads).map(|_| Arc::default()).collect(),
         ends: AtomicBool::new(false),
     };
@@ -96,6 +97,28 @@ pub(crate) fn measure(
 
 type Running<'scope> = (ScopedJoinHandle<'scope, Option<Outcome>>, Sender<Timeline>);
 
+/// Waits until all threads are connected, or the user wants to end. `false` in that case.
+fn connect(
+    threads: usize,
+    readies: &Receiver<Result<(), StartError>>,
+    watch: &mut dyn Watch,
+) -> Result<bool, StartError> {
+    let mut waits_for = threads;
+    while waits_for > 0 {
+        if watch.wants_end() {
+            return Ok(false);
+        }
+        match readies.recv_timeout(TICK) {
+            Err(RecvTimeoutError::Timeout) => continue,
+            // A thread that says nothing has panicked, which joining it finds out.
+            Err(RecvTimeoutError::Disconnected) => break,
+            Ok(result) => result?,
+        }
+        waits_for -= 1;
+    }
+    Ok(!watch.wants_end())
+}
+
 /// Waits until all threads are connected, lets them begin together, and watches until they are done.
 fn conduct(
     shared: &Shared<'_>,
@@ -104,11 +127,13 @@ fn conduct(
     ended: &Receiver<Infallible>,
     watch: &mut dyn Watch,
 ) -> Result<Outcome, StartError> {
-    for _ in &threads {
-        // A thread that says nothing has panicked, which joining it finds out.
-        if let Ok(result) = readies.recv() {
-            result?;
-        }
+    let connected = connect(threads.len(), readies, watch);
+    if !matches!(connected, Ok(true)) {
+        // The others need not connect any more. Relaxed: the flag stands for itself.
+        shared.ends.store(true, Ordering::Relaxed);
+        let mut outcome = Outcome::new(shared.clock.now());
+        outcome.interrupted = true;
+        return connected.map(|_| outcome);
     }
     let timeline = shared.settings.timeline(shared.clock.now());
     for (_, go) in &threads {
@@ -155,10 +180,11 @@ impl Part<'_> {
             running,
         } = self;
         let dial = Dial {
-            address: shared.server.address,
+            addresses: &shared.server.addresses,
             name: &shared.server.name,
             timeout: shared.settings.connect_timeout,
             clock: shared.clock,
+            ends: &shared.ends,
         };
         let (poll, connections) = match dial.all(sessions) {
             Ok(dialed) => dialed,
@@ -201,12 +227,45 @@ fn sessions(
     settings.connections_of(thread).map(session).collect()
 }
 
-fn resolve(server: &str) -> Result<SocketAddr, StartError> {
+fn resolve(server: &str) -> Result<Vec<SocketAddr>, StartError> {
     let unknown = |source: io::Error| StartError::Resolve {
         server: server.to_owned(),
         source,
     };
-    let mut addresses = server.to_socket_addrs().map_err(unknown)?;
-    let none = || unknown(io::Error::other("the name has no address"));
-    addresses.next().ok_or_else(none)
+    let addresses: Vec<SocketAddr> = server.to_socket_addrs().map_err(unknown)?.collect();
+    match addresses.is_empty() {
+        true => Err(unknown(io::Error::other("the name has no address"))),
+        false => Ok(addresses),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Nanos;
+
+    /// Somebody who does not want to wait.
+    struct Impatient;
+
+    impl Watch for Impatient {
+        fn wants_end(&mut self) -> bool {
+            true
+        }
+
+        fn look(&mut self, _: &Timeline, _: Nanos, _: u64) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn the_user_may_end_a_run_that_has_not_begun() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::Raw {
+            server: listener.local_addr().unwrap().to_string(),
+        };
+        let outcome = measure(&target, &Settings::small(), Clock::start(), &mut Impatient);
+        let outcome = outcome.unwrap();
+        assert!(outcome.interrupted);
+        assert_eq!((outcome.counts.sent, outcome.broken), (0, 0));
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt::{Display, Write};
 
 use super::{PERCENTILES, Report, Searched, Trial};
 use crate::check::{Bound, Check};
+use crate::exit::Exit;
 use crate::outcome::Outcome;
 
 /// The report as one JSON object on one line.
@@ -34,8 +35,7 @@ pub(crate) fn json(report: &Report<'_>) -> String {
         out.put("search", search(searched));
     }
     out.put("checks", list(report.checks.iter().map(check)));
-    let ok = outcome.broken == 0 && report.checks.iter().all(|check| check.holds);
-    out.put("ok", ok);
+    out.put("ok", report.exit() == Exit::Well);
     out.end()
 }
 
@@ -77,6 +77,8 @@ fn search(searched: &Searched) -> String {
     out.number("limit", Some(searched.limit.value));
     out.number("found_rate", searched.found);
     out.put("trials", list(searched.trials.iter().map(trial)));
+    let failure = searched.failure.as_deref().map(quoted);
+    out.put("failure", failure.as_deref().unwrap_or("null"));
     out.end()
 }
 

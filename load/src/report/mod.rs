@@ -11,6 +11,7 @@ pub(crate) use plot::plot;
 pub(crate) use text::text;
 
 use crate::check::Check;
+use crate::exit::Exit;
 use crate::metric::Limit;
 use crate::outcome::Outcome;
 use crate::settings::Settings;
@@ -25,12 +26,29 @@ pub(crate) struct Report<'a> {
     pub(crate) search: Option<Searched>,
 }
 
+impl Report<'_> {
+    /// How the program ends behind this.
+    pub(crate) fn exit(&self) -> Exit {
+        let search = self.search.as_ref();
+        let has_failed = search.is_some_and(|search| search.failure.is_some());
+        let has_found = search.is_none_or(|search| search.found.is_some());
+        match self.outcome {
+            outcome if outcome.broken > 0 || has_failed => Exit::Broken,
+            outcome if outcome.interrupted => Exit::Interrupted,
+            _ if has_found && self.checks.iter().all(|check| check.holds) => Exit::Well,
+            _ => Exit::Missed,
+        }
+    }
+}
+
 /// What a search tried, and what it found.
 #[derive(Clone, Debug)]
 pub(crate) struct Searched {
     pub(crate) limit: Limit,
     pub(crate) found: Option<f64>,
     pub(crate) trials: Vec<Trial>,
+    /// Why no more trials could be made, if the search ended early.
+    pub(crate) failure: Option<String>,
 }
 
 /// One rate that a search tried.

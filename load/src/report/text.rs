@@ -18,10 +18,19 @@ pub(crate) fn text(report: &Report<'_>) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail, here and below.
     let _ = writeln!(out, "{}", describe(report));
-    if let Some(searched) = &report.search {
-        let _ = writeln!(out, "{}", found(searched));
+    if let Some(searched) = &report.search
+        && !searched.trials.is_empty()
+    {
+        let _ = writeln!(out, "{}", found(searched, report.settings.rate));
+        if let Some(failure) = &searched.failure {
+            let _ = writeln!(out, "the search ended early: {failure}");
+        }
     }
     let outcome = report.outcome;
+    if outcome.interrupted && outcome.counts.sent == 0 {
+        let _ = writeln!(out, "ended at the user's wish before anything was sent");
+        return out;
+    }
     if outcome.interrupted {
         let _ = writeln!(out, "ended early at the user's wish; measured so far:");
     }
@@ -77,19 +86,24 @@ fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {name}", Grouped(number))
 }
 
-/// What a search has found.
-fn found(searched: &Searched) -> String {
+/// What a search has found, and of which rate the figures are.
+fn found(searched: &Searched, shown: Option<f64>) -> String {
     let limit = searched.limit;
     let value = limit.metric.show(limit.value);
     let trials = counted(searched.trials.len() as u64, "trial", "trials");
     match searched.found {
         Some(rate) => format!(
-            "highest rate that keeps {} ≤ {value}: {} ({trials}; the figures of that one follow)",
+            "highest rate that keeps {} ≤ {value}: {} ({trials}; the figures of {} follow)",
             limit.metric,
             Metric::Rate.show(rate),
+            if shown == Some(rate) {
+                "that one"
+            } else {
+                "the last one"
+            },
         ),
         None => format!(
-            "no rate keeps {} ≤ {value} ({trials}; the figures of the last one follow)",
+            "no rate that was tried keeps {} ≤ {value} ({trials}; the figures of the last one follow)",
             limit.metric
         ),
     }
@@ -153,10 +167,8 @@ fn rates(out: &mut String, report: &Report<'_>) {
             let _ = writeln!(out, ", {} too late", Grouped(late));
         }
     }
-    if counts.answered == 0 && counts.sent > 0 && report.target.starts_with("tcp") {
-        out.push_str(
-            "           no reply came: is there such a worker, and is it exposed to connections?\n",
-        );
+    if let Some(hint) = hint(report) {
+        let _ = writeln!(out, "           no reply came: {hint}");
     }
     if let (Some(cpu), 1..) = (outcome.cpu, outcome.answered) {
         let each = cpu / outcome.answered;
@@ -166,6 +178,23 @@ fn rates(out: &mut String, report: &Report<'_>) {
             "client     {share:.2} CPUs busy, {} for each reply",
             Time(each)
         );
+    }
+}
+
+/// What may be wrong where nothing is answered.
+fn hint(report: &Report<'_>) -> Option<&'static str> {
+    let counts = &report.outcome.counts;
+    if counts.answered > 0 || counts.sent == 0 {
+        return None;
+    }
+    match report.target.split_once("://")?.0 {
+        "tcp" => Some(
+            "is there such a worker, and is it exposed to connections? A plain echo is raw://HOST:PORT",
+        ),
+        "raw" | "framed" => Some(
+            "does the server send back what it gets? A worker of a node is tcp://HOST:PORT/WORKER",
+        ),
+        _ => None,
     }
 }
 

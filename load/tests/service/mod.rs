@@ -25,6 +25,22 @@ pub(crate) fn serve(
     address
 }
 
+/// Listens at a free port until one connection has come, which `handle` has.
+pub(crate) fn serve_one(
+    handle: impl FnOnce(&mut TcpStream) -> io::Result<()> + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = listener.local_addr().expect("it is bound");
+    start(move || {
+        if let Ok((mut stream, _)) = listener.accept() {
+            drop(listener);
+            // A client that goes away is none of the service's business.
+            drop(handle(&mut stream));
+        }
+    });
+    address
+}
+
 /// A service that does what a worker does which replies to each message of a node's peers.
 pub(crate) fn serve_routed() -> SocketAddr {
     serve(|stream, _| {
