@@ -4,14 +4,24 @@
 //! ```text
 //! cargo run --release --example echo_client -- 127.0.0.1:4000
 //! ```
-#![allow(clippy::print_stdout, reason = "a program for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people"
+)]
 
 use std::env;
+use std::process::ExitCode;
 use std::sync::mpsc::channel;
 
 use ringpost::{
     Context, Node, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport, Worker,
 };
+
+const USAGE: &str = "\
+echo_client [HOST:PORT]
+
+  HOST:PORT  where an echo_server listens; default one in this process";
 
 struct Echoer;
 
@@ -52,8 +62,46 @@ impl Worker for Server {
     }
 }
 
-fn main() -> Result<()> {
-    let (server, address) = match env::args().nth(1) {
+/// What the command line asks for.
+#[derive(Debug, PartialEq)]
+enum Wanted {
+    Usage,
+    /// To ask the server at this address, or one of its own.
+    Ask(Option<String>),
+}
+
+/// Reads the command line; says what is wrong with it.
+fn wanted(words: impl Iterator<Item = String>) -> std::result::Result<Wanted, String> {
+    let words: Vec<String> = words.collect();
+    match words.as_slice() {
+        [] => Ok(Wanted::Ask(None)),
+        [word] if word == "--help" || word == "-h" => Ok(Wanted::Usage),
+        [word] if !word.starts_with('-') && word.contains(':') => {
+            Ok(Wanted::Ask(Some(word.clone())))
+        }
+        [word] => Err(format!(
+            "`{word}` is no address; write HOST:PORT, such as 127.0.0.1:4000"
+        )),
+        [_, word, ..] => Err(format!("`{word}` is one argument too many")),
+    }
+}
+
+fn main() -> Result<ExitCode> {
+    match wanted(env::args().skip(1)) {
+        Ok(Wanted::Ask(address)) => ask(address).map(|()| ExitCode::SUCCESS),
+        Ok(Wanted::Usage) => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(wrong) => {
+            eprintln!("echo_client: {wrong}; --help says what is");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn ask(address: Option<String>) -> Result<()> {
+    let (server, address) = match address {
         Some(address) => (None, address),
         None => {
             let (node, address) = own_server()?;
@@ -75,4 +123,20 @@ fn main() -> Result<()> {
     })?;
     drop(server);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_is_asked_for() {
+        let parse = |line: &str| wanted(line.split_whitespace().map(str::to_owned));
+        assert_eq!(parse(""), Ok(Wanted::Ask(None)));
+        let address = Some("localhost:4000".to_owned());
+        assert_eq!(parse("localhost:4000"), Ok(Wanted::Ask(address)));
+        assert_eq!(parse("--help"), Ok(Wanted::Usage));
+        assert!(parse("4000").is_err() && parse("--raw").is_err());
+        assert!(parse("h:1 h:2").unwrap_err().contains("`h:2`"));
+    }
 }

@@ -3,29 +3,34 @@
 //! ```text
 //! cargo run --release --example echo_server -- --listen 127.0.0.1:4000
 //! ```
-#![allow(clippy::print_stdout, reason = "a program for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people"
+)]
 
 use std::env;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use ringpost::net::{ListenOptions, TcpListener, TcpStream};
 use ringpost::transport::Acceptor;
 use ringpost::{
-    Any, Context, Error, Node, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport, Worker,
+    Any, Context, Node, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport, Worker,
 };
 
 const USAGE: &str = "\
-echo_server [--listen ADDRESS] [--cores N] [--raw] [--hand-over] [--check]
+echo_server [--listen HOST:PORT] [--cores N] [--raw] [--hand-over] [--check]
 
-  --listen ADDRESS  where to listen; default 127.0.0.1:4000, port 0 for any
-  --cores N         how many cores the node has; default all that the process may use
-  --raw             echo bytes as they come, for any program that speaks TCP
-  --hand-over       one core accepts connections and hands them to all in turn; else each core accepts its own
-  --check           echo once what the program sends itself, and end";
+  --listen HOST:PORT  where to listen; default 127.0.0.1:4000, port 0 for any
+  --cores N           how many cores the node has; default all that the process may use
+  --raw               echo bytes as they come, for any program that speaks TCP
+  --hand-over         one core accepts connections and hands them to all in turn; else each core accepts its own
+  --check             echo once what the program sends itself, and end";
 
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq)]
 struct Options {
     listen: SocketAddr,
     cores: Option<usize>,
@@ -34,27 +39,52 @@ struct Options {
     check: bool,
 }
 
-fn options() -> Result<Options> {
+/// What the command line asks for; `None` if that is the usage. Otherwise, what is wrong with it.
+fn options(
+    mut words: impl Iterator<Item = String>,
+) -> std::result::Result<Option<Options>, String> {
     let mut options = Options {
-        listen: "127.0.0.1:4000".parse()?,
+        listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
         cores: None,
         raw: false,
         hand_over: false,
         check: false,
     };
-    let mut words = env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| Error::other(USAGE));
+        let mut value = || {
+            words
+                .next()
+                .ok_or_else(|| format!("{word} without its value"))
+        };
         match word.as_str() {
-            "--listen" => options.listen = value()?.parse()?,
-            "--cores" => options.cores = Some(value()?.parse()?),
+            "--listen" => options.listen = resolve(&value()?)?,
+            "--cores" => options.cores = Some(cores(&value()?)?),
             "--raw" => options.raw = true,
             "--hand-over" => options.hand_over = true,
             "--check" => options.check = true,
-            _ => return Err(Error::other(USAGE)),
+            "--help" | "-h" => return Ok(None),
+            _ => return Err(format!("no argument `{word}` is known")),
         }
     }
-    Ok(options)
+    Ok(Some(options))
+}
+
+/// The first address that a host and a port stand for.
+fn resolve(text: &str) -> std::result::Result<SocketAddr, String> {
+    let expected = "write HOST:PORT, such as 127.0.0.1:4000 or localhost:4000";
+    let mut found = text
+        .to_socket_addrs()
+        .map_err(|error| format!("--listen {text}: {error}; {expected}"))?;
+    found
+        .next()
+        .ok_or_else(|| format!("--listen {text}: the name has no address; {expected}"))
+}
+
+fn cores(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(cores @ 1..) => Ok(cores),
+        _ => Err(format!("--cores {text}: write how many, at least 1")),
+    }
 }
 
 /// Sends every message back, whatever it is.
@@ -176,8 +206,21 @@ async fn check_raw(ctx: &Context, address: SocketAddr) -> Result<()> {
     ctx.stop().await
 }
 
-fn main() -> Result<()> {
-    let options = options()?;
+fn main() -> Result<ExitCode> {
+    match options(env::args().skip(1)) {
+        Ok(Some(options)) => serve(options).map(|()| ExitCode::SUCCESS),
+        Ok(None) => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(wrong) => {
+            eprintln!("echo_server: {wrong}; --help says what is");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn serve(options: Options) -> Result<()> {
     let mut node = Node::builder();
     if let Some(cores) = options.cores {
         node = node.cores(cores);
@@ -201,4 +244,36 @@ fn main() -> Result<()> {
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> std::result::Result<Option<Options>, String> {
+        options(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn arguments_are_read_and_names_are_resolved() {
+        let options = parse("--listen localhost:4001 --cores 2 --raw").unwrap();
+        let options = options.expect("it is to serve");
+        assert!(options.listen.ip().is_loopback() && options.listen.port() == 4001);
+        assert_eq!((options.cores, options.raw), (Some(2), true));
+        assert_eq!(parse("--raw --help"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_on_one_line() {
+        for (line, part) in [
+            ("--lisen 127.0.0.1:4000", "no argument `--lisen`"),
+            ("--listen", "--listen without its value"),
+            ("--listen 4000", "write HOST:PORT, such as"),
+            ("--cores x", "--cores x: write how many"),
+            ("--cores 0", "at least 1"),
+        ] {
+            let wrong = parse(line).unwrap_err();
+            assert!(wrong.contains(part) && !wrong.contains('\n'), "{wrong}");
+        }
+    }
 }
