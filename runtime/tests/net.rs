@@ -1,8 +1,10 @@
 //! Sockets: on the system's network, and on the simulation's.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
 use std::net::{Shutdown, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
@@ -254,6 +256,46 @@ fn a_connection_that_always_has_more_lets_others_have_their_turn() {
         }
         Ok(())
     });
+}
+
+/// Reads of one byte that a connection with more to read may do while another has become readable: what it has left of
+/// its turn, and one more turn.
+const READS_BETWEEN_MAX: u64 = 64;
+
+#[test]
+fn who_has_become_readable_comes_before_a_second_turn_of_who_has_more() {
+    let body = async move |ctx: Context| {
+        let (mut feed, mut busy) = pair(&ctx).await?;
+        let (mut bell, mut late) = pair(&ctx).await?;
+        let reads = Rc::new(Cell::new(0));
+        let heard = Rc::new(Cell::new((0, 0)));
+        let (count, news) = (Rc::clone(&reads), Rc::clone(&heard));
+        ctx.spawn(async move {
+            let mut rung = [0; 8];
+            while late.read_exact(&mut rung).await.is_ok() {
+                let (rounds, most) = news.get();
+                let between: u64 = count.get() - u64::from_le_bytes(rung);
+                news.set((rounds + 1, between.max(most)));
+            }
+        });
+        feed.write_all(&pattern(64 * 300)).await?;
+        let mut byte = [0];
+        // Whatever a loop does every few turns, some of these fall right behind it.
+        for round in 0..64 {
+            for _ in 0..300 - 4 * round {
+                busy.read(&mut byte).await?;
+                reads.set(reads.get() + 1);
+            }
+            bell.write_all(&reads.get().to_le_bytes()).await?;
+        }
+        while heard.get().0 < 64 {
+            ctx.yield_now().await;
+        }
+        let most = heard.get().1;
+        assert!(most <= READS_BETWEEN_MAX, "{most} reads went before");
+        ctx.stop().await
+    };
+    Node::builder().cores(1).run(body).expect("on a real node");
 }
 
 #[test]

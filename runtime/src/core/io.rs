@@ -239,6 +239,12 @@ impl Io {
         !self.put_off.borrow().is_empty() || !self.writers.borrow().is_empty()
     }
 
+    /// Whether somebody is to go on in the next turn who has had a share of this one.
+    #[inline]
+    pub(crate) fn has_unfinished(&self) -> bool {
+        !self.put_off.borrow().is_empty()
+    }
+
     /// Wakes those who were put off, those with something to write before all others. Returns how many.
     pub(crate) fn resume(&self, core: &Core) -> u32 {
         let first = self.resume_writers(core);

@@ -174,7 +174,8 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, spin: Duration, main: Opt
                 idle_since = None;
                 woken = false;
                 turns = turns.wrapping_add(1);
-                if turns.is_multiple_of(TURNS_PER_CLOCK) {
+                // Who was put off has had a share: those come first that have become ready since.
+                if turns.is_multiple_of(TURNS_PER_CLOCK) || shard.core.io.has_unfinished() {
                     now = clock.now();
                     poll.look(&shard.core);
                 }
