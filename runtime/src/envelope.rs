@@ -161,6 +161,19 @@ impl Detour {
         Self(routes).into_body()
     }
 
+    /// Packs a payload that comes along these routes.
+    #[inline]
+    pub(crate) fn along(onward: Route, back: Route, hold: Option<Hold>, body: Body) -> Body {
+        Self(Boxed::new(Routes {
+            onward,
+            back,
+            shared: Cell::new(false),
+            hold,
+            body,
+        }))
+        .into_body()
+    }
+
     /// Parts a packed payload from its routes, and leaves any other as it is.
     #[inline]
     pub(crate) fn open(body: Body) -> (Option<Boxed<Routes>>, Body) {

@@ -215,6 +215,13 @@ impl Intake {
     /// As [`Decoder::step`]; the connection is to be closed.
     #[allow(clippy::should_implement_trait, reason = "it fails, and goes on later")]
     pub fn next(&mut self) -> Result<Option<Incoming>, WireError> {
+        if let Some(payload) = self.next_alike() {
+            return Ok(Some(Incoming {
+                onward: None,
+                return_route: None,
+                payload,
+            }));
+        }
         let Some(buf) = &self.buf else {
             return Ok(None);
         };
@@ -222,50 +229,70 @@ impl Intake {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let found = match self.alike.is_front_of(bytes) {
-            true => Found::alike(&self.alike),
-            false => {
-                let (routes, alike) = ((&mut self.onward, &mut self.return_route), &mut self.alike);
-                match read(&mut self.decoder, routes, alike, bytes)? {
-                    Next::Frame { frame, .. } => frame,
-                    Next::More { consumed, needed } => {
-                        self.at = self.at.saturating_add(consumed);
-                        self.needed = needed;
-                        return Ok(None);
-                    }
-                }
+        let (routes, alike) = ((&mut self.onward, &mut self.return_route), &mut self.alike);
+        match read(&mut self.decoder, routes, alike, bytes)? {
+            Next::Frame { frame, .. } => Ok(Some(Incoming {
+                onward: frame.onward,
+                return_route: frame.return_route,
+                payload: self.take(frame.payload, frame.consumed),
+            })),
+            Next::More { consumed, needed } => {
+                self.at = self.at.saturating_add(consumed);
+                self.needed = needed;
+                Ok(None)
             }
+        }
+    }
+
+    /// The payload of the next message, if that is whole and begins with the same bytes as the one before: its routes are
+    /// the same, and nothing is read or moved for them. Any other is [`next`](Self::next).
+    ///
+    /// ```
+    /// use ringpost_router::wire::{Frame, Intake, Limits};
+    /// use ringpost_router::route;
+    ///
+    /// let limits = Limits::default();
+    /// let mut sent = vec![1];
+    /// for text in [b"\x02hi", b"\x02ho"] {
+    ///     Frame::new(route!["echoer"], route!["app"], text).encode(&limits, &mut sent)?;
+    /// }
+    /// let mut intake = Intake::new(limits);
+    /// intake.room()[..sent.len()].copy_from_slice(&sent);
+    /// intake.commit(sent.len());
+    /// assert!(intake.next_alike().is_none(), "there was none before");
+    /// assert_eq!(intake.next()?.expect("it is whole").payload, b"\x02hi");
+    /// assert_eq!(intake.next_alike().expect("it is alike"), b"\x02ho");
+    /// # Ok::<(), ringpost_router::wire::WireError>(())
+    /// ```
+    #[inline]
+    pub fn next_alike(&mut self) -> Option<Buf> {
+        let bytes = self.buf.as_ref()?.get(self.at..)?;
+        if !self.alike.is_front_of(bytes) {
+            return None;
+        }
+        let (begin, end) = (self.alike.head.len(), self.alike.frame_bytes);
+        Some(self.take(begin..end, end))
+    }
+
+    /// Takes the payload that lies there behind what is done with, and so many bytes with it.
+    #[inline]
+    fn take(&mut self, payload: Range<usize>, consumed: usize) -> Buf {
+        let Some(buf) = &self.buf else {
+            return Buf::default();
         };
-        let Found {
-            onward,
-            return_route,
-            payload,
-            consumed,
-        } = found;
         let begin = self.at.saturating_add(payload.start);
         let range = begin..self.at.saturating_add(payload.end);
         self.at = self.at.saturating_add(consumed);
         self.needed = LENGTH_BYTES;
         let is_last = self.at >= buf.len();
-        let large =
+        let is_large =
             range.len() >= OWN_BLOCK_BYTES_MIN && range.len().saturating_mul(2) >= buf.capacity();
-        let payload = match self.buf.take() {
-            Some(buf) if is_last && large => {
-                self.at = 0;
-                buf.freeze().slice(range)
-            }
-            Some(buf) => {
-                let payload = Buf::from(buf.get(range).unwrap_or_default());
-                self.buf = Some(buf);
-                payload
-            }
-            None => Buf::default(),
-        };
-        Ok(Some(Incoming {
-            onward,
-            return_route,
-            payload,
-        }))
+        if !is_last || !is_large {
+            return Buf::from(buf.get(range).unwrap_or_default());
+        }
+        self.at = 0;
+        let buf = self.buf.take().unwrap_or_default();
+        buf.freeze().slice(range)
     }
 
     /// Nothing more comes for now: gives back memory beyond what is held.
@@ -309,18 +336,6 @@ struct Found {
     /// Where the payload lies.
     payload: Range<usize>,
     consumed: usize,
-}
-
-impl Found {
-    #[inline]
-    fn alike(alike: &Alike) -> Self {
-        Self {
-            onward: None,
-            return_route: None,
-            payload: alike.head.len()..alike.frame_bytes,
-            consumed: alike.frame_bytes,
-        }
-    }
 }
 
 /// Reads the frame at the front, and notes how it began for the next one.

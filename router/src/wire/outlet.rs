@@ -159,7 +159,9 @@ impl Outlet {
 
     /// Begins the connection: the version of the protocol.
     pub fn open(&mut self) {
-        self.put_text(&[super::VERSION], Some(&[]));
+        let version = [super::VERSION];
+        self.count(version.len());
+        put_text(&mut self.parts, &version, Some(&[]));
     }
 
     /// Adds a frame, with the addresses of its two routes. A long payload is written from where it lies.
@@ -179,8 +181,7 @@ impl Outlet {
         let len = payload.len();
         self.known.set(&self.limits, onward, return_route, len)?;
         self.put_known(None);
-        self.put = self.put.saturating_add(len as u64);
-        self.bytes = self.bytes.saturating_add(payload.len());
+        self.count(len);
         self.parts.push_back(Part::Payload(payload));
         self.note_frame(is_message);
         Ok(())
@@ -328,40 +329,45 @@ impl Outlet {
     /// Appends what is known to stand before this payload, and the payload, unless that becomes a part of its own.
     #[inline]
     fn put_known(&mut self, payload: Option<&[u8]>) {
-        let head = core::mem::take(&mut self.known.head);
-        self.put_text(&head, payload);
-        self.known.head = head;
+        self.count(self.known.head.len());
+        self.count(payload.map_or(0, <[u8]>::len));
+        put_text(&mut self.parts, &self.known.head, payload);
     }
 
-    /// Appends the pieces, in one block; the second is left out before a payload that becomes a part of its own.
+    /// So many bytes more are to be written.
     #[inline]
-    fn put_text(&mut self, one: &[u8], two: Option<&[u8]>) {
-        let rest = two.unwrap_or_default();
-        let bytes = one.len().saturating_add(rest.len());
+    fn count(&mut self, bytes: usize) {
         self.put = self.put.saturating_add(bytes as u64);
         self.bytes = self.bytes.saturating_add(bytes);
-        if let Some(Part::Text(text)) = self.parts.back_mut()
-            && text.len().saturating_add(bytes) <= text.capacity()
-        {
-            text.extend_from_slice(one);
-            return text.extend_from_slice(rest);
-        }
-        self.put_block(bytes, one, two);
     }
+}
 
-    #[inline(never)]
-    fn put_block(&mut self, bytes: usize, one: &[u8], two: Option<&[u8]>) {
-        let usual = match two {
-            None => HEAD_BYTES,
-            // The first block is small: most turns write little.
-            Some(_) if self.parts.is_empty() => 2048,
-            Some(_) => BLOCK_BYTES,
-        };
-        let mut text = BufMut::with_capacity(bytes.max(usual));
+/// Appends the pieces, in one block; the second is left out before a payload that becomes a part of its own.
+#[inline]
+fn put_text(parts: &mut VecDeque<Part>, one: &[u8], two: Option<&[u8]>) {
+    let rest = two.unwrap_or_default();
+    let bytes = one.len().saturating_add(rest.len());
+    if let Some(Part::Text(text)) = parts.back_mut()
+        && text.len().saturating_add(bytes) <= text.capacity()
+    {
         text.extend_from_slice(one);
-        text.extend_from_slice(two.unwrap_or_default());
-        self.parts.push_back(Part::Text(text));
+        return text.extend_from_slice(rest);
     }
+    put_block(parts, bytes, one, two);
+}
+
+#[inline(never)]
+fn put_block(parts: &mut VecDeque<Part>, bytes: usize, one: &[u8], two: Option<&[u8]>) {
+    let usual = match two {
+        None => HEAD_BYTES,
+        // The first block is small: most turns write little.
+        Some(_) if parts.is_empty() => 2048,
+        Some(_) => BLOCK_BYTES,
+    };
+    let mut text = BufMut::with_capacity(bytes.max(usual));
+    text.extend_from_slice(one);
+    text.extend_from_slice(two.unwrap_or_default());
+    parts.push_back(Part::Text(text));
 }
 
 impl fmt::Debug for Outlet {

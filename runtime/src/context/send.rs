@@ -98,6 +98,9 @@ fn further<M: Message>(ctx: &Context, unsent: Unsent<M>) -> Option<Box<Rest>> {
         std::mem::forget(unsent.0);
         return None;
     }
+    if hop.is_none() && route.only().is_none() {
+        return set_up(ctx, Unsent(unsent.0, Some(message.into_body())));
+    }
     let core = &ctx.core;
     let mut lent = match core.post_next(&ctx.mailbox, route, message.into_body()) {
         Ok(()) => return None,

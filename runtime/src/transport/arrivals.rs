@@ -13,14 +13,14 @@ use ringpost_mailbox::buf::Buf;
 use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_mailbox::sync::Arc;
 use ringpost_router::wire::{Ending, Incoming, Note, Refusal};
-use ringpost_router::{Address, Aliases, Encoded, Hop, Message, Route};
+use ringpost_router::{Address, Aliases, Encoded, Handle, Hop, Message, Route};
 
 use crate::context::Context;
 use crate::context::send::Blocked;
 use crate::core::deliver::{Attempt, Outgoing};
 use crate::core::returning::place_of_name;
 use crate::core::watches::Watcher;
-use crate::envelope::{ReplyTo, Routes};
+use crate::envelope::{Detour, Origin, ReplyTo, Routes};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::held::{Account, Hold};
 use crate::task::raw::MailboxRc;
@@ -317,7 +317,15 @@ impl<'a> Arrivals<'a> {
     ) -> Result<(), End> {
         self.way
             .follow(&incoming, &self.connection.terms, &self.ctx.mailbox);
-        let Incoming { payload, .. } = incoming;
+        self.deliver_alike(incoming.payload, polling)
+    }
+
+    /// Takes what has come in a frame that goes the way of the one before.
+    pub(super) fn deliver_alike(
+        &mut self,
+        payload: Buf,
+        polling: &mut Polling<'_>,
+    ) -> Result<(), End> {
         if self.way.onward.is_empty() {
             return self.take_note(&payload);
         }
@@ -365,11 +373,13 @@ impl<'a> Arrivals<'a> {
             && let Some(first) = self.way.onward.first()
             && let Some(to) = self.ctx.core.receiver_at(first)
         {
-            let mut routes = Routes::new(self.way.onward.clone(), self.way.back.clone());
-            routes.hold = self.hold(payload.len(), polling);
-            let body = Encoded(payload).into_body();
+            let hold = self.hold(payload.len(), polling);
+            let (onward, back) = (self.way.onward.clone(), self.way.back.clone());
+            let body = Detour::along(onward, back, hold, Encoded(payload).into_body());
             let from = &self.ctx.mailbox;
-            self.ctx.core.enqueue_along(to, from, routes, body);
+            self.ctx
+                .core
+                .enqueue(to, from, Handle::NONE, Origin::DETOUR, body);
             self.expect_reply();
             return true;
         }

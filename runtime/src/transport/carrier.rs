@@ -131,9 +131,12 @@ pub(crate) fn send_straight(
     route: &Route,
     body: Body,
 ) -> Result<(), Body> {
-    match core.transports.carried_by(to.handle.get()) {
-        Some((_, connection)) if is_next(to) => connection.send_straight(from, route, body),
-        _ => Err(body),
+    let carried = core.transports.carried_by(to.handle.get());
+    // Not while the table is looked at: what is encoded is code of the user's.
+    let connection = carried.map(|carried| Rc::clone(&carried.1));
+    match connection.filter(|_| is_next(to)) {
+        Some(connection) => connection.send_straight(from, route, body),
+        None => Err(body),
     }
 }
 
@@ -147,7 +150,7 @@ pub(crate) fn send_alike(
 ) -> Result<(), Body> {
     let place = route.first().and_then(|first| first.worker_on(core.here));
     match place.and_then(|place| core.transports.carried_by(place)) {
-        Some((to, connection)) if is_next(&to) => connection.send_alike(from, route, body),
+        Some(carried) if is_next(&carried.0) => carried.1.send_alike(from, route, body),
         _ => Err(body),
     }
 }

@@ -209,10 +209,17 @@ impl Connection {
     }
 
     /// Has what is queued written in the next turn, with all else of this turn; or sooner, if much is read.
+    #[inline]
     fn notice(&self) {
-        if !self.noticed.replace(true) {
-            self.core.io.put_first(self.pump.borrow().clone());
+        if !self.noticed.get() {
+            self.notice_first();
         }
+    }
+
+    #[inline(never)]
+    fn notice_first(&self) {
+        self.noticed.set(true);
+        self.core.io.put_first(self.pump.borrow().clone());
     }
 
     /// Puts a message among the frames to be written.

@@ -242,16 +242,27 @@ impl<'a> Pump<'a> {
                 self.last_read = self.ctx.core.now.get();
                 return Ok(false);
             }
+            if let Some(payload) = self.intake.next_alike() {
+                self.note_frame();
+                self.arrivals.deliver_alike(payload, polling)?;
+                continue;
+            }
             match self.intake.next() {
                 Ok(Some(incoming)) => {
-                    self.frame_begun = None;
-                    self.ctx.core.tally().transport.frames_read.add(1);
+                    self.note_frame();
                     self.arrivals.deliver(incoming, polling)?;
                 }
                 Ok(None) => return Ok(true),
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// A whole frame has come.
+    #[inline]
+    fn note_frame(&mut self) {
+        self.frame_begun = None;
+        self.ctx.core.tally().transport.frames_read.add(1);
     }
 
     /// Nothing more has come: a frame that is not whole has to go on.

@@ -1,6 +1,6 @@
 //! What a core knows of its connections and listeners.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) struct Registry {
 }
 
 /// A connection, and the worker that carries it.
-type Carried = (MailboxRc, Rc<Connection>);
+pub(super) type Carried = (MailboxRc, Rc<Connection>);
 
 /// A listener as a core knows it, and what its task is told, if the core has one.
 pub(super) struct Accepting {
@@ -116,21 +116,20 @@ impl Registry {
         drop(forgotten);
     }
 
-    /// The connection that the worker at this place carries, if it carries one.
+    /// The connection that the worker at this place carries, if it carries one, and the worker.
     #[inline]
-    pub(super) fn carried_by(&self, place: Handle) -> Option<Carried> {
-        match self.carried.borrow().get(place.index as usize) {
-            Some(Some((worker, connection))) if worker.handle.get() == place => {
-                Some((worker.clone(), Rc::clone(connection)))
-            }
-            _ => None,
-        }
+    pub(super) fn carried_by(&self, place: Handle) -> Option<Ref<'_, Carried>> {
+        Ref::filter_map(self.carried.borrow(), |carried| {
+            let there = carried.get(place.index as usize)?.as_ref();
+            there.filter(|(worker, _)| worker.handle.get() == place)
+        })
+        .ok()
     }
 
     /// The connection behind this mailbox, also where its worker has not begun.
     pub(super) fn connection_of(&self, mailbox: &MailboxRc) -> Option<Rc<Connection>> {
         let carried = self.carried_by(mailbox.handle.get());
-        let carried = carried.map(|(_, connection)| connection);
+        let carried = carried.map(|carried| Rc::clone(&carried.1));
         carried.or_else(|| self.dialed(&mailbox.address))
     }
 
