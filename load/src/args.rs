@@ -127,7 +127,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = quantity::duration)]
     pub(crate) timeout: Duration,
 
-    /// How long the server may take to accept connections
+    /// How long the server may take to accept connections, at each of its addresses
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = quantity::duration)]
     pub(crate) connect_timeout: Duration,
 

@@ -150,6 +150,19 @@ mod tests {
         };
         let timeline = settings.timeline(10);
         assert_eq!(timeline.measured(), 15..35);
-        assert_eq!((timeline.start, timeline.end), (10, 135));
+        assert_eq!(
+            (timeline.start, timeline.leave, timeline.end),
+            (10, 135, 135)
+        );
+        let settings = Settings {
+            timeout: 5 * SECOND,
+            ..settings
+        };
+        // What had to wait may leave, and those that leave last are waited for.
+        let timeline = settings.timeline(10);
+        assert_eq!(
+            (timeline.leave, timeline.end),
+            (35 + GRACE, 35 + 5 * SECOND)
+        );
     }
 }

@@ -104,6 +104,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_measured_decides_how_the_program_ends() {
+        let (settings, mut well) = (Settings::small(), outcome());
+        well.counts.lost = 0;
+        let exit = |change: &dyn Fn(&mut Outcome), search: Option<(Option<f64>, Option<&str>)>| {
+            let mut outcome = well.clone();
+            change(&mut outcome);
+            let mut report = report(&settings, &outcome);
+            report.search = search.map(|(found, failure)| Searched {
+                limit: "p99=2ms".parse().unwrap(),
+                found,
+                trials: Vec::new(),
+                failure: failure.map(str::to_owned),
+            });
+            // Programs are told the same.
+            let is_well = report.exit() == Exit::Well;
+            assert!(json(&report).ends_with(&format!("\"ok\": {is_well}}}")));
+            report.exit()
+        };
+        let as_it_is = |_: &mut Outcome| {};
+        assert_eq!(exit(&as_it_is, None), Exit::Well);
+        assert_eq!(exit(&|run| run.unsent = 1, None), Exit::Missed);
+        assert_eq!(exit(&|run| run.interrupted = true, None), Exit::Interrupted);
+        assert_eq!(exit(&|run| run.broken = 1, None), Exit::Broken);
+        assert_eq!(exit(&as_it_is, Some((Some(5.0), None))), Exit::Well);
+        assert_eq!(exit(&as_it_is, Some((None, None))), Exit::Missed);
+        let failed = Some((Some(5.0), Some("gone")));
+        assert_eq!(exit(&as_it_is, failed), Exit::Broken);
+    }
+
+    #[test]
     fn percentiles_need_samples_beyond_them() {
         assert!(can_tell(99.0, 100) && !can_tell(99.0, 99));
         assert!(can_tell(99.999, 100_000) && !can_tell(99.999, 99_999));
