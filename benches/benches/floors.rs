@@ -7,31 +7,23 @@
 mod settings;
 
 use std::hint::spin_loop;
-use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
-use mio::{Events, Poll, Token, Waker};
 use ringpost_benches::bounce::{CpuPair, line_bounce};
-use ringpost_benches::{Arenas, Machine};
+use ringpost_benches::{Arenas, Machine, wakes};
 use ringpost_mailbox::ring::{Consumer, Producer, ring};
-use ringpost_mailbox::sync::atomic::AtomicU64;
-use ringpost_mailbox::sync::atomic::Ordering::{Acquire, Release};
 
 /// As many as a ring of a node of two cores has.
 const SLOTS: u32 = 1024;
-
-/// Long enough for a thread to fall asleep in the kernel.
-const PAUSE: Duration = Duration::from_millis(1);
 
 fn main() {
     let cpus = cpus();
     let mut criterion = settings::criterion();
     shared_memory(&mut criterion, cpus);
     streams(&mut criterion, cpus);
-    wakes(&mut criterion, cpus);
+    sleeping_threads(&mut criterion, cpus);
     criterion.final_summary();
 }
 
@@ -117,91 +109,6 @@ fn stream<const WORDS: usize>(cpus: CpuPair, n: u64, batch: u32) -> Duration {
     cpus.run(consume, produce)
 }
 
-/// A thread that sleeps in its epoll until it is woken by an eventfd (elsewhere by what mio has in its place).
-struct Sleeper {
-    poll: Poll,
-    events: Events,
-}
-
-impl Sleeper {
-    /// A sleeper, and what wakes it. The waker must outlive the last wake's arrival: what a dropped
-    /// one has not delivered is lost.
-    fn new() -> (Self, Arc<Waker>) {
-        let poll = Poll::new().expect("a poll");
-        let waker = Waker::new(poll.registry(), Token(0)).expect("a waker");
-        let events = Events::with_capacity(4);
-        (Self { poll, events }, Arc::new(waker))
-    }
-
-    fn sleep(&mut self) {
-        let Self { poll, events } = self;
-        poll.poll(events, None).expect("polling works");
-    }
-}
-
-/// Two sleeping threads that wake each other in turn, `n` times there and back.
-fn wakes_in_turn(cpus: CpuPair, n: u64) -> Duration {
-    let (mut here, wake_here) = Sleeper::new();
-    let (mut there, wake_there) = Sleeper::new();
-    let keep = (Arc::clone(&wake_here), Arc::clone(&wake_there));
-    let answer = move || {
-        for _ in 0..n {
-            there.sleep();
-            wake_here.wake().expect("waking works");
-        }
-        Duration::ZERO
-    };
-    let ask = move || {
-        let start = Instant::now();
-        for _ in 0..n {
-            wake_there.wake().expect("waking works");
-            here.sleep();
-        }
-        start.elapsed()
-    };
-    let took = cpus.run(ask, answer);
-    drop(keep);
-    took
-}
-
-/// As [`wakes_in_turn`] with a pause before each wake, in which the CPU of the sleeper falls asleep too.
-/// Only the time from each wake to its arrival counts.
-fn wakes_after_pauses(cpus: CpuPair, n: u64) -> Duration {
-    let start = Instant::now();
-    let (mut here, wake_here) = Sleeper::new();
-    let (mut there, wake_there) = Sleeper::new();
-    let keep = (Arc::clone(&wake_here), Arc::clone(&wake_there));
-    let sent = Arc::new(AtomicU64::new(0));
-    let also_sent = Arc::clone(&sent);
-    let now = move || start.elapsed().as_nanos() as u64;
-    // Each stamp is read by the thread that its wake wakes, before that thread writes the next.
-    let answer = move || {
-        let mut took = 0;
-        for _ in 0..n {
-            there.sleep();
-            took += now() - also_sent.load(Acquire);
-            thread::sleep(PAUSE);
-            also_sent.store(now(), Release);
-            wake_here.wake().expect("waking works");
-        }
-        Duration::from_nanos(took)
-    };
-    let ask = move || {
-        let mut took = 0;
-        for _ in 0..n {
-            thread::sleep(PAUSE);
-            sent.store(now(), Release);
-            wake_there.wake().expect("waking works");
-            here.sleep();
-            took += now() - sent.load(Acquire);
-        }
-        Duration::from_nanos(took)
-    };
-    let took = cpus.run(ask, answer);
-    drop(keep);
-    took
-}
-
 fn shared_memory(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {
     let mut group = criterion.benchmark_group("floors");
     group.throughput(Throughput::Elements(2));
@@ -235,13 +142,13 @@ fn stream_of<const WORDS: usize>(
     });
 }
 
-fn wakes(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {
+fn sleeping_threads(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {
     let mut group = criterion.benchmark_group("floors, sleeping threads");
     group.sample_size(10).throughput(Throughput::Elements(2));
     group.bench_function("two eventfd wakes", |bencher| {
-        bencher.iter_custom(|n| wakes_in_turn(cpus, n));
+        bencher.iter_custom(|n| wakes::in_turn(cpus, n));
     });
     group.bench_function("two eventfd wakes, each after a pause", |bencher| {
-        bencher.iter_custom(|n| wakes_after_pauses(cpus, n));
+        bencher.iter_custom(|n| wakes::after_pauses(cpus, n));
     });
 }

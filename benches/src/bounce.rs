@@ -39,6 +39,12 @@ impl CpuPair {
         Self([cpu(0), cpu(1)])
     }
 
+    /// These two.
+    #[must_use]
+    pub fn pinned(cpus: [CoreId; 2]) -> Self {
+        Self(cpus.map(Some))
+    }
+
     /// Runs both at the same time, each on its CPU, and returns what they measured together.
     ///
     /// # Panics

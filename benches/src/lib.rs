@@ -12,6 +12,7 @@ pub mod machine;
 pub mod measured;
 pub mod process;
 pub mod served;
+pub mod wakes;
 pub mod workloads;
 
 pub use arena::{Arena, Arenas};

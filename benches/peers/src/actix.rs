@@ -10,6 +10,7 @@ use ringpost_benches::Measured;
 use tokio::runtime::Builder;
 use tokio::task::yield_now;
 
+use crate::cores::stay_awake;
 use crate::dice::Dice;
 use crate::peer::{BURST, Kind, MEMBERS, Outcome, PAUSE, PLAYERS, PRODUCERS, Peer, Task, Workload};
 
@@ -17,6 +18,8 @@ pub const PEER: Peer = Peer {
     name: "actix",
     kind: Kind::Actors,
     package: "actix",
+    mailbox: "bounded, but not for `do_send`",
+    idle: "sleeps at once",
     setup: "an arbiter on each core; do_send, which ignores the bound of a mailbox; asking by send",
     run,
 };
@@ -25,13 +28,18 @@ fn run(task: &Task) -> Outcome {
     let system = System::new();
     let arbiters: Vec<_> = task.cpus.iter().copied().map(arbiter).collect();
     let cores = Cores(arbiters.iter().map(Arbiter::handle).collect());
+    if task.workload.awake() {
+        cores.0.iter().for_each(|core| {
+            core.spawn(stay_awake());
+        });
+    }
     let n = task.n;
     let outcome = match task.workload {
         Workload::OneWay => fan_in(&cores, n, 1),
         Workload::FanIn => fan_in(&cores, n, PRODUCERS),
-        Workload::PingPong => ping_pong(&cores, n, false),
+        Workload::PingPong | Workload::AwakePingPong => ping_pong(&cores, n, false),
         Workload::Parked => ping_pong(&cores, n, true),
-        Workload::Request => requests(&cores, n),
+        Workload::Request | Workload::AwakeRequest => requests(&cores, n),
         Workload::Big => big(&cores, n),
         Workload::ThreadRing => thread_ring(&cores, n),
         Workload::Create => create(&cores, n),

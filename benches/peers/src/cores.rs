@@ -6,8 +6,9 @@ use std::thread::{self, JoinHandle};
 use core_affinity::CoreId;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 
-use crate::peer::{Dash, Task, Workload};
+use crate::peer::{Dash, Task};
 
 /// Runtimes that stay up until this is dropped.
 pub struct Cores {
@@ -30,10 +31,8 @@ impl Flavor {
     /// A scheduler that steals work moves two partners with one message between them onto one core,
     /// where it is not two cores that are measured.
     pub fn check(self, task: &Task) -> Result<(), Dash> {
-        use Workload::{Parked, PingPong, Request};
-        let in_turn = matches!(task.workload, PingPong | Parked | Request);
         match self {
-            Flavor::Stealing if in_turn && task.cores() > 1 => task
+            Flavor::Stealing if task.workload.in_turn() && task.cores() > 1 => task
                 .dash("its scheduler moves two partners in turn onto one core: see there")
                 .map(drop),
             _ => Ok(()),
@@ -41,7 +40,26 @@ impl Flavor {
     }
 }
 
+/// Keeps a runtime of one thread from sleeping: it asks for its turn again and again.
+pub async fn stay_awake() {
+    loop {
+        yield_now().await;
+    }
+}
+
 impl Cores {
+    /// For actors, whose receiving is not theirs to write: where nobody may sleep, a task on each core
+    /// sees to it.
+    pub fn for_actors(flavor: Flavor, task: &Task) -> Self {
+        let cores = Self::start(flavor, &task.cpus);
+        if task.workload.awake() {
+            cores.handles.iter().for_each(|core| {
+                core.spawn(stay_awake());
+            });
+        }
+        cores
+    }
+
     pub fn start(flavor: Flavor, cpus: &[CoreId]) -> Self {
         match flavor {
             Flavor::PerCore => Self::per_core(cpus),

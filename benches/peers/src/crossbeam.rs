@@ -9,7 +9,9 @@ pub const PEER: Peer = Peer {
     name: "crossbeam threads",
     kind: Kind::Channels,
     package: "crossbeam-channel",
-    setup: "channels of 1024 between threads; ping-pong spins",
+    mailbox: "bounded",
+    idle: "spins and yields for some microseconds, then sleeps",
+    setup: "channels of 1024 between threads",
     run: threads::run::<Crossbeam>,
 };
 

@@ -11,13 +11,17 @@ pub const PEER: Peer = Peer {
     name: "flume",
     kind: Kind::Channels,
     package: "flume",
-    setup: "channels of 1024; tasks of tokio's current-thread runtime; threads where two cores have one partner each, of which ping-pong spins",
+    mailbox: "bounded",
+    idle: "sleeps at once",
+    setup: "channels of 1024; tasks of tokio's current-thread runtime; threads where two cores have one partner each",
     run,
 };
 
 fn run(task: &Task) -> Outcome {
     match task.workload {
-        Workload::OneWay | Workload::PingPong | Workload::Parked if task.cores() == 2 => {
+        Workload::OneWay | Workload::PingPong | Workload::AwakePingPong | Workload::Parked
+            if task.cores() == 2 =>
+        {
             threads::run::<Flume>(task)
         }
         _ => tasks::run::<Flume>(task, Flavor::PerCore),

@@ -17,7 +17,9 @@ pub const PEER: Peer = Peer {
     name: "glommio tasks",
     kind: Kind::Channels,
     package: "glommio",
-    setup: "channels of 1024, local on one core and shared between two; executors that spin for 1 ms in ping-pong",
+    mailbox: "bounded",
+    idle: "sleeps at once",
+    setup: "channels of 1024, local on one core and shared between two; where nobody sleeps, executors spin for 1 ms",
     run,
 };
 
@@ -34,7 +36,8 @@ fn run(task: &Task) -> Outcome {
     match task.workload {
         Workload::OneWay => fan_in(n, 1, here, there),
         Workload::FanIn => fan_in(n, PRODUCERS, here, there),
-        Workload::PingPong => ping_pong(n, here, there),
+        Workload::PingPong => ping_pong(n, here, there, Duration::ZERO),
+        Workload::AwakePingPong => ping_pong(n, here, there, Duration::from_millis(1)),
         Workload::Parked => parked(n, here, there),
         _ => task.dash("its channels join two executors; more than that is routed by hand"),
     }
@@ -126,10 +129,9 @@ fn fan_in(n: u64, producers: u64, here: CoreId, there: CoreId) -> Outcome {
 
 type Pair<T> = (SharedSender<T>, SharedReceiver<T>);
 
-fn ping_pong(n: u64, here: CoreId, there: CoreId) -> Outcome {
+fn ping_pong(n: u64, here: CoreId, there: CoreId, spin: Duration) -> Outcome {
     let (ping, pinged): Pair<u64> = shared_channel::new_bounded(MAILBOX);
     let (pong, ponged): Pair<u64> = shared_channel::new_bounded(MAILBOX);
-    let spin = Duration::from_millis(1);
     let ponger = on(there, spin, move || async move {
         let (pinged, pong) = (pinged.connect().await, pong.connect().await);
         for _ in 0..n {

@@ -22,6 +22,8 @@ pub const PER_CORE: Peer = Peer {
     name: "kameo",
     kind: Kind::Actors,
     package: "kameo",
+    mailbox: "bounded",
+    idle: "sleeps at once",
     setup: "mailboxes of 1024, tell and ask; without the tracing feature; a current-thread runtime of tokio on each core",
     run: |task| run(task, Flavor::PerCore),
 };
@@ -30,20 +32,22 @@ pub const STEALING: Peer = Peer {
     name: "kameo, stealing",
     kind: Kind::Actors,
     package: "kameo",
+    mailbox: "bounded",
+    idle: "sleeps at once",
     setup: "as kameo, on one multi-thread runtime of tokio with a worker on each core",
     run: |task| run(task, Flavor::Stealing),
 };
 
 fn run(task: &Task, flavor: Flavor) -> Outcome {
     flavor.check(task)?;
-    let cores = Arc::new(Cores::start(flavor, &task.cpus));
+    let cores = Arc::new(Cores::for_actors(flavor, task));
     let (here, n) = (Arc::clone(&cores), task.n);
     Ok(match task.workload {
         Workload::OneWay => cores.run(fan_in(here, n, 1)),
         Workload::FanIn => cores.run(fan_in(here, n, PRODUCERS)),
-        Workload::PingPong => cores.run(ping_pong(here, n, false)),
+        Workload::PingPong | Workload::AwakePingPong => cores.run(ping_pong(here, n, false)),
         Workload::Parked => cores.run(ping_pong(here, n, true)),
-        Workload::Request => cores.run(requests(here, n)),
+        Workload::Request | Workload::AwakeRequest => cores.run(requests(here, n)),
         Workload::Big => cores.run(big(here, n)),
         Workload::ThreadRing => cores.run(thread_ring(here, n)),
         Workload::Create => cores.run(create(here, n)),

@@ -1,5 +1,7 @@
 //! Kompact: components that are also actors, on its own pool of threads. Mailboxes are unbounded.
 
+mod game;
+
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -7,16 +9,17 @@ use ::kompact::prelude::*;
 use core_affinity::CoreId;
 use ringpost_benches::Measured;
 
+use self::game::Style;
 use crate::dice::Dice;
-use crate::peer::{
-    BURST, Dash, Kind, MEMBERS, Outcome, PAUSE, PLAYERS, PRODUCERS, Peer, Task, Workload,
-};
+use crate::peer::{BURST, Dash, Kind, MEMBERS, Outcome, PLAYERS, PRODUCERS, Peer, Task, Workload};
 
 pub const PEER: Peer = Peer {
     name: "kompact",
     kind: Kind::Actors,
     package: "kompact",
-    setup: "strong actor references, unbounded mailboxes; a thread of its pool for each core; partners of two cores have a pinned thread each",
+    mailbox: "unbounded",
+    idle: "sleeps at once",
+    setup: "strong actor references; a thread of its pool for each core; partners of two cores have a pinned thread each",
     run,
 };
 
@@ -33,9 +36,13 @@ fn run(task: &Task) -> Outcome {
     let measured = match task.workload {
         Workload::OneWay => fan_in(&place, n, 1),
         Workload::FanIn => fan_in(&place, n, PRODUCERS),
-        Workload::PingPong => ping_pong(&place, n, false),
-        Workload::Parked => ping_pong(&place, n, true),
+        Workload::PingPong => game::play(&place, n, Style::AsItComes),
+        Workload::AwakePingPong => game::play(&place, n, Style::Awake),
+        Workload::Parked => game::play(&place, n, Style::Asleep),
         Workload::Request => requests(&place, n),
+        Workload::AwakeRequest => {
+            return task.dash("its threads sleep unless components keep them busy, which asking leaves no room for");
+        }
         Workload::Big => big(&place, n),
         Workload::ThreadRing => thread_ring(&place, n),
         Workload::Create => create(&place, n),
@@ -185,89 +192,6 @@ fn fan_in(place: &Place<'_>, n: u64, producers: u64) -> Measured {
     let took = start.elapsed();
     assert_eq!(count, each * producers);
     Measured::new(took, count)
-}
-
-#[derive(Debug)]
-enum Game {
-    /// To the one who opens the game.
-    Serve(ActorRefStrong<Game>),
-    /// What is hit to and fro; with the time of the hit where that is measured.
-    Ball(Option<Instant>),
-}
-
-#[derive(ComponentDefinition)]
-struct Player {
-    ctx: ComponentContext<Self>,
-    other: Option<ActorRefStrong<Game>>,
-    serves: bool,
-    /// Whether everybody sleeps before each hit.
-    pauses: bool,
-    left: u64,
-    took: Duration,
-    report: mpsc::Sender<Duration>,
-}
-
-ignore_lifecycle!(Player);
-
-impl Player {
-    fn hit(&mut self) {
-        let Some(other) = self.other.clone() else {
-            return;
-        };
-        if self.pauses {
-            self.schedule_once(PAUSE, move |_, _| {
-                other.tell(Game::Ball(Some(Instant::now())));
-                Handled::OK
-            });
-        } else {
-            other.tell(Game::Ball(None));
-        }
-    }
-}
-
-impl Actor for Player {
-    type Message = Game;
-
-    fn receive_local(&mut self, game: Game) -> HandlerResult {
-        match game {
-            Game::Serve(other) => {
-                self.other = Some(other);
-                self.hit();
-            }
-            Game::Ball(sent) => {
-                self.left -= 1;
-                self.took += sent.map_or(Duration::ZERO, |sent| sent.elapsed());
-                if self.left > 0 || !self.serves {
-                    self.hit();
-                }
-                if self.left == 0 {
-                    self.report.send(self.took).expect("the driver waits");
-                }
-            }
-        }
-        Handled::OK
-    }
-}
-
-/// Each player gets the ball `n` times. Played with pauses, only the time of the ball in the air counts.
-fn ping_pong(place: &Place<'_>, n: u64, pauses: bool) -> Measured {
-    let (report, reported) = mpsc::channel();
-    let player = |other: Option<ActorRefStrong<Game>>| Player {
-        ctx: ComponentContext::uninitialised(),
-        serves: other.is_none(),
-        other,
-        pauses,
-        left: n,
-        took: Duration::ZERO,
-        report: report.clone(),
-    };
-    let pinger = place.partner(0, player(None));
-    let ponger = place.partner(1, player(Some(pinger.clone())));
-    let start = Instant::now();
-    pinger.tell(Game::Serve(ponger));
-    let flown = (0..2).map(|_| reported.recv().expect("the players report"));
-    let flown: Duration = flown.sum();
-    Measured::new(if pauses { flown } else { start.elapsed() }, n)
 }
 
 #[derive(ComponentDefinition)]

@@ -13,6 +13,8 @@ pub const PEER: Peer = Peer {
     name: "kompact ports",
     kind: Kind::Actors,
     package: "kompact",
+    mailbox: "unbounded",
+    idle: "sleeps at once",
     setup: "components joined by ports; a thread of its pool for each core, which is where events at ports always run",
     run,
 };
@@ -26,7 +28,7 @@ fn run(task: &Task) -> Outcome {
     let n = task.n;
     let measured = match task.workload {
         Workload::OneWay => one_way(&system, n),
-        Workload::PingPong => ping_pong(&system, n),
+        Workload::PingPong | Workload::AwakePingPong => ping_pong(&system, n),
         _ => return task.dash("ports are joined before the start, so the rest is done by actors"),
     };
     system.shutdown_async();

@@ -38,8 +38,8 @@ pub async fn run<R: LocalRuntime>(task: Task) -> Outcome {
     Ok(match task.workload {
         Workload::OneWay => fan_in::<R>(n, 1).await,
         Workload::FanIn => fan_in::<R>(n, PRODUCERS).await,
-        Workload::PingPong => ping_pong::<R>(n).await,
-        Workload::Request => requests::<R>(n).await,
+        Workload::PingPong | Workload::AwakePingPong => ping_pong::<R>(n).await,
+        Workload::Request | Workload::AwakeRequest => requests::<R>(n).await,
         Workload::Big => big::<R>(n).await,
         Workload::ThreadRing => thread_ring::<R>(n).await,
         Workload::Create => create::<R>(n).await,

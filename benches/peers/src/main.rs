@@ -1,14 +1,18 @@
 //! ringpost beside other libraries: the same workloads on the same machine in the same run.
 //!
 //! Each peer stands in a file of its own and is a line of [`table::PEERS`]. A run of a peer is a
-//! process of its own ([`child`]); [`measure`] lets the peers take turns, and [`report`] writes the table
-//! and the plots.
+//! process of its own ([`child`]); [`measure`] lets the peers take turns, [`pairs`] does so on two cores and
+//! sorts the runs by how far apart the two were, and [`report`] writes the tables and the plots.
 
 mod actix;
+mod busy;
 mod child;
 mod cores;
 mod crossbeam;
 mod dice;
+mod distance;
+mod eventfd;
+mod figure;
 mod flume;
 mod glommio;
 mod kameo;
@@ -20,6 +24,7 @@ mod measure;
 mod monoio;
 mod ockam;
 mod options;
+mod pairs;
 mod peer;
 mod ractor;
 mod report;
@@ -38,8 +43,9 @@ use clap::Parser;
 use core_affinity::CoreId;
 use ringpost_benches::{Arena, Machine};
 
-use crate::measure::Measurement;
-use crate::options::Options;
+use crate::distance::Span;
+use crate::figure::Measurement;
+use crate::options::{Effort, Options};
 use crate::peer::{Peer, Row};
 use crate::report::{Report, nanos};
 use crate::table::PEERS;
@@ -100,18 +106,14 @@ fn run(
 ) -> Report {
     let effort = options.effort();
     println!("machine: {machine}");
+    let (pairs, others): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.cores == 2);
     let mut measurements = Vec::new();
-    for row in rows {
-        println!("\n{row}, ns for a {}:", row.workload.operation());
-        let measurement = Measurement::take(row, peers, cpus, effort);
-        for cell in &measurement.cells {
-            match &cell.figure {
-                Ok(figure) => println!("{:>12}  {}", nanos(figure.median), cell.peer.name),
-                Err(dash) => println!("{:>12}  {}: {}", "–", cell.peer.name, dash.0),
-            }
-        }
+    for row in others {
+        let measurement = measure::row(row, peers, cpus, effort);
+        say(&measurement);
         measurements.push(measurement);
     }
+    let (spans, moved) = take_pairs(&pairs, peers, cpus, effort, &mut measurements);
     let ids: Vec<_> = cpus.iter().map(|cpu| cpu.id.to_string()).collect();
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let command = format!("cargo run --release -- {}", arguments.join(" "));
@@ -120,9 +122,40 @@ fn run(
         cpus: ids.join(", "),
         compiler: compiler(),
         command: command.trim_end_matches([' ', '-']).to_owned(),
-        rounds: effort.rounds(),
-        run_millis: effort.run_millis(),
+        rounds: effort.rounds,
+        run_millis: effort.run_millis,
+        spans,
+        moved,
         measurements,
+    }
+}
+
+/// Measures the rows of two cores, if there are any.
+fn take_pairs(
+    rows: &[Row],
+    peers: &[&'static Peer],
+    cpus: &[CoreId],
+    effort: Effort,
+    measurements: &mut Vec<Measurement>,
+) -> (Vec<Span>, usize) {
+    if rows.is_empty() {
+        return (Vec::new(), 0);
+    }
+    println!("\ntwo cores:");
+    let outcome = pairs::rows(rows, peers, cpus, effort);
+    outcome.measurements.iter().for_each(say);
+    measurements.extend(outcome.measurements);
+    (outcome.spans, outcome.moved)
+}
+
+fn say(measurement: &Measurement) {
+    let operation = measurement.row.workload.operation();
+    println!("\n{measurement}, ns for a {operation}:");
+    for cell in &measurement.cells {
+        match &cell.figure {
+            Ok(figure) => println!("{:>12}  {}", nanos(figure.median), cell.peer.name),
+            Err(dash) => println!("{:>12}  {}: {}", "–", cell.peer.name, dash.0),
+        }
     }
 }
 

@@ -10,6 +10,8 @@ pub const PEER: Peer = Peer {
     name: "monoio tasks",
     kind: Kind::Channels,
     package: "monoio",
+    mailbox: "bounded",
+    idle: "–",
     setup: "channels of 1024 of local-sync",
     run,
 };

@@ -21,6 +21,8 @@ pub const PEER: Peer = Peer {
     name: "ockam",
     kind: Kind::Actors,
     package: "ockam_node",
+    mailbox: "bounded",
+    idle: "sleeps at once",
     setup: "as it comes: mailboxes of 8, on a multi-thread runtime of tokio with a worker on each core",
     run,
 };
@@ -34,8 +36,8 @@ fn run(task: &Task) -> Outcome {
         let measured = match workload {
             Workload::OneWay => fan_in(&ctx, n, 1).await?,
             Workload::FanIn => fan_in(&ctx, n, PRODUCERS).await?,
-            Workload::PingPong => ping_pong(&ctx, n).await?,
-            Workload::Request => requests(&ctx, n).await?,
+            Workload::PingPong | Workload::AwakePingPong => ping_pong(&ctx, n).await?,
+            Workload::Request | Workload::AwakeRequest => requests(&ctx, n).await?,
             Workload::Big => big(&ctx, n).await?,
             Workload::ThreadRing => thread_ring(&ctx, n).await?,
             Workload::Create => create(&ctx, n).await?,

@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::time::Duration;
+
 use clap::{Parser, ValueEnum};
 
 /// ringpost beside other libraries: the same workloads in the same run, interleaved.
@@ -8,14 +10,20 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 pub struct Options {
     /// How long to measure.
-    #[arg(long, value_enum, default_value_t = Effort::Normal)]
-    pub effort: Effort,
-    /// The same as --effort quick: every cell, in about a minute or two.
+    #[arg(long, value_enum, default_value_t = Level::Normal)]
+    pub effort: Level,
+    /// The same as --effort quick: every cell, in about two minutes.
     #[arg(long)]
     pub quick: bool,
     /// The same as --effort full: more rounds, for figures to be published.
     #[arg(long)]
     pub full: bool,
+    /// Runs of each cell, in place of those of the effort.
+    #[arg(long)]
+    pub rounds: Option<usize>,
+    /// Milliseconds of a run, in place of those of the effort.
+    #[arg(long)]
+    pub millis: Option<u64>,
     /// Only workloads whose id (see --list) contains one of these.
     #[arg(long, value_delimiter = ',')]
     pub workloads: Vec<String>,
@@ -31,37 +39,39 @@ pub struct Options {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Effort {
+pub enum Level {
     Quick,
     Normal,
     Full,
 }
 
-impl Effort {
-    pub fn rounds(self) -> usize {
-        match self {
-            Effort::Quick => 3,
-            Effort::Normal => 5,
-            Effort::Full => 9,
-        }
-    }
-
+/// How long to measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Runs of each cell; on two cores, at each distance of the two.
+    pub rounds: usize,
     /// How long one run should take.
-    pub fn run_millis(self) -> u64 {
-        match self {
-            Effort::Quick => 60,
-            Effort::Normal => 150,
-            Effort::Full => 300,
-        }
-    }
+    pub run_millis: u64,
+    /// When rows of two cores end though runs are lacking.
+    pub pairs_max: Duration,
 }
 
 impl Options {
     pub fn effort(&self) -> Effort {
-        match (self.quick, self.full) {
-            (true, _) => Effort::Quick,
-            (_, true) => Effort::Full,
+        let level = match (self.quick, self.full) {
+            (true, _) => Level::Quick,
+            (_, true) => Level::Full,
             _ => self.effort,
+        };
+        let (rounds, run_millis, pairs_max) = match level {
+            Level::Quick => (3, 40, 60),
+            Level::Normal => (5, 120, 220),
+            Level::Full => (9, 300, 1200),
+        };
+        Effort {
+            rounds: self.rounds.unwrap_or(rounds),
+            run_millis: self.millis.unwrap_or(run_millis),
+            pairs_max: Duration::from_secs(pairs_max),
         }
     }
 

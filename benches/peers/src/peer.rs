@@ -32,10 +32,14 @@ pub enum Workload {
     OneWay,
     /// Two that answer each other; a round trip.
     PingPong,
+    /// As ping-pong, with partners who never sleep; a round trip.
+    AwakePingPong,
     /// As ping-pong, but both sleep in the kernel whenever a message is sent; a round trip.
     Parked,
     /// Somebody asks and awaits the answer; a request.
     Request,
+    /// As request, with partners who never sleep; a request.
+    AwakeRequest,
     /// Many senders, one receiver; a message.
     FanIn,
     /// Everybody pings somebody at random and waits for the pong; a message.
@@ -53,8 +57,8 @@ impl Workload {
     pub fn operation(self) -> &'static str {
         match self {
             Workload::OneWay | Workload::FanIn | Workload::Big => "message",
-            Workload::PingPong | Workload::Parked => "round trip",
-            Workload::Request => "request",
+            Workload::PingPong | Workload::AwakePingPong | Workload::Parked => "round trip",
+            Workload::Request | Workload::AwakeRequest => "request",
             Workload::ThreadRing => "hop",
             Workload::Create => "worker",
             Workload::Lives => "life",
@@ -70,11 +74,25 @@ impl Workload {
         }
     }
 
+    /// Whether two partners have one message between them.
+    pub fn in_turn(self) -> bool {
+        use Workload::{AwakePingPong, AwakeRequest, Parked, PingPong, Request};
+        matches!(
+            self,
+            PingPong | AwakePingPong | Parked | Request | AwakeRequest
+        )
+    }
+
+    /// Whether nobody may sleep.
+    pub fn awake(self) -> bool {
+        matches!(self, Workload::AwakePingPong | Workload::AwakeRequest)
+    }
+
     /// Most operations of one run: a sleeping partner costs milliseconds that are not measured, and
     /// those that are created all live at once.
     pub fn limit(self) -> u64 {
         match self {
-            Workload::Parked => 200,
+            Workload::Parked => 100,
             Workload::Create => 40_000,
             _ => 50_000_000,
         }
@@ -91,7 +109,10 @@ pub struct Row {
 impl Row {
     /// All that are measured on a machine with so many CPUs.
     pub fn all(cpus: usize) -> Vec<Row> {
-        use Workload::{Big, Create, FanIn, Lives, OneWay, Parked, PingPong, Request, ThreadRing};
+        use Workload::{
+            AwakePingPong, AwakeRequest, Big, Create, FanIn, Lives, OneWay, Parked, PingPong,
+            Request, ThreadRing,
+        };
         let on = |cores, workloads: &[Workload]| -> Vec<Row> {
             let row = |workload: &Workload| Row {
                 workload: *workload,
@@ -104,7 +125,17 @@ impl Row {
         ];
         let mut rows = on(1, &same);
         if cpus >= 2 {
-            rows.extend(on(2, &[OneWay, PingPong, Parked, Request, FanIn, Big]));
+            let apart = [
+                OneWay,
+                FanIn,
+                Big,
+                AwakePingPong,
+                AwakeRequest,
+                PingPong,
+                Request,
+                Parked,
+            ];
+            rows.extend(on(2, &apart));
         }
         let more = [4, 8, 16, 32, 64, 128].into_iter();
         let more = more.filter(|cores| *cores < cpus).chain([cpus]);
@@ -120,23 +151,30 @@ impl Row {
     }
 }
 
-impl fmt::Display for Row {
+impl fmt::Display for Workload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.workload {
+        f.write_str(match self {
             Workload::OneWay => "one way",
             Workload::PingPong => "ping-pong",
-            Workload::Parked => "ping-pong, sleeping cores",
+            Workload::AwakePingPong => "ping-pong, nobody sleeps",
+            Workload::Parked => "ping-pong, everybody asleep",
             Workload::Request => "request",
+            Workload::AwakeRequest => "request, nobody sleeps",
             Workload::FanIn => "fan-in of 64",
             Workload::Big => "big",
             Workload::ThreadRing => "thread ring",
             Workload::Create => "fork-join create",
             Workload::Lives => "start, message, stop",
-        };
+        })
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cores {
-            1 => write!(f, "{name}, same core"),
-            2 => write!(f, "{name}, two cores"),
-            cores => write!(f, "{name}, {cores} cores"),
+            1 => write!(f, "{}, same core", self.workload),
+            2 => write!(f, "{}, two cores", self.workload),
+            cores => write!(f, "{}, {cores} cores", self.workload),
         }
     }
 }
@@ -174,6 +212,8 @@ pub type Outcome = Result<Measured, Dash>;
 pub enum Kind {
     /// ringpost.
     Ours,
+    /// ringpost, used in another way.
+    OursByName,
     /// Actors or workers with addresses and mailboxes.
     Actors,
     /// Tasks or threads over channels, with nothing between the program and the queue.
@@ -189,6 +229,10 @@ pub struct Peer {
     pub kind: Kind,
     /// The package whose version is stated.
     pub package: &'static str,
+    /// What holds up a sender whose receiver falls behind.
+    pub mailbox: &'static str,
+    /// What somebody does on a core of their own while there is nothing to handle.
+    pub idle: &'static str,
     /// How it is used: executor, mailboxes.
     pub setup: &'static str,
     pub run: fn(&Task) -> Outcome,

@@ -18,7 +18,9 @@ pub const PER_CORE: Peer = Peer {
     name: "ractor",
     kind: Kind::Actors,
     package: "ractor",
-    setup: "unbounded mailboxes, cast and call; without span propagation; a current-thread runtime of tokio on each core",
+    mailbox: "unbounded",
+    idle: "sleeps at once",
+    setup: "cast and call; without span propagation; a current-thread runtime of tokio on each core",
     run: |task| run(task, Flavor::PerCore),
 };
 
@@ -26,20 +28,22 @@ pub const STEALING: Peer = Peer {
     name: "ractor, stealing",
     kind: Kind::Actors,
     package: "ractor",
+    mailbox: "unbounded",
+    idle: "sleeps at once",
     setup: "as ractor, on one multi-thread runtime of tokio with a worker on each core",
     run: |task| run(task, Flavor::Stealing),
 };
 
 fn run(task: &Task, flavor: Flavor) -> Outcome {
     flavor.check(task)?;
-    let cores = Arc::new(Cores::start(flavor, &task.cpus));
+    let cores = Arc::new(Cores::for_actors(flavor, task));
     let (here, n) = (Arc::clone(&cores), task.n);
     Ok(match task.workload {
         Workload::OneWay => cores.run(fan_in(here, n, 1)),
         Workload::FanIn => cores.run(fan_in(here, n, PRODUCERS)),
-        Workload::PingPong => cores.run(ping_pong(here, n, false)),
+        Workload::PingPong | Workload::AwakePingPong => cores.run(ping_pong(here, n, false)),
         Workload::Parked => cores.run(ping_pong(here, n, true)),
-        Workload::Request => cores.run(requests(here, n)),
+        Workload::Request | Workload::AwakeRequest => cores.run(requests(here, n)),
         Workload::Big => cores.run(big(here, n)),
         Workload::ThreadRing => cores.run(thread_ring(here, n)),
         Workload::Create => cores.run(create(n)),

@@ -15,6 +15,8 @@ pub const SINGLE: Peer = Peer {
     name: "floor: rtrb",
     kind: Kind::Floor,
     package: "rtrb",
+    mailbox: "bounded",
+    idle: "spins for ever",
     setup: "ring of 1024 slots of 32 B, one at a time; both threads spin",
     run: |task| run(task, 1),
 };
@@ -23,6 +25,8 @@ pub const BATCHED: Peer = Peer {
     name: "floor: rtrb in batches",
     kind: Kind::Floor,
     package: "rtrb",
+    mailbox: "bounded",
+    idle: "spins for ever",
     setup: "as rtrb, slots written 16 at a time and read as many as there are",
     run: |task| run(task, BATCH),
 };
@@ -41,9 +45,9 @@ fn run(task: &Task, batch: usize) -> Outcome {
     Ok(match task.workload {
         Workload::OneWay if batch > 1 => in_batches(n, here, there),
         Workload::OneWay => one_way(n, here, there),
-        Workload::PingPong if batch == 1 => ping_pong(n, here, there),
-        Workload::PingPong => return task.dash("one message under way makes no batch"),
-        Workload::Parked => return task.dash("a bare ring wakes nobody"),
+        Workload::AwakePingPong if batch == 1 => ping_pong(n, here, there),
+        Workload::AwakePingPong => return task.dash("one message under way makes no batch"),
+        Workload::PingPong | Workload::Parked => return task.dash("a bare ring wakes nobody"),
         _ => return task.dash("one producer, one consumer"),
     })
 }

@@ -2,13 +2,14 @@
 
 use crate::peer::Peer;
 use crate::{
-    actix, crossbeam, flume, glommio, kameo, kanal, kompact, kompact_ports, monoio, ockam, ractor,
-    ringpost, rtrb, tokio_tasks, xtra,
+    actix, crossbeam, eventfd, flume, glommio, kameo, kanal, kompact, kompact_ports, monoio, ockam,
+    ractor, ringpost, rtrb, tokio_tasks, xtra,
 };
 
 /// Everybody.
 pub const PEERS: &[Peer] = &[
     ringpost::PEER,
+    ringpost::BY_NAME,
     actix::PEER,
     kameo::PER_CORE,
     kameo::STEALING,
@@ -27,4 +28,5 @@ pub const PEERS: &[Peer] = &[
     crossbeam::PEER,
     rtrb::SINGLE,
     rtrb::BATCHED,
+    eventfd::PEER,
 ];

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
+use crate::busy;
 use crate::cores::{Cores, Flavor};
 use crate::dice::Dice;
 use crate::peer::{BURST, MAILBOX, MEMBERS, Outcome, PAUSE, PLAYERS, PRODUCERS, Task, Workload};
@@ -34,16 +35,15 @@ pub trait Channel: 'static {
 pub fn run<C: Channel>(task: &Task, flavor: Flavor) -> Outcome {
     flavor.check(task)?;
     let cores = Arc::new(Cores::start(flavor, &task.cpus));
-    // What stays on its core can wait there without sleeping.
-    let busy = flavor == Flavor::PerCore && task.cores() > 1;
     let (here, n) = (Arc::clone(&cores), task.n);
     Ok(match task.workload {
         Workload::OneWay => cores.run(fan_in::<C>(here, n, 1)),
         Workload::FanIn => cores.run(fan_in::<C>(here, n, PRODUCERS)),
-        Workload::PingPong if busy => cores.run(busy_ping_pong::<C>(here, n)),
         Workload::PingPong => cores.run(ping_pong::<C>(here, n)),
+        Workload::AwakePingPong => cores.run(busy::ping_pong::<C>(here, n)),
         Workload::Parked => cores.run(parked::<C>(here, n)),
         Workload::Request => cores.run(requests::<C>(here, n)),
+        Workload::AwakeRequest => cores.run(busy::requests::<C>(here, n)),
         Workload::Big => cores.run(big::<C>(here, n)),
         Workload::ThreadRing => cores.run(thread_ring::<C>(here, n)),
         Workload::Create => cores.run(create::<C>(here, n)),
@@ -95,38 +95,6 @@ async fn ping_pong<C: Channel>(cores: Arc<Cores>, n: u64) -> Measured {
         start.elapsed()
     });
     Measured::new(pinger.await.expect("the pinger ends"), n)
-}
-
-/// Ping-pong of tasks that ask for the next message again and again, letting others run in between.
-async fn busy_ping_pong<C: Channel>(cores: Arc<Cores>, n: u64) -> Measured {
-    let (there, mut there_end) = C::bounded::<u64>(MAILBOX);
-    let (back, mut back_end) = C::bounded::<u64>(MAILBOX);
-    let ponger = cores.elsewhere(0).spawn(async move {
-        for _ in 0..n {
-            let number = poll::<C>(&mut there_end).await;
-            C::send(&back, number).await;
-        }
-    });
-    let pinger = cores.at(0).spawn(async move {
-        let start = Instant::now();
-        for number in 0..n {
-            C::send(&there, number).await;
-            assert_eq!(poll::<C>(&mut back_end).await, number);
-        }
-        start.elapsed()
-    });
-    let took = pinger.await.expect("the pinger ends");
-    ponger.await.expect("the ponger ends");
-    Measured::new(took, n)
-}
-
-async fn poll<C: Channel>(from: &mut C::Receiver<u64>) -> u64 {
-    loop {
-        if let Some(number) = C::try_receive(from) {
-            return number;
-        }
-        yield_now().await;
-    }
 }
 
 async fn parked<C: Channel>(cores: Arc<Cores>, n: u64) -> Measured {

@@ -30,7 +30,8 @@ pub fn run<C: ThreadChannel>(task: &Task) -> Outcome {
     let (n, here, there) = (task.n, task.cpus[0], task.cpus[1]);
     Ok(match task.workload {
         Workload::OneWay => one_way::<C>(n, here, there),
-        Workload::PingPong => ping_pong::<C>(n, here, there),
+        Workload::PingPong => ping_pong::<C>(n, here, there, C::receive),
+        Workload::AwakePingPong => ping_pong::<C>(n, here, there, spin::<C>),
         Workload::Parked => parked::<C>(n, here, there),
         _ => return task.dash("no tasks: a thread for each partner"),
     })
@@ -71,13 +72,18 @@ fn one_way<C: ThreadChannel>(n: u64, here: CoreId, there: CoreId) -> Measured {
     Measured::new(took, n)
 }
 
-/// Both sides ask for the next message again and again.
-fn ping_pong<C: ThreadChannel>(n: u64, here: CoreId, there: CoreId) -> Measured {
+/// Both sides wait for the next message by `receive`.
+fn ping_pong<C: ThreadChannel>(
+    n: u64,
+    here: CoreId,
+    there: CoreId,
+    receive: impl Fn(&mut C::Receiver<u64>) -> u64 + Copy + Send + 'static,
+) -> Measured {
     let (mut ping, mut pinged) = C::bounded::<u64>(MAILBOX);
     let (mut pong, mut ponged) = C::bounded::<u64>(MAILBOX);
     let ponger = move || {
         for _ in 0..n {
-            let number = spin::<C>(&mut pinged);
+            let number = receive(&mut pinged);
             C::send(&mut pong, number);
         }
     };
@@ -85,7 +91,7 @@ fn ping_pong<C: ThreadChannel>(n: u64, here: CoreId, there: CoreId) -> Measured 
         let start = Instant::now();
         for number in 0..n {
             C::send(&mut ping, number);
-            assert_eq!(spin::<C>(&mut ponged), number);
+            assert_eq!(receive(&mut ponged), number);
         }
         start.elapsed()
     };
@@ -93,6 +99,7 @@ fn ping_pong<C: ThreadChannel>(n: u64, here: CoreId, there: CoreId) -> Measured 
     Measured::new(took, n)
 }
 
+/// Asks again and again.
 fn spin<C: ThreadChannel>(from: &mut C::Receiver<u64>) -> u64 {
     loop {
         if let Some(number) = C::try_receive(from) {

@@ -10,7 +10,9 @@ pub const PER_CORE: Peer = Peer {
     name: "tokio tasks",
     kind: Kind::Channels,
     package: "tokio",
-    setup: "mpsc channels of 1024; a current-thread runtime on each core; ping-pong of two cores polls busily",
+    mailbox: "bounded",
+    idle: "sleeps at once",
+    setup: "mpsc channels of 1024; a current-thread runtime on each core",
     run: |task| tasks::run::<Mpsc>(task, Flavor::PerCore),
 };
 
@@ -18,6 +20,8 @@ pub const STEALING: Peer = Peer {
     name: "tokio tasks, stealing",
     kind: Kind::Channels,
     package: "tokio",
+    mailbox: "bounded",
+    idle: "sleeps at once",
     setup: "mpsc channels of 1024; one multi-thread runtime with a worker on each core",
     run: |task| tasks::run::<Mpsc>(task, Flavor::Stealing),
 };

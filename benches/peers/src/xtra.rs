@@ -20,19 +20,21 @@ pub const PEER: Peer = Peer {
     name: "xtra",
     kind: Kind::Actors,
     package: "xtra",
+    mailbox: "bounded",
+    idle: "sleeps at once",
     setup: "mailboxes of 1024, detached sends and awaited ones; a current-thread runtime of tokio on each core",
     run,
 };
 
 fn run(task: &Task) -> Outcome {
-    let cores = Arc::new(Cores::start(Flavor::PerCore, &task.cpus));
+    let cores = Arc::new(Cores::for_actors(Flavor::PerCore, task));
     let (here, n) = (Arc::clone(&cores), task.n);
     Ok(match task.workload {
         Workload::OneWay => cores.run(fan_in(here, n, 1)),
         Workload::FanIn => cores.run(fan_in(here, n, PRODUCERS)),
-        Workload::PingPong => cores.run(ping_pong(here, n, false)),
+        Workload::PingPong | Workload::AwakePingPong => cores.run(ping_pong(here, n, false)),
         Workload::Parked => cores.run(ping_pong(here, n, true)),
-        Workload::Request => cores.run(requests(here, n)),
+        Workload::Request | Workload::AwakeRequest => cores.run(requests(here, n)),
         Workload::Big => cores.run(big(here, n)),
         Workload::ThreadRing => cores.run(thread_ring(here, n)),
         Workload::Create => cores.run(create(here, n)),

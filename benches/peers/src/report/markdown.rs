@@ -2,12 +2,16 @@
 
 use std::fmt::Write;
 
-use super::{Report, nanos};
-use crate::measure::{Figure, Measurement};
-use crate::peer::{Dash, Kind, Peer};
+use super::{Report, aims, nanos, ratios};
+use crate::distance::{Distance, Span};
+use crate::figure::{Figure, Measurement};
+use crate::peer::{Dash, Peer};
 
 /// The lock file tells which versions were measured.
 const LOCK: &str = include_str!("../../Cargo.lock");
+
+/// What one has to know of single figures, found by looking into them.
+const NOTES: &str = include_str!("notes.md");
 
 /// The whole document.
 pub fn document(report: &Report) -> String {
@@ -17,6 +21,27 @@ pub fn document(report: &Report) -> String {
 /// Everything but the title.
 pub fn tables(report: &Report) -> String {
     let mut out = String::new();
+    heading(&mut out, report);
+    let mut reasons = Vec::new();
+    for cores in core_counts(report) {
+        for distance in [None].into_iter().chain(Distance::ALL.map(Some)) {
+            table_of(&mut out, report, cores, distance, &mut reasons);
+        }
+    }
+    why(&mut out, &reasons);
+    line(&mut out, NOTES);
+    ratios::write(&mut out, report);
+    aims::write(&mut out, report);
+    libraries(&mut out, report);
+    out
+}
+
+pub fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn heading(out: &mut String, report: &Report) {
     let Report {
         machine,
         cpus,
@@ -27,32 +52,49 @@ pub fn tables(report: &Report) -> String {
         ..
     } = report;
     line(
-        &mut out,
-        &format!("Machine: {machine}; cores on CPUs {cpus}; {compiler}."),
+        out,
+        &format!("Machine: {machine}; cores on CPUs {cpus}; {compiler}.\n"),
     );
-    line(&mut out, "");
     line(
-        &mut out,
+        out,
         &format!(
             "`{command}`: nanoseconds for one operation, the median of {rounds} runs of about {run_millis} ms each (best to worst in \
              brackets); the runs of all libraries take turns. Least is best. – with a number: not measured, for the reason below."
         ),
     );
-    let mut reasons = Vec::new();
-    for cores in core_counts(report) {
-        line(&mut out, "");
-        table_of(&mut out, report, cores, &mut reasons);
+    if report.spans.is_empty() {
+        return;
     }
-    line(&mut out, "");
-    summary(&mut out, report);
-    line(&mut out, "");
-    notes(&mut out, report, &reasons);
-    out
-}
-
-fn line(out: &mut String, text: &str) {
-    out.push_str(text);
-    out.push('\n');
+    let span = |span: &Span| {
+        let Span {
+            distance,
+            least,
+            most,
+        } = span;
+        format!("{least:.0} to {most:.0} ns are {distance}")
+    };
+    let spans: Vec<_> = report.spans.iter().map(span).collect();
+    let moved = match report.moved {
+        0 => "no run was both".to_owned(),
+        1 => "one run was both and does not count".to_owned(),
+        moved => format!("{moved} runs were both and do not count"),
+    };
+    let spans = spans.join(", ");
+    line(
+        out,
+        &format!(
+            "\nRuns of two cores are sorted by what a cache line took from one core to the other and back, just before and just after: \
+             {spans}; {moved}."
+        ),
+    );
+    for distance in Distance::ALL {
+        if !report.spans.iter().any(|span| span.distance == distance) {
+            line(
+                out,
+                &format!("\nThe two cores were never {distance} in this run."),
+            );
+        }
+    }
 }
 
 fn core_counts(report: &Report) -> Vec<usize> {
@@ -66,46 +108,57 @@ fn core_counts(report: &Report) -> Vec<usize> {
     counts
 }
 
-/// The libraries against the workloads on so many cores.
-fn table_of(out: &mut String, report: &Report, cores: usize, reasons: &mut Vec<String>) {
+/// The libraries against the workloads on so many cores, if there are figures at this distance.
+fn table_of(
+    out: &mut String,
+    report: &Report,
+    cores: usize,
+    distance: Option<Distance>,
+    reasons: &mut Vec<String>,
+) {
     let rows = report.measurements.iter();
-    let rows: Vec<_> = rows.filter(|one| one.row.cores == cores).collect();
+    let rows: Vec<_> = rows
+        .filter(|one| one.row.cores == cores && one.distance == distance)
+        .collect();
     let Some(first) = rows.first() else { return };
-    let mut header = match cores {
-        1 => "| same core |".to_owned(),
-        2 => "| two cores |".to_owned(),
-        cores => format!("| {cores} cores |"),
+    let mut header = match (cores, distance) {
+        (1, _) => "\n| same core | mailbox |".to_owned(),
+        (2, Some(distance)) => format!("\n| two cores, {distance} | mailbox |"),
+        (cores, _) => format!("\n| {cores} cores | mailbox |"),
     };
     for one in &rows {
-        let name = one.row.to_string();
-        let name = name
-            .rsplit_once(", ")
-            .map_or(name.as_str(), |(name, _)| name);
-        // Writing to a string cannot fail.
-        let _ = write!(header, " {name}, a {} |", one.row.workload.operation());
+        let workload = one.row.workload;
+        // Writing to a string cannot fail, here and below.
+        let _ = write!(header, " {workload}, a {} |", workload.operation());
     }
     line(out, &header);
-    line(out, &format!("|---|{}", "---:|".repeat(rows.len())));
+    line(out, &format!("|---|---|{}", "---:|".repeat(rows.len())));
     for (at, cell) in first.cells.iter().enumerate() {
-        let mut text = format!("| {} |", cell.peer.name);
+        let mut text = format!("| {} | {} |", cell.peer.name, cell.peer.mailbox);
         for one in &rows {
-            let cell = match &one.cells[at].figure {
-                Ok(figure) => shown(figure),
-                Err(Dash(reason)) => format!("– <sup>{}</sup>", number_of(reason, reasons)),
-            };
-            let _ = write!(text, " {cell} |");
+            let _ = write!(text, " {} |", shown(one, at, report.rounds, reasons));
         }
         line(out, &text);
     }
 }
 
-fn shown(figure: &Figure) -> String {
-    let Figure {
-        median,
-        best,
-        worst,
-    } = *figure;
-    format!("{} ({}–{})", nanos(median), nanos(best), nanos(worst))
+fn shown(row: &Measurement, at: usize, rounds: usize, reasons: &mut Vec<String>) -> String {
+    match &row.cells[at].figure {
+        Ok(figure) => {
+            let Figure {
+                median,
+                best,
+                worst,
+                runs,
+            } = *figure;
+            let few = match runs < rounds {
+                true => format!("; {runs} runs"),
+                false => String::new(),
+            };
+            format!("{} ({}–{}{few})", nanos(median), nanos(best), nanos(worst))
+        }
+        Err(Dash(reason)) => format!("– <sup>{}</sup>", number_of(reason, reasons)),
+    }
 }
 
 /// The number of a reason, counted from 1.
@@ -117,51 +170,20 @@ fn number_of(reason: &str, reasons: &mut Vec<String>) -> usize {
     reasons.len()
 }
 
-/// How ringpost stands to the best of each kind.
-fn summary(out: &mut String, report: &Report) {
-    line(
-        out,
-        "How many times the time of ringpost the best of the others takes:",
-    );
-    line(out, "");
-    line(
-        out,
-        "| workload | ringpost, ns | best actor library | best channels | floor |",
-    );
-    line(out, "|---|---:|---|---|---|");
-    for one in &report.measurements {
-        let Some(ours) = best(one, Kind::Ours) else {
-            continue;
-        };
-        let mut text = format!("| {} | {} |", one.row, nanos(ours.1));
-        for kind in [Kind::Actors, Kind::Channels, Kind::Floor] {
-            let cell = best(one, kind).map_or("–".to_owned(), |(peer, median)| {
-                format!("{} {:.2}×", peer.name, median / ours.1)
-            });
-            let _ = write!(text, " {cell} |");
-        }
-        line(out, &text);
-    }
-}
-
-fn best(measurement: &Measurement, kind: Kind) -> Option<(&'static Peer, f64)> {
-    let cells = measurement
-        .cells
-        .iter()
-        .filter(|cell| cell.peer.kind == kind);
-    let medians = cells.filter_map(|cell| Some((cell.peer, cell.figure.as_ref().ok()?.median)));
-    medians.min_by(|(_, one), (_, other)| one.total_cmp(other))
-}
-
-fn notes(out: &mut String, report: &Report, reasons: &[String]) {
-    line(out, "Why there is no figure:");
-    line(out, "");
+fn why(out: &mut String, reasons: &[String]) {
+    line(out, "\nWhy there is no figure:\n");
     for (at, reason) in reasons.iter().enumerate() {
         line(out, &format!("{}. {reason}", at + 1));
     }
     line(out, "");
-    line(out, "| library | version | how it is used |");
-    line(out, "|---|---|---|");
+}
+
+fn libraries(out: &mut String, report: &Report) {
+    line(
+        out,
+        "\n| library | version | mailbox | with nothing to do, on two cores | how it is used |",
+    );
+    line(out, "|---|---|---|---|---|");
     let Some(first) = report.measurements.first() else {
         return;
     };
@@ -169,11 +191,16 @@ fn notes(out: &mut String, report: &Report, reasons: &[String]) {
         let Peer {
             name,
             package,
+            mailbox,
+            idle,
             setup,
             ..
         } = cell.peer;
         let version = version(package).unwrap_or("?");
-        line(out, &format!("| {name} | {package} {version} | {setup} |"));
+        line(
+            out,
+            &format!("| {name} | {package} {version} | {mailbox} | {idle} | {setup} |"),
+        );
     }
 }
 

@@ -1,13 +1,16 @@
 //! What is left of a run: a table, and plots.
 
+mod aims;
 pub mod markdown;
-pub mod svg;
+mod ratios;
+mod svg;
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::measure::Measurement;
+use crate::distance::{Distance, Span};
+use crate::figure::Measurement;
 
 /// The figures of a run and how they were come by.
 #[derive(Debug)]
@@ -19,20 +22,28 @@ pub struct Report {
     pub command: String,
     pub rounds: usize,
     pub run_millis: u64,
+    /// How far apart two cores were seen to be.
+    pub spans: Vec<Span>,
+    /// Runs of two cores that do not count.
+    pub moved: usize,
     pub measurements: Vec<Measurement>,
 }
 
 impl Report {
-    /// Writes the table and a plot for each row, and one of scaling.
+    /// Writes the tables and a plot for each row, and those of scaling.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder)?;
+        remove_plots(folder)?;
         fs::write(folder.join("results.md"), markdown::document(self))?;
-        for measurement in &self.measurements {
-            let name = format!("{}.svg", measurement.row.id().replace('@', "-"));
+        let figures = |one: &&Measurement| one.cells.iter().any(|cell| cell.figure.is_ok());
+        for measurement in self.measurements.iter().filter(figures) {
+            let name = format!("{}.svg", measurement.id());
             fs::write(folder.join(name), svg::dots(measurement))?;
         }
-        if let Some(plot) = svg::scaling(&self.measurements) {
-            fs::write(folder.join("scaling.svg"), plot)?;
+        for distance in Distance::ALL {
+            if let Some(plot) = svg::scaling(&self.measurements, distance) {
+                fs::write(folder.join(format!("scaling-{distance}.svg")), plot)?;
+            }
         }
         Ok(())
     }
@@ -48,6 +59,17 @@ impl Report {
         let tables = markdown::tables(self);
         fs::write(readme, format!("{before}{BEGIN}\n\n{tables}\n{END}{after}"))
     }
+}
+
+/// What an earlier run has left must not stand beside what this one writes.
+fn remove_plots(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "svg") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Nanoseconds, with as many digits as mean something.
@@ -68,7 +90,69 @@ pub fn nanos(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::nanos;
+    use super::{Report, markdown, nanos};
+    use crate::distance::{Distance, Span};
+    use crate::figure::{Cell, Figure, Measurement};
+    use crate::peer::{Dash, Row, Workload};
+    use crate::table::PEERS;
+
+    /// A row in which the first peer takes so long, and others twice as long, or nothing.
+    fn row(workload: Workload, distance: Option<Distance>, ours: f64) -> Measurement {
+        let cells = PEERS.iter().enumerate().map(|(at, peer)| Cell {
+            peer,
+            figure: match at {
+                0 => Ok(Figure::of(vec![ours]).unwrap()),
+                _ if at % 2 == 0 => Ok(Figure::of(vec![2.0 * ours; 3]).unwrap()),
+                _ => Err(Dash("a reason".into())),
+            },
+        });
+        Measurement {
+            row: Row {
+                workload,
+                cores: 1 + usize::from(distance.is_some()),
+            },
+            distance,
+            cells: cells.collect(),
+        }
+    }
+
+    fn report() -> Report {
+        let mut span = Span::of(44.0);
+        span.add(51.0);
+        Report {
+            machine: "a machine".into(),
+            cpus: "0, 1".into(),
+            compiler: "a compiler".into(),
+            command: "a command".into(),
+            rounds: 3,
+            run_millis: 1,
+            spans: vec![span, Span::of(410.0)],
+            moved: 2,
+            measurements: vec![
+                row(Workload::OneWay, None, 9.0),
+                row(Workload::OneWay, Some(Distance::Near), 16.0),
+                row(Workload::OneWay, Some(Distance::Far), 50.0),
+            ],
+        }
+    }
+
+    #[test]
+    fn each_distance_has_a_table_ratios_and_aims() {
+        let text = markdown::tables(&report());
+        for part in [
+            "44 to 51 ns are near, 410 to 410 ns are far; 2 runs were both and do not count.",
+            "\n| two cores, near | mailbox | one way, a message |",
+            "\n| two cores, far | mailbox | one way, a message |",
+            "| ringpost | bounded | 16.0 (16.0–16.0; 1 runs) |",
+            "| one way, two cores, far | 50.0 | ",
+            "- two cores, near: the fastest actor library takes this many times as long: 2.0 in one way (",
+            "- Faster than ringpost, floors aside: nobody, in anything.",
+            "| one way, same core | ≤ 10 ns | 9.0 ns | met |",
+            "| one way, two cores, near | ≤ 15 ns | 16.0 ns | not met |",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
 
     #[test]
     fn figures_are_readable() {

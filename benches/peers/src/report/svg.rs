@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 use super::nanos;
-use crate::measure::{Cell, Figure, Measurement};
+use crate::distance::Distance;
+use crate::figure::{Cell, Figure, Measurement};
 use crate::peer::{Kind, Workload};
 
 const WIDTH: f64 = 860.0;
@@ -46,7 +47,7 @@ impl Axis {
 
 fn colour(kind: Kind) -> &'static str {
     match kind {
-        Kind::Ours => "#c2410c",
+        Kind::Ours | Kind::OursByName => "#c2410c",
         Kind::Actors => "#1d4ed8",
         Kind::Channels => "#047857",
         Kind::Floor => "#6b7280",
@@ -75,7 +76,7 @@ pub fn dots(measurement: &Measurement) -> String {
         .collect();
     cells.sort_by(|(_, one), (_, other)| one.median.total_cmp(&other.median));
     let height = TOP + LINE * (cells.len() as f64 + 2.0);
-    let title = measurement.row.to_string();
+    let title = measurement.to_string();
     let operation = measurement.row.workload.operation();
     let subtitle =
         format!("nanoseconds for a {operation}, median and best to worst; further left is faster");
@@ -119,13 +120,20 @@ pub fn dots(measurement: &Measurement) -> String {
     out
 }
 
-/// Savina's big over the number of cores, a line for each library; `None` if it was measured on
-/// fewer than two numbers of cores.
-pub fn scaling(measurements: &[Measurement]) -> Option<String> {
-    let of_big = measurements
+/// Savina's big over the number of cores, a line for each library, with two cores at this distance;
+/// `None` if it was measured on fewer than two numbers of cores, or two cores were never so.
+pub fn scaling(measurements: &[Measurement], distance: Distance) -> Option<String> {
+    if !measurements
         .iter()
-        .filter(|one| one.row.workload == Workload::Big);
-    let big: Vec<_> = of_big.collect();
+        .any(|one| one.distance == Some(distance))
+    {
+        return None;
+    }
+    let of_big = measurements.iter().filter(|one| {
+        one.row.workload == Workload::Big && one.distance.is_none_or(|at| at == distance)
+    });
+    let mut big: Vec<_> = of_big.collect();
+    big.sort_by_key(|one| one.row.cores);
     let (first, last) = (big.first()?, big.last()?);
     if first.row.cores == last.row.cores {
         return None;
@@ -134,7 +142,7 @@ pub fn scaling(measurements: &[Measurement]) -> Option<String> {
     let (low, high) = (height - 44.0, TOP + 10.0);
     let mut out = begin(
         height,
-        "big, over cores",
+        &format!("big, over cores, two of them {distance}"),
         "nanoseconds of the whole machine for a message, median; lower is faster",
     );
     let figures = big.iter().flat_map(|one| &one.cells);
