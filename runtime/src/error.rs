@@ -380,8 +380,8 @@ pub enum Reason {
     Unencodable,
     /// Its receiver had no room, and does not let senders wait: see [`Overflow`](crate::Overflow).
     Overflow,
-    /// A supervised worker panicked while it handled it, or was stopped in that. Of other workers such a message counts
-    /// as handled.
+    /// A worker panicked while it handled it, or a supervised one was stopped in that. Of others that are stopped such a
+    /// message counts as handled.
     InHand,
 }
 
@@ -433,9 +433,10 @@ impl fmt::Display for Reason {
 pub struct Undelivered {
     /// Where it was going.
     pub to: Address,
-    /// Who sent it.
+    /// Who sent it. It is `~outside` for threads outside the node, and where nobody has noted it: for a message in whose
+    /// handling a worker without supervision panicked.
     pub from: Address,
-    /// The type of the payload.
+    /// The type of the payload; what the worker takes, where the message was in hand.
     pub type_name: &'static str,
     /// The type that the worker takes, where the payload is of another.
     pub expected: Option<&'static str>,

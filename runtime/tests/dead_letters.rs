@@ -122,6 +122,7 @@ fn g3_what_is_not_delivered_goes_to_the_worker_for_dead_letters() {
         letters.sort_by_key(|(_, number)| *number);
         let expected = [
             (Reason::InHand, None),
+            (Reason::InHand, None),
             (Reason::WrongType, Some(1)),
             (Reason::Panicked, Some(2)),
             (Reason::Panicked, Some(3)),

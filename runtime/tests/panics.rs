@@ -86,7 +86,7 @@ impl Worker for Picky {
     }
 }
 
-/// G3: a message at which a predicate panics is reported with the others of its worker.
+/// G3: a message at which a predicate panics is reported with the others of its worker, and so is the one in hand.
 #[test]
 fn a_message_at_which_a_predicate_panics_is_reported() {
     let reported = Arc::new(Mutex::new(0u64));
@@ -106,7 +106,7 @@ fn a_message_at_which_a_predicate_panics_is_reported() {
     });
     report.output.unwrap();
     assert_eq!(report.stats.total(|core| core.panics), 1);
-    assert_eq!(*reported.lock(), 2);
+    assert_eq!(*reported.lock(), 3);
 }
 
 /// Looks at itself from within a predicate.

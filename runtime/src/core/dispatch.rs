@@ -134,7 +134,7 @@ impl Core {
             }
             Ending::Panicked(message) => {
                 self.disappoint_all(mailbox);
-                self.report_in_hand(mailbox);
+                self.report_panicked(mailbox);
                 self.after_panic(mailbox, message);
                 return false;
             }

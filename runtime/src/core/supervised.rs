@@ -432,15 +432,38 @@ impl Core {
             Some((supervised.in_hand.take()?, supervised.type_name))
         });
         if let Some((from, type_name)) = in_hand.flatten() {
-            self.uncount_handled();
-            self.report(&Undelivered {
-                to: mailbox.address.clone(),
-                from,
-                type_name,
-                expected: None,
-                reason: Reason::InHand,
-            });
+            self.report_unfinished(mailbox, from, type_name, false);
         }
+    }
+
+    /// Reports the message whose handler has panicked. Of a worker without supervision nobody has noted who sent it, so where
+    /// there is no hook, the line that says that it has panicked says as much.
+    #[cold]
+    pub(crate) fn report_panicked(&self, mailbox: &MailboxRc) {
+        let is_supervised = mailbox.if_more(|more| more.supervised.is_some()) == Some(true);
+        if is_supervised {
+            return self.report_in_hand(mailbox);
+        }
+        let (_, type_name) = mailbox.type_names();
+        self.report_unfinished(mailbox, self.outside.address.clone(), type_name, true);
+    }
+
+    fn report_unfinished(
+        &self,
+        mailbox: &MailboxRc,
+        from: Address,
+        type_name: &'static str,
+        told: bool,
+    ) {
+        self.uncount_handled();
+        let undelivered = Undelivered {
+            to: mailbox.address.clone(),
+            from,
+            type_name,
+            expected: None,
+            reason: Reason::InHand,
+        };
+        self.report_with(&undelivered, told, None);
     }
 
     /// A worker that was to come back could not: it tries again, or ends.

@@ -154,6 +154,12 @@ impl MailboxRc {
         Vacant::<Nobody>::new(mailbox).mailbox
     }
 
+    /// The names of the types of its worker and of that one's messages.
+    #[cold]
+    pub(crate) fn type_names(&self) -> (&'static str, &'static str) {
+        (self.header().table.names)()
+    }
+
     /// What the head of a plain message to this mailbox ends with.
     #[inline]
     pub(super) fn into_towards(self) -> Towards {
