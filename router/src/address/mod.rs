@@ -55,6 +55,11 @@ impl Clone for Address {
             repr: self.repr.clone(),
         }
     }
+
+    #[inline]
+    fn clone_from(&mut self, other: &Self) {
+        self.repr.clone_from(&other.repr);
+    }
 }
 
 const _: () = assert!(size_of::<Address>() == 40);

@@ -143,6 +143,13 @@ impl Clone for Repr {
             long: self.long.clone(),
         }
     }
+
+    /// Word by word too, so that what is overwritten is nowhere else before.
+    #[inline]
+    fn clone_from(&mut self, other: &Self) {
+        (self.hash64, self.words) = (other.hash64, other.words);
+        self.long = other.long.clone();
+    }
 }
 
 /// Cloned and dropped out of line, and there by value: where a short name is only looked at, the

@@ -140,14 +140,20 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         Poll::Pending
     }
 
+    /// Reserves the place of the reply of that worker, and tells nobody of it yet.
+    #[cold]
+    #[inline(never)]
+    fn reserve_further(&self, of: Option<&Address>) -> Handle {
+        self.reserve(of, Wake::Nobody)
+    }
+
     /// Reserves the place of the reply of that worker.
-    #[inline]
+    #[inline(always)]
     fn reserve(&self, of: Option<&Address>, wake: Wake) -> Handle {
         let core = &self.ctx.core;
         let asking = Asking {
             who: self.ctx.mailbox.handle.get(),
             of,
-            since: core.now.get(),
             limit: self.timeout,
         };
         core.replies.reserve_for(&asking, wake)
@@ -161,7 +167,7 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         if route.only().is_some_and(|hop| ctx.is_own_hop(hop)) {
             return self.refuse_own(Outgoing::with_body(route, body));
         }
-        let place = self.reserve(route.last(), Wake::Nobody);
+        let place = self.reserve_further(route.last());
         let mut sending = Sending::new(route, body);
         let sent = sending.poll_further(ctx, place, polling);
         self.proceed(place, sent, polling, || match sending {
@@ -178,7 +184,7 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         if out.route.only().is_some_and(|hop| self.ctx.is_own_hop(hop)) {
             return self.refuse_own(out);
         }
-        let place = self.reserve(out.route.last(), Wake::Nobody);
+        let place = self.reserve_further(out.route.last());
         out.reply = place;
         self.press(place, Box::new(Pressing::new(&self.ctx.core, out)), polling)
     }
@@ -249,13 +255,13 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         matches!(self.state, State::Waiting(_) | State::Done)
     }
 
-    #[inline]
+    #[inline(never)]
     fn wait(&mut self, place: Handle, polling: &mut Polling<'_>) -> Poll<Result<A>> {
-        if let Some(body) = self.ctx.core.replies.fetch(place) {
-            return Poll::Ready(read(self.ctx, body));
-        }
         match self.ctx.poll_place(place, polling) {
-            Poll::Ready(answer) => Poll::Ready(answer.and_then(|body| read(self.ctx, body))),
+            Poll::Ready(answer) => {
+                self.state = State::Done;
+                Poll::Ready(answer.and_then(|body| read(self.ctx, body)))
+            }
             Poll::Pending => {
                 self.state = State::Waiting(place);
                 Poll::Pending
@@ -296,6 +302,16 @@ impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
     #[inline]
     fn poll(self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         let this = self.get_mut();
+        if let State::Waiting(place) = this.state {
+            // What most often comes of it in registers, all else out of line.
+            return match this.ctx.core.replies.fetch(place) {
+                Some(body) => {
+                    this.state = State::Done;
+                    Poll::Ready(read(this.ctx, body))
+                }
+                None => this.wait(place, polling),
+            };
+        }
         match std::mem::replace(&mut this.state, State::Done) {
             State::Fresh(route, message) => this.begin(route.into(), message.into_body(), polling),
             State::Waiting(place) => this.wait(place, polling),

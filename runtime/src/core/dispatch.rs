@@ -248,8 +248,10 @@ impl Core {
     /// that is to be dealt with first.
     pub(crate) fn run_ready(self: &Rc<Self>, budget: u32) -> u32 {
         for done in 0..budget {
-            let is_enough = self.has_plenty() || self.io.is_full();
-            if done > 0 && is_enough {
+            // That there is none is known soonest.
+            let is_enough =
+                !self.tasks.has_ready() || done > 0 && (self.has_plenty() || self.io.is_full());
+            if is_enough {
                 return done;
             }
             let Some(ready) = self.tasks.next_ready() else {

@@ -27,7 +27,6 @@ pub(crate) struct Asking<'a> {
     pub(crate) who: Handle,
     /// Whose answer it is, if it is known.
     pub(crate) of: Option<&'a Address>,
-    pub(crate) since: Time,
     pub(crate) limit: Option<Duration>,
 }
 
@@ -68,14 +67,16 @@ impl Replies {
         self.pending.borrow_mut().places.reserve(Wake::Nobody).0
     }
 
-    /// Reserves a place for the answer to a request, of which somebody is to be told this way.
+    /// Reserves a place for the answer to a request, of which somebody is to be told this way. What is new in it goes
+    /// there from registers, as this is in line where most requests are made.
+    #[inline(always)]
     pub(crate) fn reserve_for(&self, asking: &Asking<'_>, wake: Wake) -> Handle {
         let Pending { places, young } = &mut *self.pending.borrow_mut();
         let (handle, place) = places.reserve(wake);
         let terms = &mut place.terms;
-        (terms.since, terms.limit, terms.who) = (asking.since, asking.limit, asking.who);
+        (terms.limit, terms.who) = (asking.limit, asking.who);
         if let Some(of) = asking.of {
-            terms.of = of.clone();
+            terms.of.clone_from(of);
         }
         match young.last_mut() {
             // The place was freed within the turn: the handle there is stale.
@@ -152,15 +153,20 @@ impl Replies {
     }
 
     /// As [`cancel`](Self::cancel), for what cores ask each other and always answer: the answer is to be
-    /// dropped when it comes.
+    /// dropped when it comes. Most have been answered, and their places are not theirs any more.
+    #[inline]
     pub(crate) fn abandon(&self, core: &Core, handle: Handle) {
-        let mut pending = self.pending.borrow_mut();
-        let waits = pending
-            .places
-            .at_mut(handle)
-            .map(|place| place.is_awaited());
-        drop(pending);
-        if waits == Some(true) {
+        let waits = |place: &mut Place| place.is_awaited();
+        let waits = self.pending.borrow_mut().places.at_mut(handle).map(waits);
+        if let Some(waits) = waits {
+            self.abandon_taken(core, handle, waits);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn abandon_taken(&self, core: &Core, handle: Handle, waits: bool) {
+        if waits {
             self.abandoned.borrow_mut().insert(handle);
         }
         self.cancel(core, handle);
@@ -179,6 +185,8 @@ impl Replies {
             {
                 place.is_timed = true;
                 let terms = &mut place.terms;
+                // In the turn in which the place was reserved it is as late as it was then.
+                terms.since = core.now.get();
                 let deadline = terms.limit.map(|limit| terms.since.saturating_add(limit));
                 terms.timer = deadline.map(|deadline| timers.arm(deadline, Timed::Reply(handle)));
             }
@@ -202,22 +210,6 @@ impl Replies {
         let wake = mem::replace(&mut place.wake, Wake::Nobody);
         drop(pending);
         core.wake(&wake);
-    }
-
-    /// Puts the answer in its place and wakes the requester. Gives it back if nobody waits any more.
-    #[inline(always)]
-    fn put(&self, core: &Core, handle: Handle, answer: Answer) -> Result<(), Answer> {
-        let mut pending = self.pending.borrow_mut();
-        match pending.places.at_mut(handle) {
-            Some(place) if place.is_awaited() => {
-                place.held = Held::Answer(answer);
-                let wake = mem::replace(&mut place.wake, Wake::Nobody);
-                drop(pending);
-                core.wake(&wake);
-                Ok(())
-            }
-            _ => Err(answer),
-        }
     }
 
     /// The requests whose answers have been waited for so long; so many are looked at, at the most.
@@ -258,6 +250,15 @@ impl Replies {
     }
 }
 
+/// The places are looked at while an answer comes, which no path of this crate does. Where it is said here, out of
+/// line, the answer has no place in memory before it is in its own.
+#[cold]
+#[inline(never)]
+fn overlapping(answer: Answer) {
+    drop_guarded(answer);
+    panic!("answers come while nobody looks at their places");
+}
+
 impl Core {
     /// Brings an answer to wherever its requester is.
     pub(crate) fn answer(self: &Rc<Self>, to: ReplyTo, answer: Answer) {
@@ -272,10 +273,24 @@ impl Core {
 
     /// Brings an answer to its requester, who is on this core.
     #[inline(always)]
-    pub(crate) fn answer_here(&self, place: Handle, answer: Answer) {
-        if let Err(late) = self.replies.put(self, place, answer) {
-            self.nobody_waits(place, late);
+    pub(crate) fn answer_here(&self, handle: Handle, answer: Answer) {
+        let Ok(mut pending) = self.replies.pending.try_borrow_mut() else {
+            return overlapping(answer);
+        };
+        let awaited = pending.places.at_mut(handle);
+        let Some(place) = awaited.filter(|place| place.is_awaited()) else {
+            drop(pending);
+            return self.nobody_waits(handle, answer);
+        };
+        place.held = Held::Answer(answer);
+        if let Wake::Task(key) = place.wake {
+            place.wake = Wake::Nobody;
+            drop(pending);
+            return self.tasks.make_ready(key);
         }
+        let wake = mem::replace(&mut place.wake, Wake::Nobody);
+        drop(pending);
+        self.wake(&wake);
     }
 
     /// An answer has come for which nobody waits any more.

@@ -169,6 +169,7 @@ impl Tasks {
         }
     }
 
+    #[inline]
     pub(crate) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
@@ -192,6 +193,7 @@ impl Tasks {
     }
 
     /// How to wake the task that is being polled with `polling`.
+    #[inline]
     pub(crate) fn register(&self, polling: &Polling<'_>) -> Wake {
         self.own(polling)
             .unwrap_or_else(|| Wake::Foreign(polling.waker().clone()))
