@@ -48,6 +48,55 @@ fn g9_a_stop_that_drains_can_be_hastened() {
     }
 }
 
+/// Takes no time at all.
+struct Quick;
+
+impl Worker for Quick {
+    type Message = u64;
+    type Context = Context;
+}
+
+/// G9: also among many that end in the same turn, those that do not have a deadline each.
+#[test]
+fn g9_who_does_not_end_has_a_deadline_among_many_who_do() {
+    const PAIRS: usize = 20;
+    for seed in 0..10 {
+        let sim = Sim::new(seed).drain(Duration::from_secs(1));
+        let report = sim.run(async |ctx: Context| {
+            for pair in 0..PAIRS {
+                ctx.start_worker(format!("slow-{pair}"), Slow).await?;
+                ctx.send_message(format!("slow-{pair}"), 0u64).await?;
+                ctx.send_message(format!("slow-{pair}"), 1u64).await?;
+                ctx.start_worker(format!("quick-{pair}"), Quick).await?;
+            }
+            ctx.sleep(Duration::from_millis(1)).await;
+            for pair in 0..PAIRS {
+                let other = ctx.detached()?;
+                ctx.spawn(async move {
+                    // That it is cut short is seen from how long all takes.
+                    let _ = other.stop_worker(format!("slow-{pair}")).await;
+                });
+                ctx.send_message(format!("quick-{pair}"), 0u64).await?;
+                ctx.stop_worker(format!("quick-{pair}")).await?;
+            }
+            ctx.sleep(Duration::from_secs(3)).await;
+            for pair in 0..PAIRS {
+                let gone = ctx.send_message(format!("slow-{pair}"), 2u64).await;
+                assert!(matches!(
+                    gone.unwrap_err().kind(),
+                    ErrorKind::NotFound { .. }
+                ));
+                ctx.start_worker(format!("slow-{pair}"), Quick).await?;
+            }
+            ctx.stop_now().await
+        });
+        report.output.unwrap();
+        // What each was handling is not reported.
+        let left = report.stats.undelivered(Reason::Stopped);
+        assert_eq!(left, PAIRS as u64, "seed {seed}");
+    }
+}
+
 /// Stops the node from within its handler, and then takes its time.
 struct Stops;
 

@@ -350,7 +350,11 @@ impl Context {
             self.core
                 .send_job(core, Box::new(move |core| work(core, to)));
         }
-        poll_fn(|polling| place.ctx.poll_place(place.handle, polling)).await
+        poll_fn(|polling| match self.core.replies.fetch(place.handle) {
+            Some(body) => Poll::Ready(Ok(body)),
+            None => self.poll_place(place.handle, polling),
+        })
+        .await
     }
 
     /// The answer at this place, if it has come.

@@ -23,6 +23,9 @@ use crate::worker::Worker;
 /// What the one who asked for a stop is told: whether other cores have instances of the worker too.
 pub(crate) type WasReplicated = bool;
 
+/// How many workers may be noted as draining before the first look at which of them have ended.
+const DRAINING_MIN: usize = 8;
+
 impl Core {
     /// Takes the address and queues the worker's `initialize`. The starter is answered later.
     pub(crate) fn start_here<W: Worker<Context = Context>>(
@@ -161,8 +164,9 @@ impl Core {
     pub(crate) fn unregister(&self, mailbox: &Mailbox) {
         let handle = mailbox.handle.get();
         let removed = self.table.remove(handle);
-        if removed.is_some() && self.placement.home(&mailbox.address) != self.id {
-            self.guests.set(self.guests.get() - 1);
+        let guests = self.guests.get();
+        if guests > 0 && removed.is_some() && self.placement.home(&mailbox.address) != self.id {
+            self.guests.set(guests - 1);
         }
     }
 
@@ -249,7 +253,7 @@ impl Core {
         }
         // What is idle and has nothing to drain ends at its next turn, and needs no deadline for that.
         if mailbox.state.get() != State::Idle || mailbox.queued.get() > 0 {
-            self.draining.borrow_mut().push((mailbox.clone(), drain));
+            self.note_draining(mailbox, drain);
         }
         match mailbox.state.get() {
             State::Idle => {
@@ -260,6 +264,18 @@ impl Core {
             State::Starting | State::Busy => self.hurry(mailbox),
             _ => {}
         }
+    }
+
+    /// Notes that the worker is to have a deadline if it has not ended by the end of this turn. Those that have are
+    /// forgotten whenever as many have come, so that their memory can be used again.
+    fn note_draining(&self, mailbox: &MailboxRc, drain: Duration) {
+        let mut draining = self.draining.borrow_mut();
+        if draining.len() == draining.capacity() {
+            draining.retain(|(old, _)| old.state.get() != State::Closed);
+            let more = draining.len() + DRAINING_MIN;
+            draining.reserve(more);
+        }
+        draining.push((mailbox.clone(), drain));
     }
 
     /// Has a worker that waits to be restarted, or leads those who do, look at what it is asked.

@@ -49,6 +49,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_mailbox::pool::Pool;
+use ringpost_mailbox::queue::LocalQueue;
 use ringpost_router::{Address, Handle, NodeCore, Placement, WorkersOf};
 use slab::Slab;
 
@@ -90,7 +91,7 @@ pub(crate) struct Core {
     pub(crate) queue: Queue,
     pub(crate) urgent: Urgent,
     /// Mailboxes that need a look: to initialize, to handle what is urgent, to end.
-    pub(crate) attention: RefCell<VecDeque<MailboxRc>>,
+    pub(crate) attention: LocalQueue<MailboxRc>,
     /// Those that wait for their turn to work off what waits.
     pub(crate) turns: RefCell<VecDeque<turns::Waiting>>,
     /// Whether anybody has to take turns.
@@ -158,7 +159,7 @@ impl Core {
             placement: node.placement,
             queue: Queue::new(),
             urgent: Urgent::new(),
-            attention: RefCell::default(),
+            attention: LocalQueue::new(),
             turns: RefCell::default(),
             numbers: RefCell::new(ahead::Numbers::new(node.limits.worker_burst)),
             table: Mailboxes::new(),
@@ -267,12 +268,18 @@ impl Core {
 
     /// Puts the mailbox in the queue of those that need a look.
     pub(crate) fn attend(&self, mailbox: MailboxRc) {
-        self.attention.borrow_mut().push_back(mailbox);
+        self.attention.push(mailbox);
     }
 
-    /// Keeps the mailbox of a worker that has ended until nobody can be looking at it.
+    /// Keeps the mailbox of a worker that has ended until nobody can be looking at it. Where many end in one turn, those
+    /// before it go now, as their memory is in the caches yet, and new ones can be made of it.
     pub(crate) fn entomb(&self, mailbox: MailboxRc) {
-        self.graves.borrow_mut().push(mailbox);
+        let shown = &self.shared.shown;
+        let mut graves = self.graves.borrow_mut();
+        if graves.len() >= GRAVES_MAX && shown.may_free() {
+            graves.retain(|old| shown.shows(old));
+        }
+        graves.push(mailbox);
     }
 
     /// The core runs no worker any more: those that have ended can go, if nobody looks.
@@ -289,12 +296,16 @@ impl Core {
     pub(crate) fn has_local_work(&self) -> bool {
         !self.queue.is_empty()
             || !self.urgent.queue.is_empty()
-            || !self.attention.borrow().is_empty()
+            || !self.attention.is_empty()
             || !self.turns.borrow().is_empty()
             || self.tasks.has_ready()
             || self.io.has_put_off()
     }
 }
+
+/// Mailboxes of workers that have ended in a turn, before the first of them go. Each time costs a fence; allocators keep
+/// about so many of a size at hand.
+const GRAVES_MAX: usize = 7;
 
 /// What a timer does when it fires.
 pub(crate) enum Timed {

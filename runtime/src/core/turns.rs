@@ -41,7 +41,7 @@ impl Core {
             return false;
         }
         let is_fair = self.turns.borrow().is_empty()
-            && self.attention.borrow().is_empty()
+            && self.attention.is_empty()
             && (self.is_alone(to) || !self.is_anybody_late());
         if !is_fair {
             to.state.set(State::Backlog);
@@ -89,13 +89,14 @@ impl Core {
     /// Looks at the mailboxes that need it. Returns how many messages and steps it took.
     pub(crate) fn run_attention(self: &Rc<Self>, budget: u32) -> u32 {
         let mut done = 0;
-        let count = self.attention.borrow().len();
+        let count = self.attention.len();
         for _ in 0..count {
             if done >= budget {
                 break;
             }
-            let next = self.attention.borrow_mut().pop_front();
-            let Some(mailbox) = next else { break };
+            let Some(mailbox) = self.attention.pop() else {
+                break;
+            };
             done += 1;
             match mailbox.state.get() {
                 State::Starting => self.initialize(&mailbox),

@@ -172,7 +172,7 @@ impl Core {
     /// As [`disappoint_all`](Self::disappoint_all), for a handler that was suspended.
     fn disappoint_kept(self: &Rc<Self>, mailbox: &MailboxRc) {
         let unanswered = mailbox.if_more(|more| std::mem::take(&mut more.unanswered));
-        for requester in unanswered.into_iter().flatten() {
+        for requester in unanswered.unwrap_or_default() {
             self.disappoint(mailbox, requester);
         }
     }

@@ -31,6 +31,11 @@ impl Shown {
         self.0.hide();
     }
 
+    /// Whether it is this mailbox that is shown.
+    pub(crate) fn shows(&self, mailbox: &MailboxRc) -> bool {
+        self.mark() == mailbox.as_raw().as_ptr().addr()
+    }
+
     pub(crate) fn may_free(&self) -> bool {
         self.0.may_free()
     }
