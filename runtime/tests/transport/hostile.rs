@@ -56,7 +56,8 @@ struct End<'a>(&'a Mutex<Vec<String>>);
 
 impl Visit for End<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "end" {
+        // Of a fault it is the cause.
+        if matches!(field.name(), "end" | "cause") {
             self.0.lock().push(format!("{value:?}"));
         }
     }
