@@ -25,8 +25,8 @@ pub(crate) struct Envelope {
 #[repr(C)]
 pub(crate) struct Sender {
     pub(crate) from: MailboxRc,
-    /// The place reserved for the reply to a request, or [`Handle::NONE`]. In a [`Head`] it may be marked
-    /// [`SHARED`], or be [`ROUTED`].
+    /// The place reserved for the reply to a request, or [`Handle::NONE`]; marked [`URGENT`] if the message is. In a
+    /// [`Head`] it may be marked [`SHARED`], or be [`ROUTED`].
     reply: Cell<Handle>,
 }
 
@@ -38,6 +38,12 @@ impl Sender {
     pub(crate) fn new(from: MailboxRc, reply: Handle) -> Self {
         let reply = Cell::new(reply);
         Self { from, reply }
+    }
+
+    /// As [`new`](Self::new), of an urgent message.
+    pub(crate) fn of_urgent(from: MailboxRc, mut reply: Handle) -> Self {
+        reply.index |= URGENT;
+        Self::new(from, reply)
     }
 }
 
@@ -62,6 +68,8 @@ pub(crate) enum OriginKind {
     Link,
     /// A credit of a lane for urgent messages of the sending core.
     Urgent,
+    /// A credit of the mailbox for its own core, of an urgent message that was put back.
+    UrgentAgain,
     /// No credit is held: it was given back, or the message never needed one.
     Free,
 }
@@ -83,6 +91,11 @@ impl Origin {
         core: 0,
         kind: OriginKind::Local,
         detour: false,
+    };
+    /// As `LOCAL`, for an urgent message.
+    pub(crate) const URGENT_AGAIN: Origin = Origin {
+        kind: OriginKind::UrgentAgain,
+        ..Self::LOCAL
     };
 }
 
@@ -215,9 +228,12 @@ impl Message for Detour {
 /// Marks the place of a reply of which somebody may have kept the route. No table has so many places.
 const SHARED: u32 = 1 << 31;
 
+/// Marks an urgent message where the place of its reply is, whether there is one or not. No table has so many either.
+const URGENT: u32 = 1 << 30;
+
 /// Stands for the place of a reply if there are routes, so that one look tells whether there is either.
 const ROUTED: Handle = Handle {
-    index: SHARED - 1,
+    index: URGENT - 1,
     generation: 1,
 };
 
@@ -298,7 +314,7 @@ impl Head {
     #[inline]
     fn back(&self) -> Hop {
         let mut reply = self.sender.reply.get();
-        if reply == Handle::NONE {
+        if reply.generation == Handle::NONE.generation {
             return self.from().hop();
         }
         reply.index |= SHARED;
@@ -364,7 +380,10 @@ impl Head {
         let mut reply = self.sender.reply.replace(Handle::NONE);
         let mut origin = Origin::FREE;
         if let Some(routes) = self.towards.take_routes() {
-            reply = Handle::NONE;
+            reply = Handle {
+                index: reply.index & URGENT,
+                ..Handle::NONE
+            };
             body = Detour::pack(routes, body);
             origin.detour = true;
         }
@@ -434,7 +453,7 @@ fn owed(
 
 /// Where the answer of a message without routes goes.
 fn place(core: u16, mut handle: Handle) -> ReplyTo {
-    handle.index &= !SHARED;
+    handle.index &= !(SHARED | URGENT);
     ReplyTo { core, handle }
 }
 
@@ -480,6 +499,11 @@ impl Envelope {
         self
     }
 
+    /// Whether it was sent as an urgent message.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.sender.reply.get().index & URGENT != 0
+    }
+
     /// Parts the envelope into what the handler learns and the payload.
     pub(crate) fn open(self, to: MailboxRc) -> (Head, Body) {
         let (routes, body) = if self.origin.detour {
@@ -487,10 +511,13 @@ impl Envelope {
         } else {
             (None, self.body)
         };
-        let reply = match routes {
-            Some(_) => ROUTED,
-            None => self.sender.reply.get(),
-        };
+        let mut reply = self.sender.reply.get();
+        if routes.is_some() {
+            reply = Handle {
+                index: ROUTED.index | (reply.index & URGENT),
+                ..ROUTED
+            };
+        }
         let head = Head::new(
             Sender::new(self.sender.from, reply),
             Towards::new(to, routes),
@@ -506,9 +533,8 @@ impl Envelope {
             return Some((place, last.address.clone()));
         }
         let from = &self.sender.from;
-        let (core, handle) = (from.core.index(), self.sender.reply.get());
-        let place = ReplyTo { core, handle };
-        (handle != Handle::NONE).then(|| (place, from.address.clone()))
+        let place = place(from.core.index(), self.sender.reply.get());
+        (place.handle != Handle::NONE).then(|| (place, from.address.clone()))
     }
 
     /// The routes that the message has with it.

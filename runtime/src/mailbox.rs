@@ -245,7 +245,7 @@ impl Mailbox {
         let at = at - usize::from(is_late);
         self.with_more(|more| {
             let at = match envelope.origin.kind {
-                OriginKind::Urgent => {
+                OriginKind::Urgent | OriginKind::UrgentAgain => {
                     more.urgent += 1;
                     at.min(more.urgent - 1)
                 }

@@ -508,7 +508,7 @@ impl Core {
     #[inline(never)]
     fn settle_further(self: &Rc<Self>, to: &Mailbox, origin: Origin) {
         match origin.kind {
-            OriginKind::Local => self.local_credit_back(to),
+            OriginKind::Local | OriginKind::UrgentAgain => self.local_credit_back(to),
             OriginKind::Link => self.owe(origin.core, origin.link, false),
             OriginKind::Urgent => self.settle_urgent(origin),
             OriginKind::Free => {}
@@ -520,7 +520,7 @@ impl Core {
         match origin.kind {
             OriginKind::Link => self.owe(origin.core, origin.link, true),
             OriginKind::Urgent => self.settle_urgent(origin),
-            OriginKind::Local | OriginKind::Free => {}
+            OriginKind::Local | OriginKind::UrgentAgain | OriginKind::Free => {}
         }
     }
 

@@ -337,7 +337,7 @@ impl Core {
         handled.set(handled.value().saturating_sub(1));
     }
 
-    /// Hands a message that was taken and not wanted back to the front of its mailbox. The credit it came
+    /// Hands a message that was taken and not wanted back to the front of its mailbox, or of the urgent ones there. The credit it came
     /// with was given back, so it takes one of this core's. Where there is none left the mailbox owes it:
     /// the next that comes back is not given to a sender.
     pub(crate) fn put_message_back(&self, mailbox: &MailboxRc, envelope: Envelope) {
@@ -349,6 +349,10 @@ impl Core {
             }
         }
         mailbox.queued.set(mailbox.queued.get() + 1);
-        mailbox.stash(0, envelope.with_credit_of(Origin::LOCAL));
+        let origin = match envelope.is_urgent() {
+            true => Origin::URGENT_AGAIN,
+            false => Origin::LOCAL,
+        };
+        mailbox.stash(0, envelope.with_credit_of(origin));
     }
 }

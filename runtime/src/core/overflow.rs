@@ -85,7 +85,8 @@ impl Core {
     /// What has to go for this message. What holds no credit is nobody's message, and always has room.
     fn make_room(&self, to: &MailboxRc, envelope: &Envelope) -> Option<Dropped> {
         let is_full = to.stashed() >= self.limits.mailbox_credits as usize;
-        if !is_full || matches!(envelope.origin.kind, OriginKind::Free | OriginKind::Urgent) {
+        let is_bound = matches!(envelope.origin.kind, OriginKind::Local | OriginKind::Link);
+        if !is_full || !is_bound {
             return None;
         }
         if to.overflow.get() == Overflow::DropNewest {

@@ -26,7 +26,9 @@ impl Core {
                 owed = u64::from(more.owed);
                 for envelope in more.stash() {
                     match envelope.origin.kind {
-                        OriginKind::Local | OriginKind::Link => waiting += 1,
+                        OriginKind::Local | OriginKind::UrgentAgain | OriginKind::Link => {
+                            waiting += 1;
+                        }
                         OriginKind::Urgent => urgent += 1,
                         OriginKind::Free => {}
                     }

@@ -224,7 +224,7 @@ impl Core {
     fn hurry_here(&self, to: &MailboxRc, from: MailboxRc, origin: Origin, out: &mut Outgoing) {
         let Some(body) = out.body.take() else { return };
         let envelope = Envelope {
-            sender: Sender::new(from, out.reply),
+            sender: Sender::of_urgent(from, out.reply),
             origin,
             body,
         };
@@ -286,7 +286,7 @@ impl Core {
             MailboxRc::new(nobody)
         });
         let envelope = Envelope {
-            sender: Sender::new(from, reply),
+            sender: Sender::of_urgent(from, reply),
             origin: Origin {
                 core,
                 ..self.urgent_origin(lane, detour)
