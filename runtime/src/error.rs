@@ -190,9 +190,9 @@ impl Error {
         }
     }
 
-    /// The type of the message that is handed back.
-    pub(crate) fn message_type(&self) -> Option<&'static str> {
-        self.0.message.lock().as_ref().map(Body::type_name)
+    /// The message that is handed back, of whatever type.
+    pub(crate) fn into_body(self) -> Option<Body> {
+        self.0.message.lock().take()
     }
 
     /// Whether a message is handed back.

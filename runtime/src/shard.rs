@@ -138,6 +138,7 @@ impl Shard {
         let _current = core.pool.enter();
         let _turning = Turning::of(&core);
         core.drop_user_code();
+        core.pairs.borrow_mut().seal();
         self.sweep();
     }
 
@@ -410,6 +411,10 @@ impl Shard {
         }
         // What this core still has for others must be in the rings before the stage can end.
         self.core.flush();
+        if stage == Stage::Sweeping {
+            // From now on others may take their last look, and what is reported here is found by none of them.
+            self.core.pairs.borrow_mut().seal();
+        }
         let stop = &self.core.node.stop;
         let Some(begun) = stop.arrive(stage) else {
             return;

@@ -136,6 +136,88 @@ fn g3_what_is_not_delivered_goes_to_the_worker_for_dead_letters() {
     }
 }
 
+/// Sends last messages, to nobody, when it is dropped with its future at the end of the node.
+struct Last {
+    ctx: Context,
+    to: String,
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        for number in 0..3u64 {
+            let _ = self.ctx.try_send_message(self.to.as_str(), number);
+        }
+    }
+}
+
+/// G3, G9: what is reported when the cores of a node end is a letter that was taken, one that is reported itself, or one
+/// that is dropped and counted; and no letter goes to a core that has had its last look.
+#[test]
+fn g3_letters_of_the_last_moment_are_accounted_for() {
+    let mut dropped = 0;
+    for seed in 0..200 {
+        let (letters, reports) = (Letters::default(), Arc::new(Mutex::new([0; 2])));
+        let (seen, hook) = (Arc::clone(&letters), Arc::clone(&reports));
+        let cores = 2 + seed as u16 % 3;
+        let mut limits = Limits::default();
+        limits.ring_slots = if seed % 2 == 0 { 8 } else { 0 };
+        let sim = Sim::new(seed)
+            .cores(cores)
+            .limits(limits)
+            .dead_letters("archive")
+            .on_undelivered(move |lost| {
+                let is_letter = lost.type_name.ends_with("DeadLetter");
+                hook.lock()[usize::from(is_letter)] += 1;
+            });
+        let report = sim.run(async move |ctx: Context| {
+            ctx.start_worker("archive", archive(&letters)).await?;
+            for core in 0..ctx.cores() {
+                let mut names = (0..).map(|number| format!("nobody-{number}"));
+                let to = names.find(|name| ctx.home(name.as_str()) != core);
+                let to = to.expect("some name is");
+                let work = async move |ctx: Context| {
+                    let own = ctx.detached().expect("the node runs");
+                    let last = Last { ctx: own, to };
+                    ctx.spawn(async move {
+                        loop {
+                            last.ctx.sleep(Duration::from_micros(1)).await;
+                        }
+                    });
+                };
+                ctx.handle().run_on(core, work).await?;
+            }
+            ctx.sleep(Duration::from_micros(50)).await;
+            ctx.stop().await
+        });
+        let without_room = report.stats.total(|core| core.letters_dropped);
+        let [messages, lost_letters] = *reports.lock();
+        assert!(messages > 0, "seed {seed}");
+        let letters = seen.lock().len() as u64 + lost_letters + without_room;
+        assert_eq!(messages, letters, "seed {seed}");
+        dropped += without_room;
+        done(report);
+    }
+    assert!(dropped > 0, "some find nobody any more");
+}
+
+/// G3: what a thread outside has sent and could not be delivered is a letter with what it held.
+#[test]
+fn g3_a_message_from_outside_is_in_its_letter() {
+    let letters = Letters::default();
+    let seen = Arc::clone(&letters);
+    let report = Sim::new(1)
+        .dead_letters("archive")
+        .run(async move |ctx: Context| {
+            ctx.start_worker("archive", archive(&letters)).await?;
+            ctx.handle().send_message("nobody", 7u64).await?;
+            ctx.handle().send_urgent("nobody", 8u64).await?;
+            ctx.stop().await
+        });
+    let expected = [(Reason::NotFound, Some(7)), (Reason::NotFound, Some(8))];
+    assert_eq!(*seen.lock(), expected);
+    done(report);
+}
+
 /// G3, G4: letters are bounded like all messages, and are nobody's letters themselves.
 #[test]
 fn g3_letters_without_room_are_dropped_and_counted() {

@@ -283,7 +283,9 @@ impl Context {
 
     /// A context with an address that nobody else has, for a spawned future.
     ///
-    /// Others reach it by the return route of the messages it sends.
+    /// Others reach it by the return route of the messages it sends. Whoever awaits what it sends and asks waits as
+    /// somebody of its own: a handler that does so is named in no circle
+    /// ([`NodeBuilder::on_wait_cycle`](crate::NodeBuilder::on_wait_cycle)), and is not refused where it asks its own worker.
     ///
     /// # Errors
     /// None today; the signature leaves room.

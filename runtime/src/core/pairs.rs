@@ -9,6 +9,8 @@ use crate::limits::Limits;
 /// The pairs of one core with all others, by core.
 pub(crate) struct Pairs {
     pairs: Vec<Option<Box<Pair>>>,
+    /// The same, when no more messages go to other cores: what else there is for them still comes by here.
+    sealed: Vec<Option<Box<Pair>>>,
     limits: Limits,
 }
 
@@ -16,7 +18,25 @@ impl Pairs {
     pub(crate) fn new(limits: Limits, cores: u16) -> Self {
         let mut pairs = Vec::new();
         pairs.resize_with(usize::from(cores), || None);
-        Self { pairs, limits }
+        let sealed = Vec::new();
+        Self {
+            pairs,
+            sealed,
+            limits,
+        }
+    }
+
+    /// From now on there is nobody on other cores to send a message to: what is sent there would be lost, as they may
+    /// have had their last look at what comes from here.
+    pub(crate) fn seal(&mut self) {
+        if self.sealed.is_empty() {
+            self.sealed = std::mem::take(&mut self.pairs);
+        }
+    }
+
+    /// Whether messages can go to this core.
+    pub(crate) fn lead_to(&self, core: u16) -> bool {
+        usize::from(core) < self.pairs.len()
     }
 
     /// The pair with this core, if anything was ever sent there, for the next message of its stream. All
@@ -26,7 +46,7 @@ impl Pairs {
         self.pairs.get_mut(usize::from(core))?.as_deref_mut()
     }
 
-    /// The pair with this core, unless the node has no such core.
+    /// The pair with this core, unless the node has no such core, or no more messages go there.
     #[inline]
     pub(crate) fn get(&mut self, core: u16) -> Option<&mut Pair> {
         let cores = self.pairs.len();
@@ -39,8 +59,20 @@ impl Pairs {
     /// As [`get`](Self::get), for a core that the node is known to have.
     #[inline]
     pub(crate) fn of(&mut self, core: u16) -> &mut Pair {
+        if !self.lead_to(core) {
+            return self.of_sealed(core);
+        }
         let cores = self.pairs.len();
         let place = &mut self.pairs[usize::from(core)];
+        let pair = place.get_or_insert_with(|| Self::make(&self.limits, cores, core));
+        pair.settle();
+        pair
+    }
+
+    #[cold]
+    fn of_sealed(&mut self, core: u16) -> &mut Pair {
+        let cores = self.sealed.len();
+        let place = &mut self.sealed[usize::from(core)];
         let pair = place.get_or_insert_with(|| Self::make(&self.limits, cores, core));
         pair.settle();
         pair
@@ -100,6 +132,16 @@ mod tests {
                 && pairs.streaming(2).is_none()
         );
         assert!(pairs.get(3).is_none() && pairs.streaming(3).is_none());
+    }
+
+    #[test]
+    fn no_message_finds_a_pair_that_is_sealed_and_all_else_does() {
+        let mut pairs = Pairs::new(Limits::default(), 3);
+        assert!(pairs.get(1).is_some() && pairs.lead_to(2) && !pairs.lead_to(3));
+        pairs.seal();
+        pairs.seal();
+        assert!(!pairs.lead_to(1) && pairs.get(1).is_none() && pairs.streaming(1).is_none());
+        assert_eq!((pairs.of(1).to, pairs.of(2).to), (1, 2));
     }
 
     #[test]

@@ -84,9 +84,7 @@ impl Core {
     /// For each link to another core on which messages may be sent: its number, and how many of its credits are
     /// not here.
     pub(crate) fn credits_out(&self, to: u16) -> Vec<(u32, u32)> {
-        let mut pairs = self.pairs.borrow_mut();
-        let pair = pairs.get(to);
-        pair.map(|pair| pair.links.out()).unwrap_or_default()
+        self.pairs.borrow_mut().of(to).links.out()
     }
 
     /// How many credits of this link of another core are here: of messages that wait, or not given back yet.

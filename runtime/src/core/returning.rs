@@ -160,6 +160,9 @@ impl Core {
             self.refuse(place, kind.unwrap_or(ErrorKind::EmptyRoute));
             return false;
         }
+        if here.is_none() && !self.pairs.borrow().lead_to(hint.core.index()) {
+            return false;
+        }
         let Some(body) = out.body.take() else {
             return false;
         };

@@ -11,7 +11,7 @@ use crate::core::deliver::{Attempt, Outgoing};
 use crate::core::group::is_event;
 use crate::driver::stderr::loss;
 use crate::envelope::Envelope;
-use crate::error::{DeadLetter, ErrorKind, Reason, Undelivered};
+use crate::error::{DeadLetter, Error, ErrorKind, Reason, Undelivered};
 use crate::shard::core_of_this_thread;
 use crate::task::panics::{drop_guarded, guarded};
 use crate::task::raw::MailboxRc;
@@ -110,7 +110,7 @@ impl Core {
 impl Core {
     /// A message from outside that its core could not send on: `Ok` was said for it already, so it counts as sent and is
     /// reported.
-    pub(crate) fn report_returned(&self, wanted: &ErrorKind, error: &crate::error::Error) {
+    pub(crate) fn report_returned(&self, wanted: &ErrorKind, error: Error) {
         let (to, reason) = match (wanted, error.kind()) {
             (_, ErrorKind::NoTransport { address }) => (address.clone(), Reason::NoTransport),
             (ErrorKind::NotFound { address }, ErrorKind::Full { .. }) => {
@@ -120,14 +120,16 @@ impl Core {
             _ => (self.outside.address.clone(), Reason::NotFound),
         };
         let from = self.outside.address.clone();
-        let type_name = error.message_type().unwrap_or("message from outside");
-        self.tally().sent_local.add(1);
-        self.report(&Undelivered {
+        let body = error.into_body();
+        let type_name = body.as_ref().map(Body::type_name);
+        let undelivered = Undelivered {
             to,
             from,
-            type_name,
+            type_name: type_name.unwrap_or("message from outside"),
             expected: None,
             reason,
-        });
+        };
+        self.tally().sent_local.add(1);
+        self.report_with(&undelivered, false, body);
     }
 }

@@ -241,7 +241,7 @@ impl Core {
         out: &mut Outgoing,
         granted: &mut Option<u32>,
     ) -> Hurry {
-        if usize::from(core) >= self.node.cores.len() {
+        if !self.pairs.borrow().lead_to(core) {
             return Hurry::Done(out.fail_not_found());
         }
         let lane = match self.urgent_credit(core, &to, granted) {

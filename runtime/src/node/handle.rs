@@ -142,6 +142,10 @@ impl NodeHandle {
 
     /// Sends a message and waits for its reply, for 30 seconds.
     ///
+    /// A handler that awaits this waits as a thread outside would: it is not refused where it asks its own worker, and it is
+    /// named in no circle ([`NodeBuilder::on_wait_cycle`](crate::NodeBuilder::on_wait_cycle)); it waits until the deadline.
+    /// In a handler, ask by its own context.
+    ///
     /// # Errors
     /// As [`Context::request`].
     ///

@@ -18,7 +18,6 @@ use crate::core::urgent::Hurry;
 use crate::driver::rare::Rare;
 use crate::error::{ErrorKind, Reason, Result, Undelivered, not_found};
 use crate::node::permits::Permit;
-use crate::task::panics::drop_guarded;
 
 /// A message from a thread outside, and what its core is to do with it.
 pub(crate) struct Visit {
@@ -128,7 +127,8 @@ fn hurry(core: &Rc<Core>, mut out: Outgoing, permit: Permit) {
     core.enter(Gate::Urgent, to, |turn| Box::pin(send(turn)));
 }
 
-/// A message from outside for which `Ok` was said: if the node ends before it is sent on, it is reported.
+/// A message from outside for which `Ok` was said: if the node ends before it is sent on, it counts as sent and is
+/// reported.
 struct Accepted {
     core: Rc<Core>,
     kind: ErrorKind,
@@ -152,9 +152,7 @@ impl Accepted {
     fn conclude(&mut self, sent: Result<()>) {
         self.concluded = true;
         if let Err(error) = sent {
-            self.core.report_returned(&self.kind, &error);
-            // It holds the message, for whose destructor this core has no worker to end.
-            drop_guarded(error);
+            self.core.report_returned(&self.kind, error);
         }
     }
 }
@@ -170,6 +168,7 @@ impl Drop for Accepted {
             _ => from.clone(),
         };
         let (type_name, reason) = (self.type_name, Reason::NodeStopped);
+        self.core.tally().sent_local.add(1);
         self.core.report(&Undelivered {
             to,
             from,
