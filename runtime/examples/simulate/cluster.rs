@@ -58,6 +58,11 @@ impl Setup {
         }
     }
 
+    /// Whether what is not delivered goes to a worker for that.
+    fn has_letters(&self) -> bool {
+        Dice(self.seed ^ 0x1e7_0000).roll(2) == 0
+    }
+
     /// Whether no connection can break, so that what one worker sends to another stays in order.
     fn keeps_connections(&self) -> bool {
         let breaks = |fault: Fault| {
@@ -101,6 +106,9 @@ impl Setup {
         }
         if let Some(trace) = trace {
             sim = sim.on_event(trace);
+        }
+        if self.has_letters() {
+            sim = sim.dead_letters(players::ARCHIVE);
         }
         let book = ledger.clone();
         sim = sim.on_undelivered(move |lost| book.report(lost));
@@ -156,7 +164,8 @@ impl Setup {
     }
 }
 
-/// Writes to workers of all nodes as threads outside of them do, until the time of faults is over.
+/// Writes to all nodes as threads outside of them do, until the time of faults is over: to a worker, and to somebody who
+/// takes nothing.
 async fn write_from_outside(ctx: &Context, nodes: u16, cluster: &Cluster) {
     let mut number = 0;
     while !cluster.is_calm() {
@@ -169,6 +178,7 @@ async fn write_from_outside(ctx: &Context, nodes: u16, cluster: &Cluster) {
             };
             if let Some(handle) = cluster.handle(&format!("node {node}")) {
                 drop(handle.try_send_message(format!("{}sink-0", prefix(node)), parcel));
+                drop(handle.try_send_message(players::INBOX, number));
             }
         }
         ctx.sleep(Duration::from_micros(700)).await;

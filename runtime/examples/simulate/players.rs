@@ -1,7 +1,7 @@
 //! What goes on on each node: players that send, ask, start and stop until the time of faults is over; and
 //! then the node has to reach every other.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
@@ -16,7 +16,12 @@ use ringpost_mailbox::sync::Mutex;
 
 use crate::dice::Dice;
 use crate::ledger::{Ledger, Parcel, Question, prefix};
-use crate::workers::{Echo, Fragile, Hop, Secret, Sink};
+use crate::workers::{Archive, Echo, Fragile, Hop, Secret, Sink};
+
+/// Who gets the letters about what a node does not deliver.
+pub(crate) const ARCHIVE: &str = "archive";
+/// Takes no message that it is sent.
+pub(crate) const INBOX: &str = "inbox";
 
 const SINKS: u64 = 3;
 const FLAKY: u64 = 2;
@@ -62,6 +67,16 @@ pub(crate) async fn node(ctx: Context, game: Game) -> Result<()> {
     ctx.start_worker(format!("{own}hop"), Hop).await?;
     ctx.start_worker(format!("{own}secret"), Secret(game.ledger.clone()))
         .await?;
+    ctx.start_worker(ARCHIVE, Archive).await?;
+    let inbox = ctx.new_detached(INBOX).await?;
+    ctx.spawn(async move {
+        let _inbox = inbox;
+        pending::<()>().await;
+    });
+    for core in 0..ctx.cores() {
+        // It fails where the node ends.
+        let _ = ctx.handle().run_on(core, part).await;
+    }
     let tcp = TcpTransport::create(&ctx).await?;
     let exposed = |name| format!("{own}{name}");
     let options = TcpListenerOptions::new()
@@ -94,6 +109,27 @@ pub(crate) async fn node(ctx: Context, game: Game) -> Result<()> {
     game.reach_all(&ctx).await;
     game.ledger.settle(game.node);
     Ok(())
+}
+
+/// Sends last messages, to nobody, when it is dropped at the end of its node.
+struct LastWords(Context);
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        for number in 0..4u64 {
+            let _ = self.0.try_send_message(format!("nobody-{number}"), number);
+        }
+    }
+}
+
+/// Has last words said on this core.
+async fn part(ctx: Context) {
+    let Ok(own) = ctx.detached() else { return };
+    let last = LastWords(own);
+    ctx.spawn(async move {
+        let _last = last;
+        pending::<()>().await;
+    });
 }
 
 /// Listens, as soon as the system lets it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringpost::{Any, Context, Error, Result, Routed, Worker};
+use ringpost::{Any, Context, DeadLetter, Error, Result, Routed, Worker};
 
 use crate::dice::Dice;
 use crate::ledger::{Ledger, Parcel, Question};
@@ -90,6 +90,19 @@ impl Worker for Hop {
 
     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
         ctx.forward(msg).await
+    }
+}
+
+/// Takes the letters about what is not delivered.
+pub(crate) struct Archive;
+
+impl Worker for Archive {
+    type Message = DeadLetter;
+    type Context = Context;
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<DeadLetter>) -> Result<()> {
+        drop(msg);
+        Ok(())
     }
 }
 
