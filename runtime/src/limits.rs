@@ -63,7 +63,9 @@ pub struct Limits {
     /// Messages that one worker may have before it in the queue of its core while others wait, and how many it takes in
     /// its turn where there were more. So it delays others by two such bursts at the most. Default 64.
     ///
-    /// Also how many urgent messages a worker takes in a row while others wait there, and how many a core handles
+    /// Also how many messages a connection brings in before others of its core have their turns.
+    ///
+    /// And how many urgent messages a worker takes in a row while others wait there, and how many a core handles
     /// before others get their turn, and the other way round.
     pub worker_burst: u32,
     /// Timers fired in one turn. Default 256.

@@ -38,8 +38,8 @@ const SPREAD_MAX: f64 = 10.0;
 /// The rate has settled when it is nearly that of the second before; seconds until that is given up.
 const NEARLY: f64 = 0.05;
 const SETTLING_MAX: usize = 8;
-/// How long the server may take nothing until it is taken to be full of a peer.
-const FULL: Duration = Duration::from_millis(200);
+/// How long the server may take nothing until it is taken to be full of a peer: much longer than a turn of it takes.
+const FULL: Duration = Duration::from_secs(2);
 
 fn request() -> Result<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -191,9 +191,12 @@ impl<'a> Pump<'a> {
                 false => Ok(false),
             };
         }
+        let mut burst = self.ctx.core.limits.worker_burst;
         for _ in 0..READS_PER_POLL {
-            if !self.deliver_all(polling)? {
-                return Ok(false);
+            match self.deliver(&mut burst, polling)? {
+                Delivered::All => {}
+                Delivered::Enough => return Ok(true),
+                Delivered::NoRoom => return Ok(false),
             }
             let room = self.intake.room();
             match self.stream.poll_read_into(polling, room) {
@@ -222,7 +225,8 @@ impl<'a> Pump<'a> {
                 break;
             }
         }
-        self.deliver_all(polling)
+        let delivered = self.deliver(&mut burst, polling)?;
+        Ok(delivered != Delivered::NoRoom)
     }
 
     /// Nothing more will come, or be read. What has come and waits for room still gets its time.
@@ -235,12 +239,12 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
-    /// Delivers what has arrived. False if no more can be taken now.
-    fn deliver_all(&mut self, polling: &mut Polling<'_>) -> Result<bool, End> {
+    /// Delivers what has arrived, no more than the rest of a burst.
+    fn deliver(&mut self, burst: &mut u32, polling: &mut Polling<'_>) -> Result<Delivered, End> {
         loop {
             if self.is_held_up() {
                 self.last_read = self.ctx.core.now.get();
-                return Ok(false);
+                return Ok(Delivered::NoRoom);
             }
             if let Some(payload) = self.intake.next_alike() {
                 self.note_frame();
@@ -252,8 +256,12 @@ impl<'a> Pump<'a> {
                     self.note_frame();
                     self.arrivals.deliver(incoming, polling)?;
                 }
-                Ok(None) => return Ok(true),
+                Ok(None) => return Ok(Delivered::All),
                 Err(error) => return Err(error.into()),
+            }
+            *burst = burst.saturating_sub(1);
+            if *burst == 0 {
+                return Ok(Delivered::Enough);
             }
         }
     }
@@ -322,6 +330,16 @@ impl<'a> Pump<'a> {
         }
         Ok(())
     }
+}
+
+/// How much of what had arrived was delivered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Delivered {
+    All,
+    /// Others of the core have their turn.
+    Enough,
+    /// No more can be taken now.
+    NoRoom,
 }
 
 /// What a connection has waited for in vain.

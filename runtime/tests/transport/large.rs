@@ -1,4 +1,4 @@
-//! Large messages over many connections: what is read of them is handled before much more is read.
+//! Many connections with much to say: what is read of them is handled before much more is read, and each has its turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,17 +6,31 @@ use std::time::Duration;
 use ringpost::net::TcpStream;
 use ringpost::sim::{Network, Report, Sim};
 use ringpost::{
-    Any, Context, Error, NodeHandle, Result, Routed, TcpListenerOptions, TcpTransport, Worker,
-    route,
+    Any, Context, Error, Limits, NodeHandle, Result, Routed, TcpListenerOptions, TcpTransport,
+    Worker, route,
 };
 use ringpost_mailbox::sync::Mutex;
 use ringpost_router::wire::VERSION;
 
 use crate::common::{SERVER, append};
 
-const PAYLOAD_BYTES: usize = 16 * 1024;
-/// Requests of a connection that are sent before the first is answered.
-const UNDER_WAY: usize = 64;
+/// What the connections send.
+#[derive(Clone, Copy)]
+struct Requests {
+    payload_bytes: usize,
+    /// Requests of a connection that are sent before the first is answered.
+    under_way: usize,
+}
+
+const LARGE: Requests = Requests {
+    payload_bytes: 16 * 1024,
+    under_way: 64,
+};
+
+const SMALL: Requests = Requests {
+    payload_bytes: 50,
+    under_way: 1000,
+};
 
 /// What the echo worker has seen when it handled a message: its sender, and how many bytes had been read of those that
 /// were not handled yet.
@@ -25,6 +39,7 @@ type Seen = Arc<Mutex<Vec<(String, u64)>>>;
 /// Echoes, and notes what it sees.
 struct Watching {
     node: NodeHandle,
+    requests: Requests,
     seen: Seen,
 }
 
@@ -38,38 +53,43 @@ impl Worker for Watching {
         let sender = msg.return_route().last().map(ToString::to_string);
         {
             let mut seen = self.seen.lock();
-            let handled = (seen.len() * PAYLOAD_BYTES) as u64;
+            let handled = (seen.len() * self.requests.payload_bytes) as u64;
             seen.push((sender.unwrap_or_default(), read.saturating_sub(handled)));
         }
         ctx.send_message(msg.reply(), msg.take()).await
     }
 }
 
-async fn serve(ctx: Context, seen: Seen) -> Result<()> {
+async fn serve(ctx: Context, requests: Requests, seen: Seen) -> Result<()> {
     let node = ctx.handle();
-    ctx.start_worker("echoer", Watching { node, seen }).await?;
+    let watching = Watching {
+        node,
+        requests,
+        seen,
+    };
+    ctx.start_worker("echoer", watching).await?;
     let tcp = TcpTransport::create(&ctx).await?;
     let options = TcpListenerOptions::new().expose("echoer");
     tcp.listen(SERVER, options).await?;
     Ok(())
 }
 
-fn request(from: &str) -> Vec<u8> {
+fn request(from: &str, payload_bytes: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let payload = [7; PAYLOAD_BYTES];
+    let payload = vec![7; payload_bytes];
     append(route!["echoer"], route![from], &payload, &mut bytes);
     bytes
 }
 
 /// Sends some requests, with so many of them under way, and reads until all are answered.
-async fn ask(mut stream: TcpStream, from: String, requests: usize) -> Result<()> {
+async fn ask(mut stream: TcpStream, from: String, count: usize, requests: Requests) -> Result<()> {
     stream.write_all(&[VERSION]).await?;
-    let request = request(&from);
+    let request = request(&from, requests.payload_bytes);
     let mut piece = vec![0; 1 << 16];
     let (mut sent, mut arrived) = (0, 0);
     // The answers are as long; a version and a greeting come before them.
-    while arrived < requests * request.len() {
-        if sent < requests && sent < arrived / request.len() + UNDER_WAY {
+    while arrived < count * request.len() {
+        if sent < count && sent < arrived / request.len() + requests.under_way {
             stream.write_all(&request).await?;
             sent += 1;
             continue;
@@ -84,13 +104,13 @@ async fn ask(mut stream: TcpStream, from: String, requests: usize) -> Result<()>
 
 /// What the worker sees while each of these asks so many times, when the core has slept until all that they send at once
 /// had come.
-fn seen(seed: u64, askers: Vec<(String, usize)>) -> Vec<(String, u64)> {
+fn seen(seed: u64, requests: Requests, askers: Vec<(String, usize)>) -> Vec<(String, u64)> {
     let seen: Seen = Arc::default();
     let there = Arc::clone(&seen);
-    let network = Network::default().buffer(UNDER_WAY * 2 * PAYLOAD_BYTES);
+    let network = Network::default().buffer(2 * requests.under_way * (requests.payload_bytes + 50));
     let sim = Sim::new(seed).network(network).node("server", 1);
     let sim = sim.main("server", async move |ctx: Context| {
-        serve(ctx, Arc::clone(&there)).await
+        serve(ctx, requests, Arc::clone(&there)).await
     });
     let cluster = sim.cluster();
     let report: Report<()> = sim.run(async move |ctx: Context| {
@@ -102,11 +122,11 @@ fn seen(seed: u64, askers: Vec<(String, usize)>) -> Vec<(String, u64)> {
         ctx.sleep(Duration::from_millis(1)).await;
         cluster.pause("server", Duration::from_millis(50));
         let mut asked = Vec::new();
-        for (stream, (from, requests)) in streams.into_iter().zip(askers) {
+        for (stream, (from, count)) in streams.into_iter().zip(askers) {
             let (tell, told) = futures_channel::oneshot::channel();
             ctx.spawn(async move {
                 // Whoever waits for it has ended otherwise.
-                let _ = tell.send(ask(stream, from, requests).await);
+                let _ = tell.send(ask(stream, from, count, requests).await);
             });
             asked.push(told);
         }
@@ -123,7 +143,7 @@ fn seen(seed: u64, askers: Vec<(String, usize)>) -> Vec<(String, u64)> {
 fn what_is_read_is_handled_before_much_more_is_read() {
     for seed in 0..10 {
         let askers = (0..64).map(|number| (format!("a{number}"), 8)).collect();
-        let seen = seen(seed, askers);
+        let seen = seen(seed, LARGE, askers);
         assert_eq!(seen.len(), 64 * 8);
         let most = seen.iter().map(|(_, in_hand)| *in_hand).max();
         // 512 KiB, what one task reads more, and beginnings of frames; all together sent 8 MiB.
@@ -144,9 +164,28 @@ fn g7_a_connection_with_always_more_to_read_and_to_write_leaves_the_others_their
     for seed in 0..10 {
         let many = (0..4).map(|number| (format!("many{number}"), ALL));
         let askers = many.chain((0..16).map(|number| (format!("one{number}"), 1)));
-        let seen = seen(seed, askers.collect());
+        let seen = seen(seed, LARGE, askers.collect());
         assert_eq!(seen.len(), 4 * ALL + 16);
         let before = handled_before(&seen, |from| from.contains("many"));
         assert!(before < ALL, "seed {seed}: {before} of {}", 4 * ALL);
+    }
+}
+
+/// Whatever has come of a connection, and however much a read brings, others wait for two bursts of it at the most.
+#[test]
+fn g7_a_connection_with_much_to_say_delays_others_by_two_bursts_at_most() {
+    const ALL: usize = 1000;
+    let burst = Limits::default().worker_burst as usize;
+    for seed in 0..10 {
+        let many = (0..4).map(|number| (format!("many{number}"), ALL));
+        let askers = many.chain((0..16).map(|number| (format!("one{number}"), 1)));
+        let seen = seen(seed, SMALL, askers.collect());
+        assert_eq!(seen.len(), 4 * ALL + 16);
+        let before = handled_before(&seen, |from| from.contains("many"));
+        assert!(
+            before <= 4 * 2 * burst,
+            "seed {seed}: {before} of {}",
+            4 * ALL
+        );
     }
 }
