@@ -49,6 +49,12 @@ pub struct Load {
 /// read into and write from: their limits are those of their transport ([`TcpLimits`](crate::TcpLimits)), and the free
 /// blocks of their sizes are at most 7 MiB more for each core.
 ///
+/// Nor does it count what no load of messages makes, but what workers do: a worker that passes requests on notes those
+/// that are not answered yet, at about 64 bytes each, up to [`Limits::passed_on_max`], which is 1 MiB for each such worker
+/// by default; whoever asks has a place for the answer, one for each request under way; a watch is kept at both ends until
+/// it brings its message; and of calls that block there are [`Limits::blocking_threads`] and [`Limits::blocking_queue`],
+/// with what their closures hold.
+///
 /// ```
 /// use ringpost::{Limits, Load};
 ///
