@@ -246,23 +246,19 @@ impl<'a> Pump<'a> {
                 self.last_read = self.ctx.core.now.get();
                 return Ok(Delivered::NoRoom);
             }
+            let Some(rest) = burst.checked_sub(1) else {
+                return Ok(Delivered::Enough);
+            };
             if let Some(payload) = self.intake.next_alike() {
                 self.note_frame();
                 self.arrivals.deliver_alike(payload, polling)?;
-                continue;
+            } else if let Some(incoming) = self.intake.next()? {
+                self.note_frame();
+                self.arrivals.deliver(incoming, polling)?;
+            } else {
+                return Ok(Delivered::All);
             }
-            match self.intake.next() {
-                Ok(Some(incoming)) => {
-                    self.note_frame();
-                    self.arrivals.deliver(incoming, polling)?;
-                }
-                Ok(None) => return Ok(Delivered::All),
-                Err(error) => return Err(error.into()),
-            }
-            *burst = burst.saturating_sub(1);
-            if *burst == 0 {
-                return Ok(Delivered::Enough);
-            }
+            *burst = rest;
         }
     }
 
