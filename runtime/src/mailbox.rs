@@ -122,7 +122,8 @@ pub(crate) struct More {
     pub(crate) takes_turns: bool,
     /// Senders of this core that wait for a credit, first come first served.
     pub(crate) senders: VecDeque<Rc<Waiter>>,
-    /// Credits taken beyond those there were, for messages put back; paid with what comes back first.
+    /// Credits taken beyond those there were, for messages put back, or for those that are not to wait; paid with what
+    /// comes back first.
     pub(crate) owed: u32,
     /// Its owner's sends to other cores that wait, or have and were not polled since.
     waiting_sends: u32,
@@ -307,6 +308,22 @@ impl Mailbox {
     pub(crate) fn has_senders(&self) -> bool {
         self.if_more(|more| !more.senders.is_empty())
             .unwrap_or(false)
+    }
+
+    /// Whether this sender waits for a credit.
+    pub(crate) fn has_sender(&self, from: &MailboxRc) -> bool {
+        let is_it = |waiter: &Rc<Waiter>| {
+            let is_from = |(who, _): &(MailboxRc, Time)| MailboxRc::ptr_eq(who, from);
+            waiter.state.get() != Waiting::Cancelled && waiter.sender.as_ref().is_some_and(is_from)
+        };
+        self.if_more(|more| more.senders.iter().any(is_it))
+            .unwrap_or(false)
+    }
+
+    /// Takes a credit that is not there; the next that comes back pays for it.
+    pub(crate) fn overdraw(&self) {
+        self.special.set(true);
+        self.with_more(|more| more.owed += 1);
     }
 
     /// How many messages wait.

@@ -72,6 +72,11 @@ impl<M> Routed<M> {
         self.head.first_sender().clone()
     }
 
+    /// Who passed the message on last.
+    pub(crate) fn passed_by(&self) -> &Address {
+        &self.head.from().address
+    }
+
     /// The address to which the message was sent.
     #[must_use]
     pub fn address(&self) -> Address {

@@ -162,7 +162,7 @@ fn set_up(ctx: &Context, unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
         return None;
     }
     let mut out = Outgoing::with_body(route, body);
-    match ctx.core.attempt(&ctx.mailbox, &mut out) {
+    match ctx.core.attempt_or_wait(&ctx.mailbox, &mut out) {
         Attempt::Sent => None,
         Attempt::Failed(error) => Some(Box::new(Rest::Fail(error))),
         Attempt::Blocked(lack) if lack.is_of(&ctx.mailbox) => {
@@ -407,7 +407,7 @@ impl Sending {
                 let mut out = Outgoing::with_body(route, body);
                 out.reply = reply;
                 out.detour = detour;
-                match ctx.core.attempt(&ctx.mailbox, &mut out) {
+                match ctx.core.attempt_or_wait(&ctx.mailbox, &mut out) {
                     Attempt::Sent => return Poll::Ready(Ok(())),
                     Attempt::Failed(error) => return Poll::Ready(Err(error)),
                     Attempt::Misgranted => Box::new(Blocked::new(out)),

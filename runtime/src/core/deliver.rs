@@ -19,6 +19,7 @@ use crate::mailbox::{Mailbox, State, Waiter, Waiting, pop_waiting, trim};
 use crate::overflow::Overflow;
 use crate::task::Wake;
 use crate::task::raw::MailboxRc;
+use crate::transport::goes_ahead;
 
 /// A message that has not been accepted yet.
 #[derive(Debug)]
@@ -273,6 +274,22 @@ impl Core {
         match hop.hint_of(self.here.node()) {
             Some(hint) => self.attempt_hinted(hint, from, out),
             None => self.attempt_named(from, out),
+        }
+    }
+
+    /// As [`attempt`](Self::attempt), for a sender that is going to wait: it need not for a connection whose peer has sent
+    /// it what this answers.
+    pub(crate) fn attempt_or_wait(
+        self: &Rc<Self>,
+        from: &MailboxRc,
+        out: &mut Outgoing,
+    ) -> Attempt {
+        match self.attempt(from, out) {
+            Attempt::Blocked(Lack::Local(to)) if goes_ahead(self, &to, from, out) => {
+                to.overdraw();
+                self.accept(&to, from, out)
+            }
+            attempt => attempt,
         }
     }
 

@@ -343,10 +343,7 @@ impl Core {
     pub(crate) fn put_message_back(&self, mailbox: &MailboxRc, envelope: Envelope) {
         match mailbox.room.get().checked_sub(1) {
             Some(room) => mailbox.room.set(room),
-            None => {
-                mailbox.special.set(true);
-                mailbox.with_more(|more| more.owed += 1);
-            }
+            None => mailbox.overdraw(),
         }
         mailbox.queued.set(mailbox.queued.get() + 1);
         let origin = match envelope.is_urgent() {

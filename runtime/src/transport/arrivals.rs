@@ -24,8 +24,9 @@ use crate::envelope::{Detour, Origin, ReplyTo, Routes};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::held::{Account, Hold};
 use crate::task::raw::MailboxRc;
-use crate::transport::Terms;
+use crate::time::Time;
 use crate::transport::connection::Connection;
+use crate::transport::covers::Cover;
 use crate::transport::credits::Grants;
 use crate::transport::end::End;
 use crate::transport::watches::reason_of;
@@ -93,6 +94,8 @@ struct Way {
     is_plain: bool,
     /// Whether its messages take credits.
     is_counted: bool,
+    /// Of the receiver, if that is one exposed worker and may send back what is no reply to a request.
+    cover: Option<Rc<Cover>>,
     /// If they are requests, what stands for the place where the reply is waited for.
     asks: Option<ReplyTo>,
     /// What both routes take.
@@ -110,14 +113,20 @@ impl Way {
         }
     }
 
+    /// Whether what comes back for a message of this way is to wait for nothing. Replies to requests never do, and what
+    /// is sent as datagrams is not made to wait by the peer.
+    fn wants_cover(&self, connection: &Connection) -> bool {
+        self.sender.is_some() && self.asks.is_none() && connection.terms.datagrams.is_none()
+    }
+
     #[inline]
-    fn follow(&mut self, incoming: &Incoming, terms: &Terms, connection: &MailboxRc) {
+    fn follow(&mut self, incoming: &Incoming, connection: &Connection, carrier: &MailboxRc) {
         if incoming.onward.is_some() || incoming.return_route.is_some() {
-            self.change(incoming, terms, connection);
+            self.change(incoming, connection, carrier);
         }
     }
 
-    fn change(&mut self, incoming: &Incoming, terms: &Terms, connection: &MailboxRc) {
+    fn change(&mut self, incoming: &Incoming, connection: &Connection, carrier: &MailboxRc) {
         if let Some(onward) = &incoming.onward {
             self.onward.clone_from(onward);
         }
@@ -126,12 +135,15 @@ impl Way {
             self.asks = asker.and_then(|hop| place_of_name(&hop.address));
             self.sender = back.first().map(|hop| hop.address.clone());
             self.back.clone_from(back);
-            self.back.push_front(connection.hop());
+            self.back.push_front(carrier.hop());
         }
-        let exposed = |hop: &Hop| terms.always_exposes(&hop.address);
+        let exposed = |hop: &Hop| connection.terms.always_exposes(&hop.address);
         let first = self.onward.first();
         self.is_counted = first.is_some_and(|hop| !Aliases::is_once(&hop.address));
         self.is_plain = self.onward.only().is_some_and(exposed) && self.back.check().is_ok();
+        let covers = &connection.covers;
+        let covered = first.filter(|_| self.is_plain && self.wants_cover(connection));
+        self.cover = covered.map(|hop| covers.of(&hop.address));
         let back = self.back.memory_bytes();
         self.bytes = self.onward.memory_bytes().saturating_add(back);
     }
@@ -165,7 +177,9 @@ impl<'a> Arrivals<'a> {
         let limits = &self.connection.terms.limits;
         let too_many = match self.has_credits() {
             // The credits that are waited for may lie behind what the peer sent before it was greeted.
-            true if self.connection.awaits_credit.get() => self.waiting >= limits.queued_frames_max,
+            true if self.connection.awaits_credits() => {
+                self.waiting + self.connection.covers.len() >= limits.queued_frames_max
+            }
             true => self.grants.is_overdrawn(),
             false => self.waiting >= limits.waiting_frames_max,
         };
@@ -209,13 +223,26 @@ impl<'a> Arrivals<'a> {
 
     /// Gives the peer credits for what has found room, unless it does not take what is sent to it.
     pub(super) fn return_credits(&mut self) {
+        if !self.has_credits() || self.connection.is_half_full() {
+            return;
+        }
         let now = self.ctx.core.now.get();
-        if self.has_credits()
-            && !self.connection.is_half_full()
-            && (!self.is_half_spent() || self.grants.are_late(now, self.patience()))
-            && let Some(frames) = self.grants.take_settled(now)
-        {
+        let most = self.credits_due(now);
+        if let Some(frames) = self.grants.take_settled(now, most) {
             self.connection.tell(&Note::Credit { frames });
+        }
+    }
+
+    /// How many credits the peer may have now, if so many of its messages have found room. While answers wait for it, it
+    /// is to send nothing that has more of them made, but those of its own that were sent beyond its window are made up for:
+    /// they wait for nobody here, and else two nodes with answers for each other would both wait.
+    fn credits_due(&self, now: Time) -> u32 {
+        let is_late = || self.grants.are_late(now, self.patience());
+        match self.connection.covers.len() {
+            0 if self.is_half_spent() && !is_late() => 0,
+            0 => u32::MAX,
+            waiting if waiting >= self.connection.terms.limits.queued_frames_max => 0,
+            _ => self.grants.beyond().max(u32::from(is_late())),
         }
     }
 
@@ -316,7 +343,7 @@ impl<'a> Arrivals<'a> {
         polling: &mut Polling<'_>,
     ) -> Result<(), End> {
         self.way
-            .follow(&incoming, &self.connection.terms, &self.ctx.mailbox);
+            .follow(&incoming, &self.connection, &self.ctx.mailbox);
         self.deliver_alike(incoming.payload, polling)
     }
 
@@ -380,7 +407,7 @@ impl<'a> Arrivals<'a> {
             self.ctx
                 .core
                 .enqueue(to, from, Handle::NONE, Origin::DETOUR, body);
-            self.expect_reply();
+            self.expect_reply(None);
             return true;
         }
         self.place_further(payload, polling)
@@ -438,13 +465,14 @@ impl<'a> Arrivals<'a> {
                     return true;
                 }
                 Attempt::Sent => {
-                    self.expect_reply();
+                    self.expect_reply(to.as_ref());
                     return true;
                 }
                 _ if is_shed => return self.shed(to),
                 attempt => self.blocked(out, attempt, polling),
             },
         };
+        self.expect_reply(to.as_ref());
         let waiting = (blocked, self.way.waiting(bytes));
         match line.and_then(|at| self.lines.get_mut(at)) {
             Some(line) => line.messages.push_back(waiting),
@@ -454,7 +482,6 @@ impl<'a> Arrivals<'a> {
                 ends: Vec::new(),
             }),
         }
-        self.expect_reply();
         self.waiting = self.waiting.saturating_add(1);
         self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
         false
@@ -470,8 +497,18 @@ impl<'a> Arrivals<'a> {
         true
     }
 
-    /// Notes that the connection will take a reply, for which it then has room.
-    fn expect_reply(&self) {
+    /// Notes that the connection will take what comes back for a message, for which it then has room: a reply to a request,
+    /// or an answer of this worker, if it is not the one that is known by the way.
+    #[inline]
+    fn expect_reply(&self, to: Option<&Address>) {
+        if let Some(cover) = &self.way.cover {
+            cover.add(self.connection.terms.limits.queued_frames_max);
+        } else if let Some(to) = to
+            && self.way.wants_cover(&self.connection)
+        {
+            let most = self.connection.terms.limits.queued_frames_max;
+            self.connection.covers.of(to).add(most);
+        }
         if let Some(place) = self.way.asks {
             let most = self.ctx.core.limits.passed_on_max;
             self.ctx.mailbox.expect_answer(place, most);

@@ -10,7 +10,7 @@ use ringpost_router::{Address, Any, Body, Handle, Route};
 use crate::context::Context;
 use crate::core::Core;
 use crate::core::deliver::Outgoing;
-use crate::envelope::{ReplyTo, Routes};
+use crate::envelope::{Detour, ReplyTo, Routes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mailbox::{State, Stop};
 use crate::net::Duplex;
@@ -20,6 +20,7 @@ use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
 use crate::transport::connect;
 use crate::transport::connection::Connection;
+use crate::transport::covers::leads_back;
 use crate::transport::passing::Passing;
 use crate::transport::udp::Peer;
 use crate::worker::Worker;
@@ -60,18 +61,26 @@ impl Worker for Carrier {
 
     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
         let connection = &self.connection;
+        let Some(msg) = connection.send_covered(msg) else {
+            return Ok(());
+        };
         let mut held = Held {
             connection,
             message: Some(msg),
         };
         if !connection.takes_messages() {
-            poll_fn(|polling| connection.poll_until(Connection::takes_messages, polling)).await;
+            let is_over = |it: &Connection| it.takes_messages() || held.is_covered();
+            Passing::until(is_over, ctx, connection).await;
         }
-        if held.lacks_credit() {
-            Passing::new(ctx, connection).await;
+        if held.lacks_credit() && !held.is_covered() {
+            let _awaits = connection.await_credit();
+            let is_over = |it: &Connection| it.has_credit() || held.is_covered();
+            Passing::until(is_over, ctx, connection).await;
         }
         held.send();
-        poll_fn(|polling| connection.poll_until(Connection::has_room, polling)).await;
+        if !connection.has_room() {
+            Passing::until(Connection::has_room, ctx, connection).await;
+        }
         Ok(())
     }
 
@@ -93,8 +102,15 @@ impl Held<'_> {
         !self.connection.has_credit() && self.message.as_ref().is_some_and(Connection::needs_credit)
     }
 
+    /// Whether it is covered by now: then those that come behind it from its sender may be too, and it goes before them.
+    fn is_covered(&self) -> bool {
+        let message = self.message.as_ref();
+        message.is_some_and(|message| self.connection.is_covered(message))
+    }
+
     fn send(&mut self) {
-        if let Some(message) = self.message.take() {
+        let message = self.message.take();
+        if let Some(message) = message.and_then(|message| self.connection.send_covered(message)) {
             self.connection.send(message);
         }
     }
@@ -153,6 +169,18 @@ pub(crate) fn send_alike(
         Some(carried) if is_next(&carried.0) => carried.1.send_alike(from, route, body),
         _ => Err(body),
     }
+}
+
+/// Whether a message for which this worker has no room is put into its mailbox all the same: it carries a connection, and
+/// the message is covered by one of its peer's. None passes another of the same sender that waits.
+#[cold]
+pub(crate) fn goes_ahead(core: &Core, to: &MailboxRc, from: &MailboxRc, out: &Outgoing) -> bool {
+    let routes = out.body.as_ref().and_then(Detour::routes);
+    let leads_back = routes.is_some_and(|routes| leads_back(&routes.onward));
+    let Some(carried) = core.transports.carried_by(to.handle.get()) else {
+        return false;
+    };
+    leads_back && !to.has_sender(from) && carried.1.covers.go_ahead(&from.address)
 }
 
 /// Whether a message that is sent to this worker now would be the next that it handles.

@@ -20,6 +20,7 @@ use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
 use crate::transport::arrivals::ENCODED;
 use crate::transport::carrier::Bounce;
+use crate::transport::covers::{Cover, Covers, leads_back};
 use crate::transport::credits::Allowance;
 use crate::transport::end::End;
 use crate::transport::watches::{EndedHere, Watches};
@@ -57,6 +58,8 @@ pub(super) struct Connection {
     pub(super) has_notes: Cell<bool>,
     /// What may be sent to it.
     pub(super) allowance: RefCell<Allowance>,
+    /// What is sent back to it and waits for nothing.
+    pub(super) covers: Covers,
     /// Whose end each side tells the other.
     pub(super) watches: RefCell<Watches>,
     /// Who is told that the connection stands.
@@ -69,7 +72,15 @@ struct Straight {
     route: Route,
     /// Who sent it: an exposed worker, of which the peer sees the name.
     from: Address,
-    is_counted: bool,
+    needs: Needs,
+}
+
+/// What a message to the peer needs.
+#[derive(Clone)]
+struct Needs {
+    credit: bool,
+    /// What may stand for the credit, if the message goes back.
+    cover: Option<Rc<Cover>>,
 }
 
 impl Connection {
@@ -96,6 +107,7 @@ impl Connection {
             awaits_credit: Cell::new(false),
             has_notes: Cell::new(false),
             allowance: RefCell::default(),
+            covers: Covers::default(),
             watches: RefCell::default(),
             openers: RefCell::default(),
             is_open: Cell::new(false),
@@ -138,8 +150,14 @@ impl Connection {
         self.wake_waiting();
     }
 
-    /// Whoever waits looks again.
+    /// What waits goes on, and whoever waits looks again.
     pub(super) fn wake_waiting(&self) {
+        while !self.covers.is_empty()
+            && self.takes_covered()
+            && let Some(message) = self.covers.pop()
+        {
+            self.send(message);
+        }
         let waiting = self.waiting.replace(Wake::Nobody);
         self.core.wake(&waiting);
     }
@@ -161,15 +179,64 @@ impl Connection {
         self.allowance.borrow().may_send() || self.drops_messages()
     }
 
+    /// Whether a message that is covered can be put among the frames, if none waits.
+    fn takes_covered(&self) -> bool {
+        self.takes_messages() && self.has_room() && !self.lacks_credit_for_covered()
+    }
+
+    /// Whether all is used up that the peer has given room for, and what may be sent beyond.
+    pub(super) fn lacks_credit_for_covered(&self) -> bool {
+        !self.has_credit() && !self.allowance.borrow().may_overdraw()
+    }
+
+    /// Sends a message that is covered, or has it wait where it is in nobody's way. Any other comes back.
+    pub(super) fn send_covered(&self, message: Routed<Any>) -> Option<Routed<Any>> {
+        let Some(cover) = self.cover_of(&message) else {
+            return Some(message);
+        };
+        cover.spend();
+        if self.covers.is_empty() && self.takes_covered() {
+            self.send(message);
+        } else {
+            self.covers.push(message);
+            self.notice();
+        }
+        None
+    }
+
+    fn cover_of(&self, message: &Routed<Any>) -> Option<Rc<Cover>> {
+        let back = message.routes().filter(|it| leads_back(&it.onward));
+        back.and_then(|_| self.cover_left(message.passed_by()))
+    }
+
+    /// Whether this message need not wait.
+    pub(super) fn is_covered(&self, message: &Routed<Any>) -> bool {
+        self.cover_of(message).is_some()
+    }
+
+    /// The cover of this worker, if it has any left.
+    pub(super) fn cover_left(&self, worker: &Address) -> Option<Rc<Cover>> {
+        let most = self.terms.limits.queued_frames_max.saturating_mul(4);
+        let cover = self.covers.find(worker);
+        cover.filter(|cover| cover.is_left() && self.covers.len() < most)
+    }
+
     /// Whether messages are reported rather than sent: nothing can be written, and the connection is not opened again.
     fn drops_messages(&self) -> bool {
         self.is_broken.get() && self.terms.reconnect.is_none()
     }
 
+    /// Whether what is to be sent waits until the peer gives credits.
+    pub(super) fn awaits_credits(&self) -> bool {
+        let is_next = self.awaits_credit.get() && !self.has_credit();
+        is_next || !self.covers.is_empty() && self.lacks_credit_for_covered()
+    }
+
     /// The message that is next waits for a credit: the task that reads and writes has an eye on how long.
-    pub(super) fn await_credit(&self) {
+    pub(super) fn await_credit(&self) -> AwaitsCredit<'_> {
         self.awaits_credit.set(true);
         self.notice();
+        AwaitsCredit(self)
     }
 
     /// Nothing can be written any more. Who waits to send is not kept until what has come is delivered.
@@ -189,7 +256,7 @@ impl Connection {
 
     /// Whether no message is left to be written.
     pub(super) fn is_written(&self) -> bool {
-        self.outlet.borrow().messages() == 0
+        self.covers.is_empty() && self.outlet.borrow().messages() == 0
     }
 
     /// Puts a note among the frames.
@@ -263,17 +330,17 @@ impl Connection {
         route: &Route,
         body: Body,
     ) -> Result<(), Body> {
-        let is_counted = takes_credit(route);
-        if !self.is_free(is_counted) {
+        let needs = self.needs(from, route);
+        if !self.is_free(&needs) {
             return Err(body);
         }
-        self.count_straight(is_counted);
+        self.count_straight(&needs);
         let back = self.name_back(&Route::from(from.hop()));
         let is_named = self.named_last.borrow().as_ref() == Some(&from.address);
         self.straight_last.replace(is_named.then(|| Straight {
             route: route.clone(),
             from: from.address.clone(),
-            is_counted,
+            needs,
         }));
         let message = Any::from(body);
         let type_name = message.type_name();
@@ -299,41 +366,60 @@ impl Connection {
         body: Body,
     ) -> Result<(), Body> {
         let last = self.straight_last.borrow();
-        let is_counted = match &*last {
-            Some(last) if last.route.shares_with(route) && last.from == from.address => {
-                last.is_counted
-            }
+        let needs = match &*last {
+            Some(last) if last.route.shares_with(route) && last.from == from.address => &last.needs,
             _ => return Err(body),
         };
-        if !self.is_free(is_counted) {
+        if !self.is_free(needs) {
             return Err(body);
         }
         let payload = body.take::<Encoded>()?;
         if !self.outlet.borrow_mut().push_alike(&payload.0) {
             return Err(payload.into_body());
         }
-        self.count_straight(is_counted);
+        self.count_straight(needs);
         self.notice();
         Ok(())
     }
 
+    /// What a message of this worker along this route needs.
+    fn needs(&self, from: &MailboxRc, route: &Route) -> Needs {
+        let cover = match leads_back(route) {
+            true => self.covers.find(&from.address),
+            false => None,
+        };
+        let credit = takes_credit(route);
+        Needs { credit, cover }
+    }
+
     /// Whether a message can be put among the frames now.
     #[inline]
-    fn is_free(&self, is_counted: bool) -> bool {
+    fn is_free(&self, needs: &Needs) -> bool {
         self.takes_messages()
             && !self.ending.get()
             && !self.is_broken.get()
+            && self.covers.is_empty()
             && self.has_room()
-            && (!is_counted || self.has_credit())
+            && (!needs.credit || self.has_credit() || self.may_overdraw(needs))
+    }
+
+    /// Whether a message for which the peer has given no room goes all the same.
+    #[cold]
+    fn may_overdraw(&self, needs: &Needs) -> bool {
+        let is_left = needs.cover.as_ref().is_some_and(|cover| cover.is_left());
+        is_left && self.allowance.borrow().may_overdraw()
     }
 
     /// A message goes as if the worker of the connection had handled it.
     #[inline]
-    fn count_straight(&self, is_counted: bool) {
+    fn count_straight(&self, needs: &Needs) {
         self.core.tally().sent_local.add(1);
         self.core.tally().handled.add(1);
-        if is_counted {
+        if needs.credit {
             self.allowance.borrow_mut().note_sent();
+        }
+        if let Some(cover) = &needs.cover {
+            cover.spend();
         }
     }
 
@@ -499,6 +585,9 @@ impl Connection {
             self.core.tally().transport.note_end(end);
         }
         self.has_notes.set(false);
+        for message in self.covers.take() {
+            self.drop_message(message);
+        }
         self.drop_queued();
         for route in self.aliases.borrow_mut().take_waiting() {
             let hint = route.first().and_then(Hop::hint);
@@ -554,6 +643,15 @@ impl Connection {
             address: self.name.clone(),
             reason: end.to_string(),
         }
+    }
+}
+
+/// While it is there, the message that is next waits for a credit.
+pub(super) struct AwaitsCredit<'a>(&'a Connection);
+
+impl Drop for AwaitsCredit<'_> {
+    fn drop(&mut self) {
+        self.0.awaits_credit.set(false);
     }
 }
 

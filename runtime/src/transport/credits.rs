@@ -3,7 +3,9 @@
 //! Each side says in its greeting how many messages the other may have under way: sent, and not yet in a
 //! mailbox there. They come back, some at a time, as messages find room. So a worker that is slow suspends
 //! who sends to it from another node, while everything else on the connection goes on: it is always read.
-//! Replies to requests need no credit, as the place of each was reserved by its request.
+//! Replies to requests need no credit, as the place of each was reserved by its request. What is sent back otherwise may
+//! go beyond the credits, by half of what the greeting said; as each such message follows one of the other side's, that
+//! side gives back the credits beyond its window whatever waits for it, and so nobody waits for ever.
 //!
 //! Nodes of other makes do not answer the greeting, and are not held to anything: they are read as long as there is
 //! room, and TCP does the rest.
@@ -20,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Allowance {
     /// How many more; less than none for what was sent before the greeting came. `None` for any number.
     left: Option<i64>,
+    /// How many more than that may be sent back.
+    overdraft: i64,
     /// Sent, and not come back.
     under_way: i64,
     /// How often any have come back.
@@ -31,6 +35,11 @@ impl Allowance {
         self.left.is_none_or(|left| left > 0)
     }
 
+    /// Whether one more may be sent back, also beyond that.
+    pub(super) fn may_overdraw(&self) -> bool {
+        self.left.is_none_or(|left| left > -self.overdraft)
+    }
+
     pub(super) fn note_sent(&mut self) {
         self.under_way = self.under_way.saturating_add(1);
         self.left = self.left.map(|left| left.saturating_sub(1));
@@ -40,6 +49,7 @@ impl Allowance {
     pub(super) fn greeted(&mut self, frames: u32) {
         if frames > 0 {
             self.left = Some(i64::from(frames).saturating_sub(self.under_way));
+            self.overdraft = i64::from(frames.div_ceil(2));
         }
     }
 
@@ -108,18 +118,23 @@ impl Grants {
         now.saturating_since(self.returned) >= after
     }
 
-    /// How many to give back now: some at a time, or after a while what there is, if the peer has no more. So it sees
-    /// that this side goes on, however slowly.
-    pub(super) fn take_settled(&mut self, now: Time) -> Option<u32> {
-        let settled = self.settled;
+    /// How many the peer has sent beyond its window.
+    pub(super) fn beyond(&self) -> u32 {
+        self.taken.saturating_sub(self.window)
+    }
+
+    /// How many to give back now, of so many at the most: some at a time, or after a while what there is, if the peer has
+    /// no more. So it sees that this side goes on, however slowly.
+    pub(super) fn take_settled(&mut self, now: Time, most: u32) -> Option<u32> {
+        let count = self.settled.min(most);
         let is_awaited = || self.taken >= self.window && self.are_late(now, PATIENCE);
-        if settled == 0 || settled < self.window / 4 && !is_awaited() {
+        if count == 0 || self.settled < self.window / 4 && !is_awaited() {
             return None;
         }
         self.returned = now;
-        self.settled = 0;
-        self.taken = self.taken.saturating_sub(settled);
-        Some(settled)
+        self.settled = self.settled.saturating_sub(count);
+        self.taken = self.taken.saturating_sub(count);
+        Some(count)
     }
 }
 
@@ -151,7 +166,7 @@ mod tests {
                 assert!(sent - (settled - 1) <= window.max(2), "{window}");
                 assert!(sent >= settled, "nobody waits for ever");
                 grants.note_settled();
-                if let Some(frames) = grants.take_settled(Time::ZERO) {
+                if let Some(frames) = grants.take_settled(Time::ZERO, u32::MAX) {
                     assert!(allowance.returned(frames));
                 }
             }
@@ -175,13 +190,43 @@ mod tests {
         (0..7).for_each(|_| grants.note_taken());
         grants.note_settled();
         let later = Time::ZERO.saturating_add(PATIENCE);
-        assert_eq!(grants.take_settled(later), None, "it has one more");
+        assert_eq!(
+            grants.take_settled(later, u32::MAX),
+            None,
+            "it has one more"
+        );
         grants.note_taken();
-        assert_eq!(grants.take_settled(Time::ZERO), None, "others may follow");
-        assert_eq!(grants.take_settled(later), Some(1));
+        assert_eq!(
+            grants.take_settled(Time::ZERO, u32::MAX),
+            None,
+            "others may follow"
+        );
+        assert_eq!(grants.take_settled(later, u32::MAX), Some(1));
         grants.note_taken();
         grants.note_settled();
-        assert_eq!(grants.take_settled(later), None);
+        assert_eq!(grants.take_settled(later, u32::MAX), None);
+    }
+
+    #[test]
+    fn what_is_sent_back_goes_beyond_the_credits_by_half_a_window() {
+        for (window, beyond) in [(1, 1), (4, 2), (5, 3)] {
+            let (mut allowance, mut grants) =
+                (Allowance::default(), Grants::new(window, Time::ZERO));
+            allowance.greeted(window);
+            let mut sent = 0;
+            while allowance.may_overdraw() {
+                allowance.note_sent();
+                grants.note_taken();
+                sent += 1;
+            }
+            assert!(!allowance.may_send());
+            assert_eq!((sent, grants.beyond()), (window + beyond, beyond));
+            (0..sent).for_each(|_| grants.note_settled());
+            let given = grants.take_settled(Time::ZERO, grants.beyond());
+            assert_eq!(given, Some(beyond));
+            assert!(allowance.returned(beyond) && !allowance.may_send());
+            assert!(allowance.may_overdraw());
+        }
     }
 
     #[test]
@@ -192,7 +237,7 @@ mod tests {
         grants.note_taken();
         assert!(grants.is_overdrawn());
         (0..2).for_each(|_| grants.note_settled());
-        assert_eq!(grants.take_settled(Time::ZERO), Some(2));
+        assert_eq!(grants.take_settled(Time::ZERO, u32::MAX), Some(2));
         assert!(!grants.is_overdrawn());
     }
 }

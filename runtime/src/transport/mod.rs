@@ -12,6 +12,7 @@ mod arrivals;
 mod carrier;
 mod connect;
 mod connection;
+mod covers;
 mod credits;
 mod end;
 mod handing;
@@ -37,7 +38,7 @@ pub use tcp::{TcpListener, TcpTransport};
 pub use udp::{UdpListener, UdpTransport};
 pub use unix::{UnixListener, UnixTransport};
 
-pub(crate) use carrier::{bounce, dial, send_alike, send_straight};
+pub(crate) use carrier::{bounce, dial, goes_ahead, send_alike, send_straight};
 pub(crate) use registry::Registry;
 pub(crate) use tally::TransportTally;
 pub(crate) use watches::{ask_peer, ask_peer_no_more};

@@ -1,8 +1,10 @@
-//! Replies that pass the message at the head of a connection while that waits for a credit of the peer.
+//! What passes the message at the head of a connection while that waits for a credit of the peer, or for room.
 //!
 //! Replies need no credit. Were they to wait behind messages that do, two nodes that send each other's
 //! workers more than these take, while the workers wait for each other's replies, would wait for ever. They
-//! get into the mailbox of the connection without a credit of that too ([`returning`](crate::core::returning)).
+//! get into the mailbox of the connection without a credit of that too ([`returning`](crate::core::returning)). So it is
+//! with messages that are [covered](super::covers), which go on or wait elsewhere, so that the mailbox has room for
+//! the next. What one worker sends back keeps its order: while a message of its is not covered, no later one is.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,42 +18,82 @@ use crate::envelope::Envelope;
 use crate::mailbox::{Waiter, Waiting, trim};
 use crate::routed::Routed;
 use crate::transport::connection::Connection;
+use crate::transport::covers::leads_back;
 
-/// Sends the replies that come, until the peer gives a credit.
-pub(super) struct Passing<'a> {
+/// Sends what need not wait behind the message at the head of a connection, until that can go on.
+pub(super) struct Passing<'a, F> {
     ctx: &'a Context,
     connection: &'a Connection,
-    /// How many of the messages that wait are none.
-    seen: usize,
+    done: F,
+    /// Before which of the messages that wait there is no reply, and none that may be covered.
+    replies_at: usize,
+    covered_at: usize,
     waiter: Option<Rc<Waiter>>,
 }
 
-impl<'a> Passing<'a> {
-    pub(super) fn new(ctx: &'a Context, connection: &'a Connection) -> Self {
-        connection.await_credit();
+impl<'a, F: Fn(&Connection) -> bool> Passing<'a, F> {
+    pub(super) fn until(done: F, ctx: &'a Context, connection: &'a Connection) -> Self {
         Self {
             ctx,
             connection,
-            seen: 0,
+            done,
+            replies_at: 0,
+            covered_at: 0,
             waiter: None,
         }
     }
 
-    /// The next reply that waits in the connection's mailbox.
-    fn next(&mut self) -> Option<Routed<Any>> {
+    /// Sends the next reply that waits in the connection's mailbox. Whether there was one.
+    fn pass_reply(&mut self) -> bool {
         let mailbox = &self.ctx.mailbox;
-        let found =
-            mailbox.find_stashed(self.seen, |at, envelope| is_reply(envelope).then_some(at));
-        let Some(at) = found else {
-            self.seen = mailbox.stashed();
-            return None;
+        let found = mailbox.find_stashed(self.replies_at, |at, envelope| {
+            is_reply(envelope).then_some(at)
+        });
+        self.replies_at = found.unwrap_or_else(|| mailbox.stashed());
+        found.is_some_and(|at| {
+            self.covered_at -= usize::from(at < self.covered_at);
+            self.send(at);
+            true
+        })
+    }
+
+    /// Sends the next message that waits there and is covered, or has it wait elsewhere. Whether there was one. One that
+    /// is not covered is looked at again, as it may be when its sender has been sent more.
+    fn pass_covered(&mut self) -> bool {
+        let (mailbox, connection) = (&self.ctx.mailbox, self.connection);
+        let mut uncovered = None;
+        let found = mailbox.find_stashed(self.covered_at, |at, envelope| {
+            if !goes_back(envelope) {
+                return None;
+            }
+            let cover = connection.cover_left(&envelope.sender.from.address);
+            if cover.is_none() {
+                uncovered.get_or_insert(at);
+            }
+            cover.map(|_| at)
+        });
+        let next = found.unwrap_or_else(|| mailbox.stashed());
+        self.covered_at = uncovered.unwrap_or(next);
+        found.is_some_and(|at| {
+            self.replies_at -= usize::from(at < self.replies_at);
+            self.send(at);
+            true
+        })
+    }
+
+    fn send(&self, at: usize) {
+        let mailbox = &self.ctx.mailbox;
+        let Some(envelope) = mailbox.unstash(at) else {
+            return;
         };
-        self.seen = at;
-        let envelope = mailbox.unstash(at)?;
         self.ctx.core.settle(mailbox, envelope.origin);
         self.ctx.core.tally().handled.add(1);
         let (head, body) = envelope.open(mailbox.clone());
-        Any::from_body(body).ok().map(|any| Routed::new(any, head))
+        let any = Any::from_body(body).ok();
+        let message = any.map(|any| Routed::new(any, head));
+        if let Some(reply) = message.and_then(|message| self.connection.send_covered(message)) {
+            self.connection.send(reply);
+        }
     }
 
     /// Has the task woken when a message comes.
@@ -79,24 +121,29 @@ fn is_reply(envelope: &Envelope) -> bool {
     next.is_some_and(Aliases::is_once)
 }
 
-impl Future for Passing<'_> {
+fn goes_back(envelope: &Envelope) -> bool {
+    envelope
+        .routes()
+        .is_some_and(|routes| leads_back(&routes.onward))
+}
+
+impl<F: Fn(&Connection) -> bool + Unpin> Future for Passing<'_, F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<()> {
         let connection = self.connection;
-        while connection.has_room()
-            && let Some(reply) = self.next()
-        {
-            connection.send(reply);
+        if (self.done)(connection) {
+            return Poll::Ready(());
         }
+        while connection.takes_messages() && connection.has_room() && self.pass_reply() {}
+        while self.pass_covered() {}
         self.wait(polling);
-        connection.poll_until(Connection::has_credit, polling)
+        connection.poll_until(&self.done, polling)
     }
 }
 
-impl Drop for Passing<'_> {
+impl<F> Drop for Passing<'_, F> {
     fn drop(&mut self) {
-        self.connection.awaits_credit.set(false);
         if let Some(waiter) = &self.waiter {
             waiter.state.set(Waiting::Cancelled);
             self.ctx.mailbox.if_more(|more| trim(&mut more.receivers));

@@ -123,7 +123,7 @@ impl<'a> Pump<'a> {
     /// replies, which pass it, are no matter.
     fn note_credit(&mut self) {
         let connection = &self.connection;
-        if !connection.awaits_credit.get() || connection.has_credit() {
+        if !connection.awaits_credits() {
             self.starved = None;
             return;
         }
@@ -186,7 +186,7 @@ impl<'a> Pump<'a> {
             self.last_read = self.ctx.core.now.get();
         }
         if let Some((_, reason)) = &self.ended {
-            return match self.arrivals.is_empty() {
+            return match self.arrivals.is_empty() && self.connection.is_written() {
                 true => Err(reason.clone()),
                 false => Ok(false),
             };
@@ -229,9 +229,10 @@ impl<'a> Pump<'a> {
         Ok(delivered != Delivered::NoRoom)
     }
 
-    /// Nothing more will come, or be read. What has come and waits for room still gets its time.
+    /// Nothing more will come, or be read. What has come and waits for room, or is answered and waits for credits, still
+    /// gets its time.
     fn stop_reading(&mut self, end: End) -> Result<(), End> {
-        if self.arrivals.is_empty() {
+        if self.arrivals.is_empty() && self.connection.covers.is_empty() {
             return Err(end);
         }
         self.ended = Some((self.ctx.core.now.get(), end));
@@ -282,7 +283,8 @@ impl<'a> Pump<'a> {
     /// make is read all the same, lest two of them that send each other much wait for each other.
     fn is_held_up(&self) -> bool {
         let connection = &self.connection;
-        self.arrivals.is_full() || !connection.has_notes.get() && connection.is_half_full()
+        let takes_little = || connection.is_half_full() || !connection.covers.is_empty();
+        self.arrivals.is_full() || !connection.has_notes.get() && takes_little()
     }
 
     /// When the connection ends if nothing moves, and for want of what.

@@ -7,6 +7,7 @@ mod ends;
 mod flow;
 mod handing;
 mod hostile;
+mod isolated;
 mod large;
 mod messages;
 mod remote_ends;
