@@ -46,7 +46,7 @@ pub struct Load {
 
 /// The most memory that the messages of a node take, under a load: made by [`Limits::budget`], and shown as a
 /// table. It does not count what workers hold, nor what a node takes when it has nothing to do, nor what connections
-/// read into and write from: their limits are those of their transport ([`TcpLimits`](crate::TcpLimits)), and the free
+/// read into and write from: their limits are those of their transport ([`TcpLimits`](crate::transport::TcpLimits)), and the free
 /// blocks of their sizes are at most 7 MiB more for each core.
 ///
 /// Nor does it count what no load of messages makes, but what workers do: a worker that passes requests on notes those

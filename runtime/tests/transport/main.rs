@@ -11,6 +11,7 @@ mod isolated;
 mod large;
 mod messages;
 mod remote_ends;
+mod shares;
 mod stalled;
 mod udp;
 mod unix;
