@@ -71,7 +71,7 @@ fn shares(seed: u64, count: usize) -> Vec<(usize, usize)> {
     (0..CLIENTS).map(share).collect()
 }
 
-/// Nobody waits for more than two windows of each of the others.
+/// Nobody waits for more than three windows of each of the others.
 #[test]
 fn g7_floods_of_equals_have_equal_shares() {
     const ALL: usize = 100_000;
@@ -82,7 +82,7 @@ fn g7_floods_of_equals_have_equal_shares() {
         for (count, gap) in &shares {
             assert!(*count > equal * 8 / 10, "seed {seed}: {shares:?}");
             let others = CLIENTS as usize - 1;
-            assert!(*gap <= others * 2 * window, "seed {seed}: {shares:?}");
+            assert!(*gap <= others * 3 * window, "seed {seed}: {shares:?}");
         }
     }
 }
