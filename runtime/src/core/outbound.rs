@@ -50,9 +50,16 @@ impl Core {
             return out.fail_not_found();
         };
         let has_waited = out.grant != Grant::Nothing;
+        let was_to_open = out.grant == Grant::Link;
         let may_open = pair.may_open(&mut out.grant);
         let link = match pair.links.find(&hop.address, place) {
-            Some(link) => link,
+            Some(link) => {
+                // Another has opened it meanwhile.
+                if was_to_open && let Some(lack) = pair.line_for_room(link) {
+                    return Attempt::Blocked(lack);
+                }
+                link
+            }
             None => {
                 // A credit that is held is of a link that is gone.
                 out.grant = out.grant.without_credit();

@@ -180,6 +180,15 @@ impl Pair {
         (!free).then_some(Lack::Room { core, link, epoch })
     }
 
+    /// The line for room that a message on this link has to join, although it has room with the grant of a link: those
+    /// who have a credit of this one may be in it, and were first.
+    pub(super) fn line_for_room(&self, link: u32) -> Option<Lack> {
+        let (core, entry) = (self.to, self.links.at(link)?);
+        let is_line = !self.room_waiters.is_empty() && entry.state != LinkState::Ended;
+        let epoch = entry.epoch;
+        is_line.then_some(Lack::Room { core, link, epoch })
+    }
+
     /// Writes a message into the data ring. Everything it needs has been checked; who it is for was looked up
     /// when so many guests had been here.
     #[inline]
