@@ -14,7 +14,9 @@ use ringpost_mailbox::sync::Mutex;
 const MESSAGES: u64 = 2_000;
 
 /// Writes down what it gets.
-struct Recorder(Arc<Mutex<Vec<(u64, u64)>>>);
+struct Recorder(Log);
+
+type Log = Arc<Mutex<Vec<(u64, u64)>>>;
 
 impl Worker for Recorder {
     type Message = (u64, u64);
@@ -123,6 +125,77 @@ fn g1_sends_that_wait_keep_their_order() {
                 let wrong = of_one.windows(2).find(|pair| pair[0] >= pair[1]);
                 assert_eq!(wrong, None, "{credits} credits, {cores} cores");
                 assert_eq!(of_one.len() as u64, MESSAGES);
+            }
+        }
+    }
+}
+
+/// Sends several messages at one time, now to this recorder and now to that one.
+struct Fickle(u64);
+
+const RECORDERS: u64 = 4;
+const ROUNDS: u64 = 300;
+const AT_ONE_TIME: u64 = 7;
+
+impl Worker for Fickle {
+    type Message = ();
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<()>) -> Result<()> {
+        for round in 0..ROUNDS {
+            let to = format!("recorder-{}", (round * 3 + self.0) % RECORDERS);
+            let mut waiting = VecDeque::new();
+            for count in 0..AT_ONE_TIME {
+                let message = (self.0, round * AT_ONE_TIME + count);
+                let mut send = Box::pin(ctx.send_message(&*to, message));
+                match poll_fn(|polling| Poll::Ready(send.as_mut().poll(polling))).await {
+                    Poll::Ready(sent) => sent?,
+                    Poll::Pending => waiting.push_back(send),
+                }
+            }
+            while !waiting.is_empty() {
+                some_of(&mut waiting).await?;
+            }
+        }
+        ctx.send_message(msg.reply(), true).await
+    }
+}
+
+/// G1: where links are fewer than receivers, and rings small, sends of one worker that wait for a link, a credit or
+/// room do not overtake each other.
+#[test]
+fn g1_sends_that_wait_for_links_keep_their_order() {
+    for seed in 0..40 {
+        let logs: Vec<Log> = (0..RECORDERS).map(|_| Arc::default()).collect();
+        let mut limits = Limits::default();
+        limits.links_max = 3;
+        limits.ring_slots = 4;
+        limits.link_credits = 4;
+        let there = logs.clone();
+        let sim = Sim::new(seed).cores(2).limits(limits);
+        let report = sim.run(async move |mut ctx: Context| {
+            for (number, log) in there.into_iter().enumerate() {
+                let name = format!("recorder-{number}");
+                ctx.start_worker_on(1, name, Recorder(log)).await?;
+            }
+            for number in 0..5 {
+                let name = format!("fickle-{number}");
+                ctx.start_worker_on(0, &*name, Fickle(number)).await?;
+                ctx.send_message(name, ()).await?;
+            }
+            for _ in 0..5 {
+                ctx.receive::<bool>().await?;
+            }
+            ctx.stop().await
+        });
+        report.output.unwrap();
+        for log in &logs {
+            for number in 0..5 {
+                let seen = log.lock();
+                let of_one = seen.iter().filter(|(from, _)| *from == number);
+                let of_one: Vec<u64> = of_one.map(|(_, count)| *count).collect();
+                let wrong = of_one.windows(2).find(|pair| pair[0] >= pair[1]);
+                assert_eq!(wrong, None, "seed {seed}, sender {number}");
             }
         }
     }
