@@ -249,9 +249,25 @@ impl Connection {
 
     /// The peer has ended its side, so no credit will come.
     #[cold]
-    pub(super) fn peer_ended(&self) {
+    pub(super) fn gives_no_credit(&self) {
         self.allowance.borrow_mut().lift();
         self.wake_waiting();
+    }
+
+    /// All that the peer has sent was read: no credit will come, and no reply.
+    #[cold]
+    pub(super) fn peer_ended(&self, end: &End) {
+        self.gives_no_credit();
+        self.refuse_waiting(end);
+    }
+
+    /// Whoever waits for a reply of the peer is told that there will be none.
+    pub(super) fn refuse_waiting(&self, end: &End) {
+        for route in self.aliases.borrow_mut().take_waiting() {
+            let hint = route.first().and_then(Hop::hint);
+            let requester = hint.and_then(ReplyTo::from_hint);
+            self.core.refuse(requester, self.disconnected(end));
+        }
     }
 
     /// Whether no message is left to be written.
@@ -589,11 +605,7 @@ impl Connection {
             self.drop_message(message);
         }
         self.drop_queued();
-        for route in self.aliases.borrow_mut().take_waiting() {
-            let hint = route.first().and_then(Hop::hint);
-            let requester = hint.and_then(ReplyTo::from_hint);
-            self.core.refuse(requester, self.disconnected(end));
-        }
+        self.refuse_waiting(end);
         let mailbox = self.core.named(&self.name);
         self.lose_watches(mailbox.as_ref());
         if let Some(mailbox) = mailbox {

@@ -89,6 +89,13 @@ impl Covers {
         Some(Rc::clone(&found.1))
     }
 
+    /// Whether it is so of any worker to which the peer has sent: of each is told whether it has sent back less.
+    pub(super) fn any(&self, mut is_so: impl FnMut(&Address, bool) -> bool) -> bool {
+        let workers = self.workers.borrow();
+        let mut all = workers.iter();
+        all.any(|(worker, cover)| is_so(worker, cover.is_left()))
+    }
+
     /// Whether this worker may send one more back although there is no room for it.
     pub(super) fn go_ahead(&self, worker: &Address) -> bool {
         self.find(worker).is_some_and(|cover| cover.go_ahead())

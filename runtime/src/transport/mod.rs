@@ -18,6 +18,7 @@ mod end;
 mod handing;
 mod listener;
 mod options;
+mod owed;
 mod passing;
 mod pump;
 mod registry;

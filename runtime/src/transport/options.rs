@@ -63,6 +63,12 @@ pub struct TcpLimits {
     /// the connection may find no room. A worker here that is to be slower than that for a single message, with as
     /// many waiting as there are credits, needs longer at those who send to it. Default 60 seconds.
     pub stall: Duration,
+    /// How long a peer that has ended its side, and may still read, waits for what its messages bring it when all of them
+    /// are handled and not all are answered: they may have been passed on. Counted anew with each answer. It is over
+    /// when as many answers have come as messages; it has not begun while the workers that they were for have anything
+    /// to handle. In all that is no longer than [`stall`](Self::stall). A peer that was connected to, or greets as a node of
+    /// this make, is not waited for, as those end both sides. Default 5 seconds.
+    pub half_closed: Duration,
     /// Signs of life without a message between them. Default 1,024.
     pub heartbeats_max: u32,
     /// Connections that a listener keeps at one time on one core. Default 65,536.
@@ -87,6 +93,7 @@ impl Default for TcpLimits {
             frame_grace: Duration::from_secs(10),
             frame_bytes_per_second_min: 1024,
             stall: Duration::from_secs(60),
+            half_closed: Duration::from_secs(5),
             heartbeats_max: 1024,
             connections_max: 65_536,
         }

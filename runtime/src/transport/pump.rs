@@ -15,12 +15,15 @@ use crate::transport::TcpLimits;
 use crate::transport::arrivals::Arrivals;
 use crate::transport::connection::Connection;
 use crate::transport::end::End;
+use crate::transport::owed::{Debts, Owed};
 use crate::transport::timer::Timer;
 
 /// Parts of one vectored write.
 const PARTS: usize = 64;
 /// Reads before the other tasks of the core get their turn.
 const READS_PER_POLL: usize = 4;
+/// When it is looked again whether a worker has handled all: it says nothing of that if it sends nothing back.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What reads and writes one connection.
 pub(super) struct Pump<'a> {
@@ -37,13 +40,25 @@ pub(super) struct Pump<'a> {
     is_written: bool,
     /// Why nothing more can be written; what the peer sent before is still read.
     broken: Option<End>,
-    /// Since when and why nothing more is read; what came before is still delivered.
-    ended: Option<(Time, End)>,
+    /// Nothing more is read; what came before is still delivered.
+    ended: Option<Ended<'a>>,
     /// Since when the peer is known to have ended its side while nothing is read.
     closing: Option<Time>,
     /// Since when a message waits for a credit of the peer, which has had all before it; and how often credits had come.
     starved: Option<(Time, u64)>,
     timer: Timer,
+}
+
+/// The peer says nothing more.
+struct Ended<'a> {
+    since: Time,
+    why: End,
+    /// What it may still be sent.
+    debts: Option<Debts<'a>>,
+    /// Whether not all is handled, when that was looked at last.
+    is_busy: bool,
+    /// When that was so, or anything was written.
+    last_owed: Time,
 }
 
 impl<'a> Pump<'a> {
@@ -112,7 +127,7 @@ impl<'a> Pump<'a> {
             if let Some(reason) = self.broken.clone()
                 && self.ended.is_none()
             {
-                self.stop_reading(reason)?;
+                self.stop_reading(reason, polling)?;
             }
         }
         self.note_closing(polling);
@@ -140,7 +155,7 @@ impl<'a> Pump<'a> {
             self.closing = None;
         } else if self.closing.is_none() && self.stream.poll_read_closed(polling).is_ready() {
             self.closing = Some(self.ctx.core.now.get());
-            self.connection.peer_ended();
+            self.connection.gives_no_credit();
         }
     }
 
@@ -166,6 +181,9 @@ impl<'a> Pump<'a> {
                     let tally = &self.ctx.core.tally().transport;
                     tally.frames_written.add(frames as u64);
                     tally.bytes_written.add(count as u64);
+                    if let Some(ended) = &mut self.ended {
+                        ended.last_owed = self.ctx.core.now.get();
+                    }
                 }
                 Poll::Ready(Err(error)) => return Err(error.into()),
             }
@@ -185,11 +203,8 @@ impl<'a> Pump<'a> {
             // The peer is not to blame for the time that passes.
             self.last_read = self.ctx.core.now.get();
         }
-        if let Some((_, reason)) = &self.ended {
-            return match self.arrivals.is_empty() && self.connection.is_written() {
-                true => Err(reason.clone()),
-                false => Ok(false),
-            };
+        if self.ended.is_some() {
+            return self.work_off(polling).map(|()| false);
         }
         let mut burst = self.ctx.core.limits.worker_burst;
         for _ in 0..READS_PER_POLL {
@@ -209,7 +224,7 @@ impl<'a> Pump<'a> {
                         0 => "the peer has closed it",
                         _ => "the peer has closed it within a frame",
                     };
-                    self.stop_reading(End::Lost(reason.to_owned()))?;
+                    self.stop_reading(End::Lost(reason.to_owned()), polling)?;
                     return Ok(false);
                 }
                 Poll::Ready(Ok(count)) => {
@@ -230,13 +245,50 @@ impl<'a> Pump<'a> {
     }
 
     /// Nothing more will come, or be read. What has come and waits for room, or is answered and waits for credits, still
-    /// gets its time.
-    fn stop_reading(&mut self, end: End) -> Result<(), End> {
-        if self.arrivals.is_empty() && self.connection.covers.is_empty() {
-            return Err(end);
+    /// gets its time; and so do answers that are not made yet.
+    fn stop_reading(&mut self, why: End, polling: &mut Polling<'_>) -> Result<(), End> {
+        let is_delivered = self.arrivals.is_empty();
+        let mut debts = match self.broken {
+            Some(_) => None,
+            None => Debts::new(self.ctx, &self.connection),
+        };
+        let is_written = self.connection.is_written();
+        let mut owed = |debts: &mut Debts<'_>| debts.poll(is_delivered, polling);
+        let is_owed = debts
+            .as_mut()
+            .is_some_and(|it| !is_written || owed(it) != Owed::Nothing);
+        if is_delivered && self.connection.covers.is_empty() && !is_owed {
+            return Err(why);
         }
-        self.ended = Some((self.ctx.core.now.get(), end));
-        self.connection.peer_ended();
+        let now = self.ctx.core.now.get();
+        self.connection.peer_ended(&why);
+        self.ended = Some(Ended {
+            since: now,
+            why,
+            debts,
+            is_busy: true,
+            last_owed: now,
+        });
+        Ok(())
+    }
+
+    /// Fails when nothing is left of what came before the peer ended its side.
+    fn work_off(&mut self, polling: &mut Polling<'_>) -> Result<(), End> {
+        let Some(ended) = &mut self.ended else {
+            return Ok(());
+        };
+        let is_delivered = self.arrivals.is_empty();
+        let debts = ended.debts.as_mut().filter(|_| self.broken.is_none());
+        let owed = debts.map_or(Owed::Nothing, |debts| debts.poll(is_delivered, polling));
+        if owed == Owed::Nothing && is_delivered && self.connection.is_written() {
+            return Err(ended.why.clone());
+        }
+        ended.is_busy = owed == Owed::Something;
+        if ended.is_busy {
+            ended.last_owed = self.ctx.core.now.get();
+        }
+        // Whoever has asked the peer since.
+        self.connection.refuse_waiting(&ended.why);
         Ok(())
     }
 
@@ -290,8 +342,8 @@ impl<'a> Pump<'a> {
     /// When the connection ends if nothing moves, and for want of what.
     fn due(&self) -> Option<(Time, Want)> {
         let limits = &self.connection.terms.limits;
-        if let Some((ended, _)) = self.ended {
-            return Some((ended.saturating_add(limits.stall), Want::Room));
+        if let Some(ended) = &self.ended {
+            return Some(self.due_of(ended));
         }
         let is_held_up = self.is_held_up();
         let begin = || self.opened.saturating_add(limits.handshake);
@@ -316,11 +368,30 @@ impl<'a> Pump<'a> {
         all.into_iter().flatten().min_by_key(|(time, _)| *time)
     }
 
+    /// When a connection ends whose peer says nothing more, or is looked at again.
+    fn due_of(&self, ended: &Ended<'_>) -> (Time, Want) {
+        let limits = &self.connection.terms.limits;
+        let last = ended.since.saturating_add(limits.stall);
+        if !self.arrivals.is_empty() || !self.connection.is_written() {
+            return (last, Want::Room);
+        }
+        let wait = match ended.is_busy {
+            true => LOOK_AGAIN,
+            false => limits.half_closed,
+        };
+        (
+            ended.last_owed.saturating_add(wait).min(last),
+            Want::Nothing,
+        )
+    }
+
     fn check_deadlines(&mut self, polling: &mut Polling<'_>) -> Result<(), End> {
         let core = &self.ctx.core;
         while let Some((due, want)) = self.due() {
             if core.now.get() >= due {
-                return Err(End::Fault(want.reason(&self.connection.terms.limits)));
+                let fault = || End::Fault(want.reason(&self.connection.terms.limits));
+                let no_fault = self.ended.as_ref().filter(|_| want == Want::Nothing);
+                return Err(no_fault.map_or_else(fault, |ended| ended.why.clone()));
             }
             if self.timer.poll(core, due, polling).is_pending() {
                 return Ok(());
@@ -341,7 +412,7 @@ enum Delivered {
 }
 
 /// What a connection has waited for in vain.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Want {
     Beginning,
     Frame,
@@ -349,6 +420,8 @@ enum Want {
     Reader,
     Credit,
     Room,
+    /// The peer may have been sent all.
+    Nothing,
 }
 
 impl Want {
@@ -379,6 +452,9 @@ impl Want {
             Self::Room => format!(
                 "the peer has ended it, and what it sent before found no room within {stall:?} (stall)"
             ),
+            Self::Nothing => {
+                "nothing more is to come of what the peer sent (half_closed)".to_owned()
+            }
         }
     }
 }

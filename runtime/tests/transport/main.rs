@@ -5,6 +5,7 @@ mod circles;
 mod common;
 mod ends;
 mod flow;
+mod half_closed;
 mod handing;
 mod hostile;
 mod isolated;

@@ -1,0 +1,286 @@
+//! Peers that send, end their side, and read on.
+
+use std::net::Shutdown;
+use std::time::Duration;
+
+use ringpost::net::TcpStream;
+use ringpost::sim::{Report, Sim};
+use ringpost::transport::TcpLimits;
+use ringpost::{
+    Any, Context, ErrorKind, Node, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker,
+    route,
+};
+use ringpost_router::wire::VERSION;
+
+use crate::common::{SERVER, append, greeting};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Takes a while for each message, and sends so many back.
+struct Slow {
+    each: Duration,
+    answers: usize,
+}
+
+impl Worker for Slow {
+    type Message = String;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
+        ctx.sleep(self.each).await;
+        for _ in 0..self.answers {
+            ctx.send_message(msg.return_route(), msg.clone()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends each message on, and each answer back.
+struct Passes;
+
+impl Worker for Passes {
+    type Message = Any;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        ctx.forward(msg).await
+    }
+}
+
+/// What a peer of another make says: messages along this route.
+fn messages(onward: &Route, back: &Route, count: usize) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    for _ in 0..count {
+        append(onward.clone(), back.clone(), b"\x02hi", &mut bytes);
+    }
+    bytes
+}
+
+/// Sends, ends its side, and reads to the end. How many answers came.
+async fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
+    stream.write_all(bytes).await?;
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(Duration::from_secs(3600)));
+    let (mut piece, mut replied) = (vec![0; 4096], Vec::new());
+    loop {
+        // An end that comes in a hurry is an error.
+        match stream.read(&mut piece).await.unwrap_or(0) {
+            0 => break,
+            count => replied.extend_from_slice(&piece[..count]),
+        }
+    }
+    let parts = replied.windows(3);
+    Ok(parts.filter(|part| part == b"\x02hi").count())
+}
+
+/// What a peer does, and how the server's worker `slow` is.
+#[derive(Clone)]
+struct Case {
+    bytes: Vec<u8>,
+    reads: bool,
+    each: Duration,
+    answers: usize,
+    limits: TcpLimits,
+}
+
+impl Case {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            reads: true,
+            each: SECOND,
+            answers: 1,
+            limits: TcpLimits::default(),
+        }
+    }
+
+    async fn serve(self, ctx: Context) -> Result<()> {
+        let Self { each, answers, .. } = self;
+        ctx.start_worker("slow", Slow { each, answers }).await?;
+        ctx.start_worker("passes", Passes).await?;
+        let options = TcpListenerOptions::new().expose("slow").expose("passes");
+        let tcp = TcpTransport::create(&ctx).await?;
+        tcp.listen(SERVER, options.limits(self.limits)).await?;
+        Ok(())
+    }
+
+    /// How many answers came.
+    async fn play(self, ctx: Context) -> Result<usize> {
+        let mut stream = TcpStream::connect(&ctx, SERVER.parse()?).await;
+        while stream.is_err() {
+            ctx.sleep(Duration::from_millis(1)).await;
+            stream = TcpStream::connect(&ctx, SERVER.parse()?).await;
+        }
+        let mut stream = stream?;
+        if self.reads {
+            return exchange(&mut stream, &self.bytes).await;
+        }
+        stream.write_all(&self.bytes).await?;
+        stream.shutdown(Shutdown::Write)?;
+        ctx.sleep(2 * self.limits.stall).await;
+        Ok(0)
+    }
+
+    fn run(&self, seed: u64, cores: u16) -> Report<usize> {
+        let (server, peer) = (self.clone(), self.clone());
+        let sim = Sim::new(seed).cores(cores);
+        sim.beside(async |ctx| server.serve(ctx).await)
+            .run(async |ctx: Context| peer.play(ctx).await)
+    }
+
+    /// Expects so many answers, and the end within so many seconds, on any number of cores.
+    fn expect(&self, answers: usize, seconds: std::ops::Range<u64>) {
+        for (seed, cores) in [(1, 1), (2, 1), (3, 2), (4, 3), (5, 3)] {
+            let report = self.run(seed, cores);
+            let found = report.output.expect("the peer is served");
+            let elapsed = report.elapsed;
+            assert_eq!(found, answers, "seed {seed}: after {elapsed:?}");
+            let within = elapsed.as_secs();
+            assert!(seconds.contains(&within), "seed {seed}: {elapsed:?}");
+            let server = &report.neighbours[0].1;
+            assert_eq!(server.total(|core| core.transport.faulted), 0);
+            assert_eq!(server.total(|core| core.transport.closed), 1);
+        }
+    }
+}
+
+fn slow() -> Route {
+    route!["slow"]
+}
+
+fn me() -> Route {
+    route!["me"]
+}
+
+#[test]
+fn g3_who_ends_its_side_gets_the_answers_that_are_not_made_yet() {
+    // It ends with the last answer.
+    Case::new(messages(&slow(), &me(), 8)).expect(8, 8..9);
+    let mut fast = Case::new(messages(&slow(), &me(), 1000));
+    fast.each = Duration::ZERO;
+    fast.expect(1000, 0..1);
+}
+
+#[test]
+fn g3_who_ends_its_side_gets_all_of_several_answers() {
+    let mut case = Case::new(messages(&slow(), &me(), 8));
+    case.answers = 5;
+    case.expect(40, 8..9);
+    // They may still be on their way to the core of the connection when all is handled.
+    for answers in [1, 7, 60, 200] {
+        (case.each, case.answers) = (Duration::ZERO, answers);
+        case.expect(8 * answers, 0..2);
+    }
+}
+
+#[test]
+fn g3_who_ends_its_side_gets_answers_to_what_was_passed_on() {
+    let onward = route!["passes", "slow"];
+    Case::new(messages(&onward, &me(), 4)).expect(4, 4..5);
+}
+
+#[test]
+fn what_needs_no_answer_keeps_no_connection() {
+    let mut case = Case::new(messages(&slow(), &Route::new(), 4));
+    (case.each, case.answers) = (Duration::ZERO, 0);
+    case.expect(0, 0..1);
+}
+
+#[test]
+fn answers_that_do_not_come_are_waited_for_as_long_as_the_limits_say() {
+    let mut case = Case::new(messages(&slow(), &me(), 4));
+    (case.each, case.answers) = (Duration::ZERO, 0);
+    case.expect(0, 5..6);
+    case.limits.half_closed = Duration::from_secs(20);
+    case.expect(0, 20..21);
+    case.limits.half_closed = Duration::ZERO;
+    // It is looked at once a second.
+    case.expect(0, 0..2);
+    // What is being handled is waited for all the same.
+    (case.each, case.answers) = (3 * SECOND, 1);
+    case.expect(4, 12..13);
+}
+
+#[test]
+fn g10_a_peer_that_ended_its_side_is_gone_by_its_deadline() {
+    // The handler takes an hour.
+    let mut case = Case::new(messages(&slow(), &me(), 2));
+    case.each = Duration::from_secs(3600);
+    case.limits.stall = Duration::from_secs(20);
+    let report = case.run(1, 1);
+    assert_eq!(report.output.expect("it is served"), 0);
+    let elapsed = report.elapsed.as_secs();
+    assert!((20..22).contains(&elapsed), "{elapsed} s, with the stop");
+    // The peer takes nothing.
+    let mut case = Case::new(messages(&slow(), &me(), 100));
+    (case.each, case.answers, case.reads) = (Duration::ZERO, 10_000, false);
+    case.limits.stall = Duration::from_secs(20);
+    let report = case.run(1, 1);
+    report.output.expect("it has waited");
+    let server = &report.neighbours[0].1;
+    assert_eq!(server.total(|core| core.transport.closed), 1);
+}
+
+#[test]
+fn a_node_that_is_gone_is_not_waited_for() {
+    let mut bytes = greeting(0);
+    bytes.extend_from_slice(&messages(&slow(), &me(), 4)[1..]);
+    for (seed, cores) in [(1, 1), (2, 3)] {
+        let mut case = Case::new(bytes.clone());
+        (case.each, case.answers) = (Duration::ZERO, 0);
+        let report = case.run(seed, cores);
+        assert_eq!(report.output.expect("it is served"), 0);
+        assert!(report.elapsed < SECOND, "{:?}", report.elapsed);
+    }
+}
+
+#[test]
+fn whoever_ends_its_side_of_a_real_socket_gets_its_answers() {
+    let body = async |ctx: Context| {
+        let (each, answers) = (Duration::from_millis(1), 2);
+        ctx.start_worker("slow", Slow { each, answers }).await?;
+        let tcp = TcpTransport::create(&ctx).await?;
+        let options = TcpListenerOptions::new().expose("slow");
+        let listener = tcp.listen("127.0.0.1:0", options).await?;
+        let mut stream = TcpStream::connect(&ctx, listener.socket_address()).await?;
+        let answers = exchange(&mut stream, &messages(&slow(), &me(), 50)).await?;
+        assert_eq!(answers, 100);
+        ctx.stop().await
+    };
+    let node = Node::builder().cores(2).pin(false);
+    node.run(body).expect("all are answered");
+}
+
+/// Asks back whoever sends it something, and says in its log how that ended.
+struct AsksBack;
+
+impl Worker for AsksBack {
+    type Message = String;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
+        let asked = ctx.request::<String>(msg.return_route(), "who is there?".to_owned());
+        let error = asked.without_deadline().await.expect_err("nobody answers");
+        let is_told = matches!(error.kind(), ErrorKind::Disconnected { .. });
+        assert!(is_told, "{error}");
+        ctx.send_message(msg.reply(), msg.clone()).await
+    }
+}
+
+#[test]
+fn who_asks_a_peer_that_ended_its_side_is_told_at_once() {
+    let serve = async |ctx: Context| {
+        ctx.start_worker("asks back", AsksBack).await?;
+        let options = TcpListenerOptions::new().expose("asks back");
+        let tcp = TcpTransport::create(&ctx).await?;
+        tcp.listen(SERVER, options).await?;
+        Ok(())
+    };
+    let report = Sim::new(1).beside(serve).run(async |ctx: Context| {
+        ctx.sleep(Duration::from_millis(10)).await;
+        let case = Case::new(messages(&route!["asks back"], &me(), 1));
+        case.play(ctx).await
+    });
+    assert_eq!(report.output.expect("it is served"), 1);
+    assert!(report.elapsed < SECOND, "{:?}", report.elapsed);
+}
