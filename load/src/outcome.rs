@@ -66,6 +66,14 @@ impl Outcome {
         }
     }
 
+    /// Nothing, of a run that the user has ended before it began.
+    pub(crate) fn interrupted(begin: Nanos) -> Self {
+        Self {
+            interrupted: true,
+            ..Self::new(begin)
+        }
+    }
+
     /// Takes in what a thread has recorded.
     pub(crate) fn record(&mut self, recorder: Recorder) {
         self.answered += recorder.answered();

@@ -64,19 +64,31 @@ impl Spawned {
     }
 }
 
+/// Open files of a process besides connections, and of each loop of its client and its service: some to spare.
+const FILES: usize = 16;
+const FILES_OF_CPU: usize = 4;
+
 /// Sees that this process may have the files for both ends of so many connections, where the system says so.
 ///
 /// # Errors
 /// Too low a limit. Connections that nobody can accept would only be seen as messages without replies.
 pub(crate) fn check_files(connections: usize) -> Result<(), StartError> {
-    let needed = connections.saturating_mul(2);
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     match files::limit() {
-        Some(limit) if limit < needed => Err(StartError::Choice(format!(
-            "--spawn-echo takes two open files for each connection, {needed} in all, and this process may have {limit} open files: \
-             allow more (ulimit -n), or use fewer connections (-c)"
-        ))),
-        _ => Ok(()),
+        Some(limit) => check_limit(connections, FILES + cpus * FILES_OF_CPU, limit),
+        None => Ok(()),
     }
+}
+
+fn check_limit(connections: usize, others: usize, limit: usize) -> Result<(), StartError> {
+    let needed = connections.saturating_mul(2).saturating_add(others);
+    if needed <= limit {
+        return Ok(());
+    }
+    Err(StartError::Choice(format!(
+        "--spawn-echo takes two open files for each connection, {needed} in all with {others} for itself, and this process may \
+         have {limit} open files: allow more (ulimit -n), or use fewer connections (-c)"
+    )))
 }
 
 fn listen(server: &str, source: io::Error) -> StartError {
@@ -99,5 +111,19 @@ fn worker_of(route: &Route) -> Result<ringpost::Address, StartError> {
         _ => Err(StartError::Choice(
             "--spawn-echo starts one worker; write tcp://HOST:PORT/WORKER".into(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_just_under_the_limit_of_files_is_too_much() {
+        assert!(check_limit(116, 24, 256).is_ok());
+        for connections in [117, 127, 128, usize::MAX] {
+            let error = check_limit(connections, 24, 256).unwrap_err().to_string();
+            assert!(error.contains("256 open files"), "{error}");
+        }
     }
 }

@@ -62,7 +62,11 @@ pub(crate) fn measure(
     watch: &mut dyn Watch,
 ) -> Result<Outcome, StartError> {
     let name = target.server().unwrap_or_default().to_owned();
-    let addresses = resolve(&name)?;
+    let asked = name.clone();
+    let Some(addresses) = unless_ended(move || resolve(&asked), watch)? else {
+        return Ok(Outcome::interrupted(clock.now()));
+    };
+    let addresses = addresses?;
     let shared = Shared {
         settings,
         clock,
@@ -131,8 +135,7 @@ fn conduct(
     if !matches!(connected, Ok(true)) {
         // The others need not connect any more. Relaxed: the flag stands for itself.
         shared.ends.store(true, Ordering::Relaxed);
-        let mut outcome = Outcome::new(shared.clock.now());
-        outcome.interrupted = true;
+        let outcome = Outcome::interrupted(shared.clock.now());
         return connected.map(|_| outcome);
     }
     let timeline = shared.settings.timeline(shared.clock.now());
@@ -227,6 +230,26 @@ fn sessions(
     settings.connections_of(thread).map(session).collect()
 }
 
+/// What comes of work that the system may keep for long and that nothing cuts short; `None` if the user wants to end before. The
+/// thread that does it then ends with the process.
+fn unless_ended<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    watch: &mut dyn Watch,
+) -> Result<Option<T>, StartError> {
+    let (tell, told) = channel();
+    // Nobody listens any more if the user has ended the run.
+    let work = move || drop(tell.send(work()));
+    let thread = std::thread::Builder::new().name("load-resolve".into());
+    thread.spawn(work).map_err(StartError::Thread)?;
+    loop {
+        match told.recv_timeout(TICK) {
+            Ok(done) => return Ok(Some(done)),
+            Err(RecvTimeoutError::Timeout) if !watch.wants_end() => {}
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
 fn resolve(server: &str) -> Result<Vec<SocketAddr>, StartError> {
     let unknown = |source: io::Error| StartError::Resolve {
         server: server.to_owned(),
@@ -267,5 +290,13 @@ mod tests {
         let outcome = outcome.unwrap();
         assert!(outcome.interrupted);
         assert_eq!((outcome.counts.sent, outcome.broken), (0, 0));
+    }
+
+    #[test]
+    fn what_the_system_does_not_end_does_not_keep_the_user() {
+        let (keep, kept) = channel::<()>();
+        let begun = unless_ended(move || kept.recv(), &mut Impatient);
+        assert!(begun.unwrap().is_none(), "it is under way for ever");
+        drop(keep);
     }
 }
