@@ -15,7 +15,7 @@ use ringpost_router::{Address, Aliases, Any, Route};
 use crate::routed::Routed;
 
 /// Workers for which it is known how many messages are covered. Should a peer have messages at more, all are forgotten.
-const WORKERS_MAX: usize = 4096;
+pub(super) const WORKERS_MAX: usize = 4096;
 
 /// The covers of one connection, and the messages that were covered and could not be put among the frames yet.
 #[derive(Default)]

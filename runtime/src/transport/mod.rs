@@ -9,6 +9,7 @@
 //! be guessed and that hold for their connection only.
 
 mod arrivals;
+mod budget;
 mod carrier;
 mod connect;
 mod connection;

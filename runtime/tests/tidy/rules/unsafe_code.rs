@@ -15,6 +15,7 @@ const UNSAFE_MODULES: &[&str] = &[
     // An allocator that counts.
     "mailbox/tests/pool_allocations.rs",
     "router/tests/wire_memory.rs",
+    "runtime/tests/connections_memory.rs",
     "runtime/tests/allocations.rs",
     "runtime/tests/budget.rs",
     "benches/tests/allocations.rs",
