@@ -7,6 +7,54 @@
 //!
 //! The peer sees nothing of the node but what is exposed to it: return routes travel as names that cannot
 //! be guessed and that hold for their connection only.
+//!
+//! A route names the transport of each hop, and may lead over several:
+//!
+//! ```
+//! use ringpost::{Any, Context, Node, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport, UDP};
+//! use ringpost::{UDS, UdpListenerOptions, UdpTransport, UnixListenerOptions, UnixTransport, Worker};
+//!
+//! struct Echoer;
+//!
+//! impl Worker for Echoer {
+//!     type Message = Any;
+//!     type Context = Context;
+//!
+//!     async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+//!         ctx.send_message(msg.reply(), msg.take()).await
+//!     }
+//! }
+//!
+//! fn main() -> Result<()> {
+//!     Node::builder().cores(1).run(async |ctx: Context| {
+//!         ctx.start_worker("echoer", Echoer).await?;
+//!         let unix = UnixTransport::create(&ctx).await?;
+//!         let path = std::env::temp_dir().join(format!("node-{}.sock", std::process::id()));
+//!         let unix = unix.listen(&path, UnixListenerOptions::new().expose("echoer")).await?;
+//!         let udp = UdpTransport::create(&ctx).await?;
+//!         let udp = udp.listen("127.0.0.1:0", UdpListenerOptions::new().expose("echoer")).await?;
+//!         let tcp = TcpTransport::create(&ctx).await?;
+//!         // Whoever connects over TCP may also go on to the socket.
+//!         let on = Route::new().append_t(UDS, unix.address());
+//!         let on = on.first().expect("it has one address").address.clone();
+//!         let options = TcpListenerOptions::new().expose("echoer").relay_to_address(on);
+//!         let tcp = tcp.listen("127.0.0.1:0", options).await?;
+//!
+//!         // This node asks itself; others would do so with the same routes.
+//!         let ways = [
+//!             Route::new().append_t(TCP, tcp.address()),
+//!             Route::new().append_t(UDS, unix.address()),
+//!             Route::new().append_t(UDP, udp.address()),
+//!             Route::new().append_t(TCP, tcp.address()).append_t(UDS, unix.address()),
+//!         ];
+//!         for way in ways {
+//!             let reply: String = ctx.request(way.append("echoer"), "Hello!".to_string()).await?;
+//!             assert_eq!(reply, "Hello!");
+//!         }
+//!         ctx.stop().await
+//!     })
+//! }
+//! ```
 
 mod arrivals;
 mod budget;
