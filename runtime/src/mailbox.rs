@@ -24,6 +24,7 @@ use std::time::Duration;
 use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_router::{Address, Handle, HandleKind, Hint, Hop, NodeCore};
 
+use crate::core::behalf::{Behalf, Token};
 use crate::core::returning::Due;
 use crate::core::supervised::Supervised;
 use crate::core::watches::Watches;
@@ -149,6 +150,8 @@ pub(crate) struct More {
     pub(crate) drain_timer: Option<crate::core::TimerKey>,
     /// The task slot of a suspended handler.
     pub(crate) task_key: Option<u32>,
+    /// What tells that call from others, if it waits in another's name (`core/behalf.rs`).
+    pub(crate) call: Option<Token>,
 }
 
 impl More {
@@ -375,6 +378,11 @@ impl Mailbox {
         self.asker.replace(ReplyTo::NOBODY)
     }
 
+    /// Whether senders have to wait until it has taken something.
+    pub(crate) fn makes_wait(&self) -> bool {
+        self.room.get() == 0 && self.overflow.get() == Overflow::Wait
+    }
+
     /// Whether new messages are accepted.
     pub(crate) fn accepts(&self) -> bool {
         self.state.get() != State::Closed && !self.stop.get().is_asked()
@@ -441,6 +449,8 @@ pub(crate) struct Waiter {
     pub(crate) wake: RefCell<Wake>,
     /// Who waits to send, and since when.
     pub(crate) sender: Option<(MailboxRc, Time)>,
+    /// And on whose behalf, where that is no worker.
+    pub(crate) behalf: RefCell<Behalf>,
     /// The credits of a link that it is granted at the most; when it was, those it was. 0 for one that waits on
     /// its own core, or in an urgent lane.
     pub(crate) credits: Cell<u32>,
@@ -452,6 +462,7 @@ impl Waiter {
             state: Cell::new(Waiting::Queued),
             wake: RefCell::new(wake),
             sender: None,
+            behalf: RefCell::default(),
             credits: Cell::new(0),
         })
     }
@@ -464,6 +475,7 @@ impl Waiter {
             state: Cell::new(Waiting::Queued),
             wake: RefCell::new(wake),
             sender: Some((who, since)),
+            behalf: RefCell::default(),
             credits: Cell::new(credits),
         })
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
-use ringpost_router::{Address, Body, Handle, HandleKind, Hop, Message, Route};
+use ringpost_router::{Address, Body, Handle, Message, Route};
 
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Outgoing};
@@ -283,9 +283,9 @@ impl Context {
 
     /// A context with an address that nobody else has, for a spawned future.
     ///
-    /// Others reach it by the return route of the messages it sends. Whoever awaits what it sends and asks waits as
-    /// somebody of its own: a handler that does so is named in no circle
-    /// ([`NodeBuilder::on_wait_cycle`](crate::NodeBuilder::on_wait_cycle)), and is not refused where it asks its own worker.
+    /// Others reach it by the return route of the messages it sends. A handler that awaits what it sends and asks waits as
+    /// for what its own context does: it is named in circles
+    /// ([`NodeBuilder::on_wait_cycle`](crate::NodeBuilder::on_wait_cycle)), and may not ask its own worker.
     ///
     /// # Errors
     /// None today; the signature leaves room.
@@ -371,12 +371,31 @@ impl Context {
         }
     }
 
-    /// Whether a message along this hop comes to this context's own mailbox.
-    pub(crate) fn is_own_hop(&self, hop: &Hop) -> bool {
-        let is_here = hop
-            .hint_of(self.core.here.node())
-            .is_none_or(|hint| hint.kind == HandleKind::Worker && hint.core == self.core.here);
-        is_here && self.kind != Kind::Outside && hop.address == self.mailbox.address
+    /// Whether it is detached, and used by a worker that is polled now.
+    #[inline]
+    pub(crate) fn acts_for_worker(&self) -> bool {
+        self.kind == Kind::Detached && !self.core.runs_no_worker()
+    }
+
+    /// Notes that an answer is waited for at this place by whoever is polled now.
+    #[inline]
+    pub(crate) fn note_behalf(&self, place: Handle) {
+        if self.kind == Kind::Detached && self.core.notes_behalf() {
+            self.core.replies.note_behalf(&self.core, place);
+        }
+    }
+
+    /// Who is asked by a message along this route, if that is who asks: this context, or the worker that is polled now. Nobody
+    /// else could give the answer.
+    pub(crate) fn asks_itself(&self, route: &Route) -> Option<MailboxRc> {
+        let hop = route.only()?;
+        let is_at = |it: &MailboxRc| hop.address == it.address && self.core.leads_here(hop);
+        match self.kind {
+            Kind::Outside => None,
+            _ if is_at(&self.mailbox) => Some(self.mailbox.clone()),
+            Kind::Worker => None,
+            Kind::Detached => self.core.running().filter(is_at),
+        }
     }
 
     pub(crate) fn is_own(&self, address: &Address) -> bool {

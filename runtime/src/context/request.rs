@@ -124,12 +124,16 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
     fn begin(&mut self, route: Route, body: Body, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         let ctx = self.ctx;
         let core = &ctx.core;
-        let Some(to) = core.receiver_here(&route) else {
+        let found = match ctx.acts_for_worker() {
+            true => None,
+            false => core.receiver_here(&route),
+        };
+        let Some(to) = found else {
             return self.begin_further(Unsent(route, body), polling);
         };
         if MailboxRc::ptr_eq(&to, &ctx.mailbox) {
-            core.give_grant_back(&Lack::Local(to), 1);
-            return self.refuse_own(Outgoing::with_body(route, body));
+            core.give_grant_back(&Lack::Local(to.clone()), 1);
+            return refuse_own(&to, Outgoing::with_body(route, body));
         }
         // A short route: there is nothing to drop.
         std::mem::forget(route);
@@ -159,13 +163,13 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         core.replies.reserve_for(&asking, wake)
     }
 
-    /// The message cannot simply be put into a queue of this core.
+    /// The message cannot simply be put into a queue of this core, or it is to be seen on whose behalf.
     #[inline(never)]
     fn begin_further(&mut self, unsent: Unsent, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         let Unsent(route, body) = unsent;
         let ctx = self.ctx;
-        if route.only().is_some_and(|hop| ctx.is_own_hop(hop)) {
-            return self.refuse_own(Outgoing::with_body(route, body));
+        if let Some(own) = ctx.asks_itself(&route) {
+            return refuse_own(&own, Outgoing::with_body(route, body));
         }
         let place = self.reserve_further(route.last());
         let mut sending = Sending::new(route, body);
@@ -181,8 +185,8 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
     fn begin_urgent(&mut self, unsent: Unsent, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         let Unsent(route, body) = unsent;
         let mut out = Outgoing::with_body(route, body);
-        if out.route.only().is_some_and(|hop| self.ctx.is_own_hop(hop)) {
-            return self.refuse_own(out);
+        if let Some(own) = self.ctx.asks_itself(&out.route) {
+            return refuse_own(&own, out);
         }
         let place = self.reserve_further(out.route.last());
         out.reply = place;
@@ -198,12 +202,6 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
     ) -> Poll<Result<A>> {
         let sent = pressing.poll(&self.ctx.mailbox, polling);
         self.proceed(place, sent, polling, || State::Pressing(place, pressing))
-    }
-
-    /// Nobody but who waits for the answer could give it.
-    #[cold]
-    fn refuse_own(&mut self, mut out: Outgoing) -> Poll<Result<A>> {
-        Poll::Ready(Err(out.fail_own(&self.ctx.mailbox)))
     }
 
     #[cold]
@@ -235,6 +233,7 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
             }
             Poll::Pending => {
                 self.state = blocked();
+                self.ctx.note_behalf(place);
                 self.poll_deadline(place, polling)
             }
         }
@@ -264,6 +263,7 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
             }
             Poll::Pending => {
                 self.state = State::Waiting(place);
+                self.ctx.note_behalf(place);
                 Poll::Pending
             }
         }
@@ -324,6 +324,12 @@ impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
             State::Done => Poll::Ready(Err(Error::new(ErrorKind::Stopping))),
         }
     }
+}
+
+/// Nobody but who waits for the answer could give it.
+#[cold]
+fn refuse_own<A>(own: &MailboxRc, mut out: Outgoing) -> Poll<Result<A>> {
+    Poll::Ready(Err(out.fail_own(own)))
 }
 
 /// The reply as the type that was asked for.

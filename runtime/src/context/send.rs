@@ -165,8 +165,8 @@ fn set_up(ctx: &Context, unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
     match ctx.core.attempt_or_wait(&ctx.mailbox, &mut out) {
         Attempt::Sent => None,
         Attempt::Failed(error) => Some(Box::new(Rest::Fail(error))),
-        Attempt::Blocked(lack) if lack.is_of(&ctx.mailbox) => {
-            Some(Box::new(Rest::Fail(out.fail_own(&ctx.mailbox))))
+        Attempt::Blocked(Lack::Local(of)) if MailboxRc::ptr_eq(&of, &ctx.mailbox) => {
+            Some(Box::new(Rest::Fail(out.fail_own(&of))))
         }
         Attempt::Blocked(lack) => {
             let mut blocked = Blocked::new(out);
@@ -411,11 +411,11 @@ impl Sending {
                     Attempt::Sent => return Poll::Ready(Ok(())),
                     Attempt::Failed(error) => return Poll::Ready(Err(error)),
                     Attempt::Misgranted => Box::new(Blocked::new(out)),
-                    Attempt::Blocked(lack) if lack.is_of(&ctx.mailbox) => {
-                        return Poll::Ready(Err(out.fail_own(&ctx.mailbox)));
-                    }
                     Attempt::Blocked(lack) => {
                         let from = &ctx.mailbox;
+                        if let Some(own) = lack.of_oneself(&ctx.core, from) {
+                            return Poll::Ready(Err(out.fail_own(own)));
+                        }
                         Box::new(Blocked::for_lack(out, &ctx.core, from, lack, polling))
                     }
                 }
@@ -508,6 +508,9 @@ impl Blocked {
             && to.room.get() == 0
             && to.accepts()
         {
+            if let Some(own) = lack.of_oneself(core, from) {
+                return Poll::Ready(Err(self.out.fail_own(own)));
+            }
             self.begin_wait(core, from, lack, polling);
             return Poll::Pending;
         }
@@ -515,7 +518,7 @@ impl Blocked {
             match self.wait.as_ref().map(|wait| wait.waiter.state.get()) {
                 None => {}
                 Some(Waiting::Queued | Waiting::Cancelled) => {
-                    self.wait_again(core.tasks.register(polling));
+                    self.wait_again(core, from, core.tasks.register(polling));
                     return Poll::Pending;
                 }
                 Some(Waiting::Closed) => {
@@ -539,16 +542,23 @@ impl Blocked {
                     self.cancel(core);
                     return Poll::Ready(Err(error));
                 }
-                Attempt::Blocked(lack) => self.begin_wait(core, from, lack, polling),
+                Attempt::Blocked(lack) => {
+                    if let Some(own) = lack.of_oneself(core, from) {
+                        self.cancel(core);
+                        return Poll::Ready(Err(self.out.fail_own(own)));
+                    }
+                    self.begin_wait(core, from, lack, polling);
+                }
                 // The name has moved between cores: what was meant for the other place goes back.
                 Attempt::Misgranted => self.cancel(core),
             }
         }
     }
 
-    fn wait_again(&self, wake: Wake) {
+    fn wait_again(&self, core: &Core, from: &MailboxRc, wake: Wake) {
         if let Some(wait) = &self.wait {
             wait.waiter.wake.replace(wake);
+            core.note_behalf(from, &wait.waiter);
         }
     }
 

@@ -74,7 +74,7 @@ impl Context {
             Hurry::Done(Attempt::Failed(error)) => Err(error),
             Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted)
             | Hurry::Full(_)
-            | Hurry::FullOfOwn => Err(self.full(out)),
+            | Hurry::FullOf(_) => Err(self.full(out)),
         }
     }
 }
@@ -105,6 +105,7 @@ impl Pressing {
             && waiter.state.get() == Waiting::Queued
         {
             waiter.wake.replace(core.tasks.register(polling));
+            core.note_behalf(from, waiter);
             return Poll::Pending;
         }
         let held = self.place.take().map(|(lane, _)| lane);
@@ -120,7 +121,7 @@ impl Pressing {
                 self.place = Some((lane, waiter));
                 Poll::Pending
             }
-            Hurry::FullOfOwn => Poll::Ready(Err(self.out.fail_own(from))),
+            Hurry::FullOf(own) => Poll::Ready(Err(self.out.fail_own(&own))),
         }
     }
 }

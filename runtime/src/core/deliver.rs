@@ -115,10 +115,13 @@ pub(crate) enum Lack {
 }
 
 impl Lack {
-    /// Whether it is room in this mailbox, whose own worker or context is to wait for it: for ever, as nobody
-    /// else can make any.
-    pub(crate) fn is_of(&self, mailbox: &MailboxRc) -> bool {
-        matches!(self, Lack::Local(of) if MailboxRc::ptr_eq(of, mailbox))
+    /// The mailbox in which room is lacking, if it is that of whoever sends as `from`, and is polled now, or that sender's: it
+    /// would wait for ever, as nobody else can make any.
+    pub(crate) fn of_oneself(&self, core: &Core, from: &MailboxRc) -> Option<&MailboxRc> {
+        match self {
+            Lack::Local(of) if core.is_oneself(from, of) => Some(of),
+            _ => None,
+        }
     }
 
     /// The other core that this is about.
@@ -465,6 +468,7 @@ impl Core {
         credits: u32,
     ) -> Rc<Waiter> {
         let waiter = Waiter::of_sender(wake, from.clone(), self.now.get(), credits);
+        self.note_behalf(from, &waiter);
         match lack {
             Lack::Local(mailbox) => {
                 mailbox.special.set(true);

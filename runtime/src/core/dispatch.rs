@@ -7,7 +7,7 @@ use ringpost_router::wire::Refusal;
 
 use crate::core::Core;
 use crate::core::supervised::Failure;
-use crate::core::unanswered::begin_step;
+use crate::core::unanswered::{begin_step, is_step_marked};
 use crate::driver::stderr::failure;
 use crate::envelope::{Envelope, Head, Origin};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
@@ -97,7 +97,13 @@ impl Core {
     /// A call has suspended: it keeps the waker it was polled with.
     pub(crate) fn keep(self: &Rc<Self>, mailbox: &MailboxRc, spare: &mut Spare<'_>) {
         let key = self.tasks.bind_spare(mailbox.clone(), spare);
-        mailbox.with_more(|more| more.task_key = Some(key));
+        let is_marked = is_step_marked();
+        mailbox.with_more(|more| {
+            more.task_key = Some(key);
+            if !is_marked {
+                more.call = None;
+            }
+        });
         self.keep_unanswered(mailbox);
     }
 
@@ -280,7 +286,7 @@ impl Core {
         self.tasks.release(key);
         let is_done = matches!(step, Step::Done);
         mailbox.with_more(|more| {
-            more.task_key = None;
+            (more.task_key, more.call) = (None, None);
             if is_done {
                 more.unanswered.clear();
             }

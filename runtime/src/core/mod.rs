@@ -12,6 +12,7 @@
 //! ```
 
 pub(crate) mod ahead;
+pub(crate) mod behalf;
 pub(crate) mod deliver;
 pub(crate) mod dispatch;
 pub(crate) mod entrance;
@@ -66,6 +67,7 @@ use crate::time::Time;
 use crate::timers::{TimerId, Timers};
 use crate::transport::Registry;
 
+use self::behalf::OnBehalf;
 use self::entrance::Entrance;
 use self::inbound::{Owed, Owing};
 use self::io::Io;
@@ -105,6 +107,7 @@ pub(crate) struct Core {
     pub(crate) replies: Replies,
     pub(crate) unanswered: Unanswered,
     pub(crate) patrol: Patrol,
+    on_behalf: OnBehalf,
     /// Mailboxes of workers that have ended, which somebody may be looking at.
     graves: RefCell<Vec<MailboxRc>>,
     pub(crate) tasks: Tasks,
@@ -169,6 +172,7 @@ impl Core {
             replies: Replies::new(),
             unanswered: Unanswered::default(),
             patrol: Patrol::default(),
+            on_behalf: OnBehalf::default(),
             graves: RefCell::default(),
             tasks: Tasks::new(Arc::clone(&shared)),
             counters: Arc::clone(&shared.counters),

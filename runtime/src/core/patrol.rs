@@ -15,6 +15,8 @@
 //!   lies, if that has not been taken. (The last one may have passed it on, and then wait for the requester by
 //!   another way; that would be told as a circle, though the answer may come from elsewhere.)
 //!
+//! A worker in whose handler a detached context or a handle waits, waits for the same (`core/behalf.rs`).
+//!
 //! Who waits for room in a ring or for a link waits for no worker (`core/links.rs`).
 
 use std::cell::{Cell, RefCell};
@@ -219,6 +221,7 @@ impl Core {
         self.note_waits_at_links(&mut notes);
         self.note_waits_in_lanes(&mut notes);
         self.note_requests(&mut notes);
+        self.note_waits_abroad(&mut notes);
         notes
     }
 
@@ -291,12 +294,20 @@ impl Core {
             let Some(who) = self.at(asked.who) else {
                 continue;
             };
-            let (who, of) = (self.who(&who), self.whoever(asked.of));
-            let edge = Edge::new(core, who, Awaited::Reply, of);
-            notes.add(Edge {
+            let of = self.whoever(asked.of);
+            let edge = Edge {
                 place: Some(place),
-                ..edge
-            });
+                ..Edge::new(core, self.who(&who), Awaited::Reply, of)
+            };
+            if let Some(behind) = self.long_behind(&asked.behalf, notes.time) {
+                let who = self.who(&behind);
+                notes.behalf.push((place, who.clone()));
+                notes.add(Edge {
+                    who,
+                    ..edge.clone()
+                });
+            }
+            notes.add(edge);
             notes.requests.push(place);
         }
     }
@@ -307,13 +318,17 @@ impl Core {
             return;
         };
         let is_long = notes.time.saturating_since(*since) >= LONG;
-        if is_long && waiter.state.get() == Waiting::Queued {
-            notes.add(Edge::new(self.id, self.who(who), awaited, of.clone()));
+        if !is_long || waiter.state.get() != Waiting::Queued {
+            return;
+        }
+        notes.add(Edge::new(self.id, self.who(who), awaited, of.clone()));
+        if let Some(behind) = self.long_behind(&waiter.behalf.borrow(), notes.time) {
+            notes.add(Edge::new(self.id, self.who(&behind), awaited, of.clone()));
         }
     }
 
     /// How the board calls this one. A name is enough, but for forwarders and for instances of one name.
-    fn who(&self, mailbox: &MailboxRc) -> Who {
+    pub(crate) fn who(&self, mailbox: &MailboxRc) -> Who {
         let is_forwarder = mailbox.if_more(|more| more.forwards.is_some()) == Some(true);
         let is_one_of_many = is_forwarder || mailbox.replicated.get();
         Who {
@@ -323,7 +338,7 @@ impl Core {
     }
 
     /// How the board calls whoever answers to this name.
-    fn whoever(&self, address: Address) -> Who {
+    pub(crate) fn whoever(&self, address: Address) -> Who {
         let here = self.named(&address).filter(|here| here.replicated.get());
         Who {
             instance: here.map(|_| self.id),
@@ -333,7 +348,7 @@ impl Core {
 }
 
 impl Notes {
-    fn add(&mut self, edge: Edge) {
+    pub(crate) fn add(&mut self, edge: Edge) {
         if self.edges.len() < NOTES_MAX {
             self.edges.push(edge);
         }

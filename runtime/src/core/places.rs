@@ -11,6 +11,7 @@ use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_router::{Address, Body, Handle};
 
 use crate::core::TimerKey;
+use crate::core::behalf::Behalf;
 use crate::error::Error;
 use crate::task::Wake;
 use crate::time::Time;
@@ -42,6 +43,8 @@ pub(super) struct Place {
     pub(super) is_timed: bool,
     /// Those of a request; of anything else they are what was left here.
     pub(super) terms: Terms,
+    /// On whose behalf the answer is waited for, and of which request that was noted: it is left here too.
+    behalf: (u32, Behalf),
 }
 
 /// How long an answer is waited for.
@@ -82,12 +85,22 @@ impl Place {
                 of: Address::local(""),
                 who: Handle::NONE,
             },
+            behalf: (END, Behalf::default()),
         }
     }
 
     #[inline]
     pub(super) fn is_awaited(&self) -> bool {
         matches!(self.held, Held::Awaited)
+    }
+
+    /// On whose behalf the answer is waited for.
+    pub(super) fn behalf(&mut self) -> &mut Behalf {
+        let (generation, behalf) = &mut self.behalf;
+        if *generation != self.generation {
+            (*generation, *behalf) = (self.generation, Behalf::default());
+        }
+        behalf
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ringpost_router::{Address, Body, Handle};
 
+use crate::core::behalf::Behalf;
 use crate::core::places::{Held, Place, Places};
 use crate::core::{Core, Timed};
 use crate::envelope::ReplyTo;
@@ -35,6 +36,7 @@ pub(crate) struct Asked {
     pub(crate) place: Handle,
     pub(crate) who: Handle,
     pub(crate) of: Address,
+    pub(crate) behalf: Behalf,
 }
 
 /// The pending replies of a core.
@@ -123,6 +125,15 @@ impl Replies {
         match held {
             Held::Answer(answer) => Some(answer),
             Held::Awaited | Held::Nothing => None,
+        }
+    }
+
+    /// Whoever is polled now waits for this answer.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn note_behalf(&self, core: &Core, handle: Handle) {
+        if let Some(place) = self.pending.borrow_mut().places.at_mut(handle) {
+            place.behalf().renew(core);
         }
     }
 
@@ -225,6 +236,7 @@ impl Replies {
             place: handle,
             who: place.terms.who,
             of: place.terms.of.clone(),
+            behalf: place.behalf().clone(),
         };
         long_ago.map(asked).collect()
     }

@@ -34,6 +34,10 @@ enum Noted {
     Nothing,
     /// This, and perhaps more.
     Request(ReplyTo),
+    /// Nothing, in a step that is [marked](mark_step).
+    Marked,
+    /// As `Request`, in a marked step.
+    MarkedRequest(ReplyTo),
     /// A handler is being cancelled, or a worker dropped: nothing of it will be answered.
     Ending,
 }
@@ -88,11 +92,32 @@ pub(crate) fn begin_step() {
 /// Notes a request that may be answered yet. Whether it is the first of this step.
 #[inline]
 pub(crate) fn note(requester: ReplyTo) -> bool {
-    let is_first = matches!(NOTED.with(Cell::get), Noted::Nothing);
-    if is_first {
-        NOTED.with(|noted| noted.set(Noted::Request(requester)));
-    }
-    is_first
+    let next = match NOTED.with(Cell::get) {
+        Noted::Nothing => Noted::Request(requester),
+        Noted::Marked => Noted::MarkedRequest(requester),
+        Noted::Request(_) | Noted::MarkedRequest(_) | Noted::Ending => return false,
+    };
+    NOTED.with(|noted| noted.set(next));
+    true
+}
+
+/// Marks the present step of a worker: in it something waits in another's name (`core/behalf.rs`). Whether it was not marked
+/// before; nothing where a worker ends.
+pub(crate) fn mark_step() -> Option<bool> {
+    let (next, is_first) = match NOTED.with(Cell::get) {
+        Noted::Nothing => (Noted::Marked, true),
+        Noted::Request(requester) => (Noted::MarkedRequest(requester), true),
+        marked @ (Noted::Marked | Noted::MarkedRequest(_)) => (marked, false),
+        Noted::Ending => return None,
+    };
+    NOTED.with(|noted| noted.set(next));
+    Some(is_first)
+}
+
+/// Whether the present step is marked.
+pub(crate) fn is_step_marked() -> bool {
+    let noted = NOTED.with(Cell::get);
+    matches!(noted, Noted::Marked | Noted::MarkedRequest(_))
 }
 
 /// A request on its way on. Whoever has this sees to it that the requester hears something.
@@ -139,7 +164,9 @@ fn let_go(holder: &MailboxRc, requester: ReplyTo, shared: bool) {
         return;
     };
     match NOTED.with(Cell::get) {
-        Noted::Request(first) if shared => core.unanswered.note(first, requester),
+        Noted::Request(first) | Noted::MarkedRequest(first) if shared => {
+            core.unanswered.note(first, requester);
+        }
         _ => core.disappoint(holder, requester),
     }
 }
@@ -153,7 +180,8 @@ impl Core {
     /// A handler has suspended: what it has let go of is noted at its mailbox.
     #[inline]
     pub(crate) fn keep_unanswered(&self, mailbox: &MailboxRc) {
-        if let Noted::Request(first) = NOTED.with(|noted| noted.replace(Noted::Nothing)) {
+        let noted = NOTED.with(|noted| noted.replace(Noted::Nothing));
+        if let Noted::Request(first) | Noted::MarkedRequest(first) = noted {
             let noted = self.unanswered.take(first);
             mailbox.with_more(|more| {
                 more.unanswered.extend(noted);

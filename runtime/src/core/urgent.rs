@@ -74,8 +74,8 @@ pub(crate) enum Hurry {
     Done(Attempt),
     /// As many as are allowed are under way in this lane.
     Full(u32),
-    /// They are under way to the sender itself, and nobody else can take them.
-    FullOfOwn,
+    /// They are under way to this mailbox, which is that of whoever sends: nobody else can take them.
+    FullOf(MailboxRc),
 }
 
 impl Urgent {
@@ -185,7 +185,7 @@ impl Core {
         };
         let lane = match self.urgent_credit(core, &to, granted) {
             Ok(lane) => lane,
-            Err(_) if MailboxRc::ptr_eq(&here, from) => return Hurry::FullOfOwn,
+            Err(_) if self.is_oneself(from, &here) => return Hurry::FullOf(here),
             Err(full) => return full,
         };
         self.hurry_here(
@@ -324,9 +324,25 @@ impl Core {
         Ok(lane)
     }
 
+    /// Whether as many urgent messages as are allowed are under way from this core to this worker of it.
+    pub(crate) fn is_urgently_full(&self, to: &MailboxRc) -> bool {
+        let place = Receiver::Place(self.id, to.handle.get());
+        let name = Receiver::Name(to.address.clone());
+        let lanes = self.urgent.lanes.borrow();
+        let lanes = [place, name].map(|to| {
+            lanes
+                .by_receiver
+                .get(&to)
+                .and_then(|at| lanes.lanes.get(*at))
+        });
+        let is_full = |lane: &Lane| lane.out >= self.limits.urgent_credits;
+        lanes.into_iter().flatten().any(is_full)
+    }
+
     /// Queues a sender for a credit of a lane.
     pub(crate) fn wait_for_urgent(&self, lane: u32, from: &MailboxRc, wake: Wake) -> Rc<Waiter> {
         let waiter = Waiter::of_sender(wake, from.clone(), self.now.get(), 0);
+        self.note_behalf(from, &waiter);
         let mut lanes = self.urgent.lanes.borrow_mut();
         if let Some(entry) = lanes.lanes.get_mut(lane as usize) {
             entry.waiters.push_back(Rc::clone(&waiter));

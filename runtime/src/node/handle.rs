@@ -24,6 +24,7 @@ use crate::node::permits::{Permit, Permits};
 use crate::node::shared::{InboxItem, NodeShared};
 use crate::node::stats::NodeStats;
 use crate::shard::{core_of_this_thread, node_of_this_thread};
+use crate::waits::Awaited;
 use crate::worker::Worker;
 
 /// A handle to a running node, for other threads and other runtimes. Cheap to clone.
@@ -110,7 +111,7 @@ impl NodeHandle {
     pub async fn send_message(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
         let mut out = Outgoing::new(route.into(), message);
         let core = self.core_of(&mut out)?;
-        let permit = self.permit(Gate::Usual, &mut out).await?;
+        let permit = self.permit(Gate::Usual, core, &mut out).await?;
         self.hand_over(core, out, Gate::Usual.errand(permit)).await
     }
 
@@ -142,9 +143,9 @@ impl NodeHandle {
 
     /// Sends a message and waits for its reply, for 30 seconds.
     ///
-    /// A handler that awaits this waits as a thread outside would: it is not refused where it asks its own worker, and it is
-    /// named in no circle ([`NodeBuilder::on_wait_cycle`](crate::NodeBuilder::on_wait_cycle)); it waits until the deadline.
-    /// In a handler, ask by its own context.
+    /// A handler of the node that awaits this waits as for a request of its own context: it is named in circles
+    /// ([`NodeBuilder::on_wait_cycle`](crate::NodeBuilder::on_wait_cycle)), and may not ask its own worker. It costs less to ask
+    /// by that context.
     ///
     /// # Errors
     /// As [`Context::request`].
@@ -322,6 +323,12 @@ impl NodeHandle {
         mut out: Outgoing,
     ) -> Result<R> {
         let core = self.core_of(&mut out)?;
+        if let Some(own) = self.asks_itself(core, &out.route) {
+            return Err(out.fail_own(&own));
+        }
+        let Some(last) = out.route.last().cloned() else {
+            return Err(out.error(ErrorKind::EmptyRoute));
+        };
         let (permit, patience) = self.permit_within(timeout, core, gate, &mut out).await?;
         let (mut sender, receiver) = oneshot::channel();
         let ask = move |core: &Rc<Core>, out: Outgoing| {
@@ -358,10 +365,12 @@ impl NodeHandle {
             };
             core.enter(gate, to, |turn| Box::pin(ask(turn)));
         };
-        self.hand_over(core, out, Errand::run(ask)).await?;
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopping)))
+        let answer = async move {
+            self.hand_over(core, out, Errand::run(ask)).await?;
+            let answer = receiver.await;
+            answer.unwrap_or_else(|_| Err(Error::new(ErrorKind::Stopping)))
+        };
+        self.wait_on_behalf(Awaited::Reply, &last, answer).await
     }
 
     /// Brings a message to its core if it may be under way, and that has room, now.
@@ -393,13 +402,13 @@ impl NodeHandle {
     }
 
     /// Waits until one more message may be under way to the first hop.
-    pub(super) async fn permit(&self, gate: Gate, out: &mut Outgoing) -> Result<Permit> {
+    pub(super) async fn permit(&self, gate: Gate, by: u16, out: &mut Outgoing) -> Result<Permit> {
         let Some(hop) = out.route.first() else {
             return Err(Error::new(ErrorKind::EmptyRoute));
         };
         let address = hop.address.clone();
-        let permit = self.permits(gate).acquire(&address).await;
-        permit.map_err(|_| stopping(out))
+        let permit = self.acquire(gate, by, &address).await;
+        permit.map_err(|kind| out.error(kind))
     }
 
     /// The core that takes a message in: where its first hop is, or should be.

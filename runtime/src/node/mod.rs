@@ -1,5 +1,6 @@
 //! A node: its cores, what they share, and how it is built, used from outside and stopped.
 
+mod behalf;
 pub(crate) mod builder;
 pub(crate) mod handle;
 pub(crate) mod outside;

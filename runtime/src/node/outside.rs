@@ -114,7 +114,7 @@ fn hurry(core: &Rc<Core>, mut out: Outgoing, permit: Permit) {
             Hurry::Done(Attempt::Failed(error)) => return accepted.conclude(Err(error)),
             Hurry::Done(Attempt::Blocked(_) | Attempt::Misgranted)
             | Hurry::Full(_)
-            | Hurry::FullOfOwn => {}
+            | Hurry::FullOf(_) => {}
         }
     }
     let mut pressing = Pressing::new(core, out);

@@ -53,7 +53,7 @@ impl NodeHandle {
         }
         let (begin, mut begun) = oneshot::channel();
         let mut over = pin!(self.count(core, timeout, begin));
-        let mut permit = pin!(permits.acquire(&address));
+        let mut permit = pin!(self.acquire(gate, core, &address));
         let permit = poll_fn(|polling| match permit.as_mut().poll(polling) {
             Poll::Ready(permit) => Poll::Ready(Some(permit)),
             Poll::Pending => over.as_mut().poll(polling).map(|()| None),
@@ -68,7 +68,8 @@ impl NodeHandle {
                 let (waiting_for, after) = (format!("room to ask {address}"), timeout);
                 Err(out.error(ErrorKind::Timeout { waiting_for, after }))
             }
-            Some(Err(_)) | None => Err(stopping(out)),
+            Some(Err(kind)) => Err(out.error(kind)),
+            None => Err(stopping(out)),
         }
     }
 

@@ -58,7 +58,7 @@ impl NodeHandle {
     pub async fn send_urgent(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
         let mut out = Outgoing::new(route.into(), message);
         let core = self.core_of(&mut out)?;
-        let permit = self.permit(Gate::Urgent, &mut out).await?;
+        let permit = self.permit(Gate::Urgent, core, &mut out).await?;
         let errand = Gate::Urgent.errand(permit);
         self.hand_over(core, out, errand).await
     }

@@ -56,6 +56,8 @@ pub(crate) struct Notes {
     pub(crate) edges: Vec<Edge>,
     /// Replies that somebody on this core has long waited for.
     pub(crate) requests: Vec<ReplyTo>,
+    /// Those of them that a worker waits for in another's name.
+    pub(crate) behalf: Vec<(ReplyTo, Who)>,
 }
 
 impl Notes {
@@ -89,7 +91,8 @@ impl Board {
             true => inner.notes.remove(&core),
             false => inner.notes.insert(core, notes),
         };
-        let circles = circles(&edges_at(&inner.notes, now));
+        let edges = edges_at(&inner.notes, now);
+        let circles = circles(&edges.iter().collect::<Vec<_>>());
         let mut new = Vec::new();
         for circle in circles {
             if inner.reported.len() >= REPORTED_MAX {
@@ -114,8 +117,9 @@ fn wait(edge: Edge) -> Wait {
     }
 }
 
-/// What all cores have seen lately, without the requests that their requesters do not wait for any more.
-fn edges_at(notes: &HashMap<u16, Notes>, now: Time) -> Vec<&Edge> {
+/// What all cores have seen lately, without the requests that their requesters do not wait for any more, and with the
+/// workers who wait for those of others.
+fn edges_at(notes: &HashMap<u16, Notes>, now: Time) -> Vec<Edge> {
     let recent = |notes: &&Notes| {
         let (early, late) = (notes.time.min(now), notes.time.max(now));
         late.saturating_since(early) <= LONG
@@ -123,10 +127,19 @@ fn edges_at(notes: &HashMap<u16, Notes>, now: Time) -> Vec<&Edge> {
     let recent: Vec<&Notes> = notes.values().filter(recent).collect();
     let requests: HashSet<&ReplyTo> = recent.iter().flat_map(|notes| &notes.requests).collect();
     let is_awaited = |place: &ReplyTo| requests.contains(place);
+    let behalf = recent.iter().flat_map(|notes| &notes.behalf);
+    let behind: HashMap<&ReplyTo, &Who> = behalf.map(|(place, who)| (place, who)).collect();
     let edges = recent.iter().flat_map(|notes| &notes.edges);
-    edges
-        .filter(|edge| edge.place.as_ref().is_none_or(is_awaited))
-        .collect()
+    let edges = edges.filter(|edge| edge.place.as_ref().is_none_or(is_awaited));
+    let with_who_is_behind = |edge: &Edge| {
+        let who = edge.place.as_ref().and_then(|place| behind.get(place));
+        let behind = who.map(|who| Edge {
+            who: (*who).clone(),
+            ..edge.clone()
+        });
+        std::iter::once(edge.clone()).chain(behind)
+    };
+    edges.flat_map(with_who_is_behind).collect()
 }
 
 /// The circles among these edges, each beginning with its lowest worker: one for each edge that closes one in
@@ -211,6 +224,7 @@ mod tests {
             time: Time::ZERO.saturating_add(nanos),
             edges: vec![edge],
             requests: Vec::new(),
+            behalf: Vec::new(),
         };
         let long = LONG;
         assert!(board.write(0, notes(long, edge("a", "b"))).is_empty());

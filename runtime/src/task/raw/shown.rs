@@ -1,9 +1,12 @@
 //! Which worker a core runs, as its watchdog sees it from another thread.
 
+use std::ptr::NonNull;
+
 use ringpost_mailbox::glance::Glance;
 use ringpost_router::Address;
 
 use super::block::{Header, MailboxRc};
+use crate::core::Core;
 
 /// Where a core shows the mailbox whose worker it runs.
 #[derive(Debug, Default)]
@@ -59,5 +62,18 @@ impl Shown {
                 message,
             }
         })
+    }
+}
+
+impl Core {
+    /// The worker of which a call is polled. To be asked where one is, or a future without a worker: elsewhere it is the one
+    /// whose call was polled last.
+    pub(crate) fn running(&self) -> Option<MailboxRc> {
+        let shown = &self.shared.shown;
+        let header = NonNull::new(shown.0.shown().cast_mut())?;
+        // SAFETY: a core is used by its own thread alone, which is the one that shows. What it shows is there: the table keeps
+        // the block of each worker, and when that ends the core, until something else is shown.
+        let running = unsafe { MailboxRc::of(header) };
+        (!MailboxRc::ptr_eq(&running, &self.outside)).then_some(running)
     }
 }
