@@ -112,6 +112,10 @@ impl Setup {
         }
         let book = ledger.clone();
         sim = sim.on_undelivered(move |lost| book.report(lost));
+        let book = ledger.clone();
+        sim = sim.on_wait_cycle(move |cycle| {
+            book.complain(format!("G5: there is no circle, but it is said: {cycle}"));
+        });
         for node in 1..=self.nodes {
             let game = Game {
                 node,

@@ -16,7 +16,7 @@ use ringpost_mailbox::sync::Mutex;
 
 use crate::dice::Dice;
 use crate::ledger::{Ledger, Parcel, Question, prefix};
-use crate::workers::{Archive, Echo, Fragile, Hop, Secret, Sink};
+use crate::workers::{Archive, Clerk, Echo, Fragile, Hop, Secret, Sink};
 
 /// Who gets the letters about what a node does not deliver.
 pub(crate) const ARCHIVE: &str = "archive";
@@ -65,6 +65,11 @@ pub(crate) async fn node(ctx: Context, game: Game) -> Result<()> {
     }
     ctx.start_worker(format!("{own}echo"), Echo).await?;
     ctx.start_worker(format!("{own}hop"), Hop).await?;
+    let clerk = Clerk {
+        echo: format!("{own}echo"),
+        dice: Dice(game.seed ^ life.rotate_left(20)),
+    };
+    ctx.start_worker(format!("{own}clerk"), clerk).await?;
     ctx.start_worker(format!("{own}secret"), Secret(game.ledger.clone()))
         .await?;
     ctx.start_worker(ARCHIVE, Archive).await?;
@@ -82,6 +87,7 @@ pub(crate) async fn node(ctx: Context, game: Game) -> Result<()> {
     let options = TcpListenerOptions::new()
         .expose_prefix(exposed("sink"))
         .expose(exposed("echo"))
+        .expose(exposed("clerk"))
         .expose(exposed("hop"));
     listen(&ctx, &tcp, &game, options).await;
     beacon(&ctx, &game);
@@ -264,8 +270,9 @@ impl Player {
                 let to = way(own, self.other(), &sink);
                 self.send_some(ctx, to).await;
             }
-            11..=13 => {
-                let to = way(own, self.other(), "echo");
+            11..=13 | 26 => {
+                let whom = ["clerk", "echo", "echo"][self.dice.roll(3) as usize];
+                let to = way(own, self.other(), whom);
                 self.ask(ctx, to, wait).await;
             }
             14 => {

@@ -68,6 +68,37 @@ impl Worker for Echo {
     }
 }
 
+/// Has every question answered by its echo, which it asks in one name or another.
+pub(crate) struct Clerk {
+    pub(crate) echo: String,
+    pub(crate) dice: Dice,
+}
+
+impl Worker for Clerk {
+    type Message = Question;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Question>) -> Result<()> {
+        let (echo, question) = (&*self.echo, *msg);
+        let wait = Duration::from_micros(self.dice.roll(2_000));
+        let answer: Question = match self.dice.roll(5) {
+            0 => ctx.handle().request_within(wait, echo, question).await?,
+            1 => {
+                let handle = ctx.handle();
+                handle.request_urgent_within(wait, echo, question).await?
+            }
+            2 => ctx.detached()?.request(echo, question).within(wait).await?,
+            3 => {
+                let detached = ctx.detached()?;
+                let asked = detached.request(echo, question).urgent();
+                asked.within(wait).await?
+            }
+            _ => ctx.request(echo, question).within(wait).await?,
+        };
+        ctx.send_message(msg.reply(), answer).await
+    }
+}
+
 /// Panics at some messages.
 pub(crate) struct Fragile;
 
