@@ -129,6 +129,22 @@ impl Aliases {
         self.take(at).map(|entry| entry.route)
     }
 
+    /// The name that stands for the route to this address alone, if one was given out and is not forgotten.
+    ///
+    /// ```
+    /// use ringpost_router::{Address, Aliases, route};
+    /// let mut aliases = Aliases::new([1, 2, 3, 4], 100, 1 << 20);
+    /// let name = aliases.name_for(&route!["worker"]);
+    /// assert_eq!(aliases.name_of(&Address::local("worker")), Some(name));
+    /// assert_eq!(aliases.name_of(&Address::local("other")), None);
+    /// ```
+    #[must_use]
+    pub fn name_of(&self, address: &Address) -> Option<Address> {
+        let at = self.by_address.get(address)?;
+        let entry = self.entries.get(*at)?.as_ref()?;
+        Some(entry.name.clone())
+    }
+
     /// Takes the routes whose owners wait for one reply, which will not come.
     pub fn take_waiting(&mut self) -> Vec<Route> {
         let mut waiting = Vec::new();

@@ -85,10 +85,7 @@ struct Needs {
 
 impl Connection {
     pub(super) fn new(core: &Rc<Core>, name: Address, terms: Arc<Terms>) -> Rc<Self> {
-        let keys = core.io.network.secret();
-        let limits = &terms.limits;
-        let (routes_max, bytes_max) = (limits.return_routes_max, limits.return_route_bytes_max);
-        let aliases = Aliases::new(keys, routes_max, bytes_max);
+        let aliases = new_aliases(core, &terms);
         let outlet = Outlet::new(terms.limits.frame);
         let connection = Self {
             core: Rc::clone(core),
@@ -561,12 +558,22 @@ impl Connection {
             && self.has_notes.get()
             && has_room
         {
+            let address = self.known_as(address, refusal);
             self.tell(&Note::Refused {
                 sender,
                 address,
                 refusal,
             });
         }
+    }
+
+    /// What the peer calls this address, as far as it was given another name for it. What it may not reach is called as
+    /// it was called by the peer itself.
+    fn known_as(&self, address: Address, refusal: Refusal) -> Address {
+        if refusal == Refusal::Denied || self.terms.exposes(&address) {
+            return address;
+        }
+        self.aliases.borrow().name_of(&address).unwrap_or(address)
     }
 
     /// Whether less is queued than the limits say.
@@ -606,6 +613,8 @@ impl Connection {
         }
         self.drop_queued();
         self.refuse_waiting(end);
+        // Should it be opened again, the peer has been given no name yet.
+        self.aliases.replace(new_aliases(&self.core, &self.terms));
         let mailbox = self.core.named(&self.name);
         self.lose_watches(mailbox.as_ref());
         if let Some(mailbox) = mailbox {
@@ -656,6 +665,13 @@ impl Connection {
             reason: end.to_string(),
         }
     }
+}
+
+/// No names yet, under keys of their own.
+fn new_aliases(core: &Core, terms: &Terms) -> Aliases {
+    let limits = &terms.limits;
+    let (routes_max, bytes_max) = (limits.return_routes_max, limits.return_route_bytes_max);
+    Aliases::new(core.io.network.secret(), routes_max, bytes_max)
 }
 
 /// While it is there, the message that is next waits for a credit.

@@ -1,5 +1,6 @@
 //! Messages between nodes, and what hostile peers can do, on the simulation's network.
 
+mod access;
 mod bounded;
 mod circles;
 mod common;
@@ -11,6 +12,7 @@ mod hostile;
 mod isolated;
 mod large;
 mod messages;
+mod raw;
 mod remote_ends;
 mod shares;
 mod stalled;
