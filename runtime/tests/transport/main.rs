@@ -12,6 +12,7 @@ mod hostile;
 mod isolated;
 mod large;
 mod messages;
+mod order;
 mod raw;
 mod remote_ends;
 mod shares;
