@@ -160,7 +160,12 @@
 //! | `nodes::g4_a_send_that_is_given_up_leaves_its_permit_to_the_next` |
 //! | `nodes::g3_threads_that_ask_are_answered` |
 //!
-//! They run the driver of production (`runtime/src/driver/threads`), with something else in the place of the
+//! | rings and credits, the way of a message and of its credit back |
+//! |---|
+//! | `flow::credits_and_a_ring_bring_all_in_order_and_come_back` |
+//! | `flow::two_cores_send_to_the_same_workers` |
+//!
+//! Whole nodes run the driver of production (`runtime/src/driver/threads`), with something else in the place of the
 //! kernel's poll and of the clock. A core without a deadline sleeps until it is rung, so a lost wake is a
 //! deadlock, which fails the test.
 //!
