@@ -31,8 +31,8 @@ use crate::error::{Reason, Undelivered};
 #[repr(C)]
 pub struct Routed<M> {
     /// In front, so that its halves stay whole wherever a handler moves this.
-    head: Head,
-    message: M,
+    pub(crate) head: Head,
+    pub(crate) message: M,
 }
 
 impl<M> Routed<M> {

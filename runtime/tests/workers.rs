@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Any, Context, Error, ErrorKind, Reason, Result, Routed, Worker, route};
+use ringpost::{Any, Context, Error, ErrorKind, Message, Reason, Result, Routed, Worker, route};
 use ringpost_mailbox::sync::Mutex;
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -542,6 +542,50 @@ fn time_is_virtual_and_exact_enough() {
         for wait in waits {
             ctx.sleep(Duration::from_millis(wait)).await;
         }
+        ctx.stop().await
+    });
+}
+
+/// Sends back what it gets.
+struct Mirror<M>(std::marker::PhantomData<fn() -> M>);
+
+impl<M: Message> Worker for Mirror<M> {
+    type Message = M;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<M>) -> Result<()> {
+        ctx.send_message(msg.reply(), msg.take()).await
+    }
+}
+
+/// A payload of no whole number of words.
+#[derive(Debug, Clone, PartialEq)]
+struct Odd([u8; 21]);
+
+ringpost::local_message!(Odd);
+
+async fn comes_back<M: Message + Clone + PartialEq>(ctx: &mut Context, message: M) -> Result<()> {
+    let name = std::any::type_name::<M>();
+    let mirror = Mirror::<M>(std::marker::PhantomData);
+    ctx.start_worker(name, mirror).await?;
+    ctx.send_message(name, message.clone()).await?;
+    assert!(
+        *ctx.receive::<M>().await? == message,
+        "{name}, as a message"
+    );
+    let answer: M = ctx.request(name, message.clone()).await?;
+    assert!(answer == message, "{name}, as an answer");
+    Ok(())
+}
+
+#[test]
+fn payloads_that_are_no_whole_words_come_as_they_were_sent() {
+    on_any_cores(async |mut ctx: Context| {
+        comes_back(&mut ctx, true).await?;
+        comes_back(&mut ctx, 0x81u8).await?;
+        comes_back(&mut ctx, 0x8123u16).await?;
+        comes_back(&mut ctx, 0x8123_4567u32).await?;
+        comes_back(&mut ctx, Odd(std::array::from_fn(|at| at as u8 + 1))).await?;
         ctx.stop().await
     });
 }

@@ -178,6 +178,23 @@ impl<C: Catalog> MessageCell<C> {
         unsafe { cell.payload.take::<T>() }
     }
 
+    /// Moves the value, which is known to be a `T`, to a place, by whole words if it lies in the cell.
+    ///
+    /// A value of a byte would be stored as a byte, and moved by a word with what it is part of soon after; and a
+    /// processor that loads a word of which it has just stored a byte stands still until that is in its cache.
+    ///
+    /// # Safety
+    ///
+    /// The value is a `T`: [`is`](Self::is) has said so. The place is valid for writes of as many whole words as a `T`
+    /// takes, and aligned for a `T` and for words.
+    #[inline]
+    pub unsafe fn move_unchecked<T: 'static>(self, to: *mut T) {
+        let mut cell = ManuallyDrop::new(self);
+        // SAFETY: the caller upholds that the payload holds a `T`, and what is said of the place; the cell is forgotten,
+        // so nobody uses the payload again.
+        unsafe { cell.payload.move_words::<T>(to) }
+    }
+
     /// Looks at the value if it is a `T`.
     #[inline]
     pub fn peek<T: 'static>(&self) -> Option<&T> {
@@ -234,6 +251,7 @@ impl<C: Catalog> fmt::Debug for MessageCell<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::MaybeUninit;
     use std::rc::Rc;
 
     use super::{Catalog, Entry, MessageCell};
@@ -255,6 +273,32 @@ mod tests {
             [9u8; 300]
         );
         Cell::new(()).take::<()>().expect("a unit");
+    }
+
+    /// Moves a value out of a cell to where there is a whole word for its last bytes.
+    fn moved<T: Send + 'static>(value: T) -> T {
+        #[repr(C)]
+        struct Roomy<T>(MaybeUninit<T>, u64);
+
+        let cell = Cell::new(value);
+        let mut place = Roomy(MaybeUninit::<T>::uninit(), 0);
+        assert!(cell.is::<T>());
+        // SAFETY: the cell holds a `T`. The place has a word more than that takes, and is aligned to words by that.
+        unsafe { cell.move_unchecked((&raw mut place).cast::<T>()) };
+        // SAFETY: the value was moved there.
+        unsafe { place.0.assume_init() }
+    }
+
+    #[test]
+    fn a_value_is_moved_to_its_place_whatever_its_size() {
+        moved(());
+        assert_eq!((moved(0x81u8), moved(0x8123u16)), (0x81, 0x8123));
+        assert_eq!((moved([7u8; 3]), moved([8u8; 21])), ([7; 3], [8; 21]));
+        assert_eq!((moved(7u64), moved([9u8; 300])), (7, [9; 300]));
+        assert_eq!(
+            moved((String::from("word"), true)),
+            ("word".to_owned(), true)
+        );
     }
 
     #[test]

@@ -76,6 +76,30 @@ impl<const BYTES: usize> Payload<BYTES> {
         }
     }
 
+    /// Moves the value to a place, by whole words if it lies in the payload, and frees its block, if it has one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Payload::take`]. The place is valid for writes of as many whole words as a `T` takes, and aligned for
+    /// them and for a `T`.
+    #[inline]
+    pub(super) unsafe fn move_words<T>(&mut self, to: *mut T) {
+        match const { Self::place::<T>() } {
+            Place::Inline => {
+                let words = const { size_of::<T>().div_ceil(size_of::<u64>()) };
+                let from = self.0.as_ptr().cast::<MaybeUninit<u64>>();
+                // SAFETY: what is in the payload takes no more words than that has, and some of the bytes may be
+                // anything. The caller promises that nobody uses it again, and that the place is good for its words.
+                unsafe {
+                    to.cast::<MaybeUninit<u64>>()
+                        .copy_from_nonoverlapping(from, words)
+                };
+            }
+            // SAFETY: the caller promises what is asked for.
+            Place::Pooled(_) | Place::Boxed => unsafe { to.write(self.take::<T>()) },
+        }
+    }
+
     /// Drops the value in its place and frees its block, if it has one; the block also if the value's
     /// destructor panics.
     ///
@@ -171,6 +195,11 @@ impl<const BYTES: usize> Payload<BYTES> {
     fn holding<V>(value: V) -> Self {
         assert!(size_of::<V>() <= BYTES && align_of::<V>() <= align_of::<Self>());
         let mut payload = Payload(MaybeUninit::uninit());
+        if const { !size_of::<V>().is_multiple_of(size_of::<u64>()) } {
+            let last = const { size_of::<V>() / size_of::<u64>() };
+            // SAFETY: the value fits, and so does the whole of its last word, which is stored as such then.
+            unsafe { payload.0.as_mut_ptr().cast::<u64>().add(last).write(0) };
+        }
         // SAFETY: the payload is large enough and aligned for a `V`, as asserted above, and is ours.
         unsafe { payload.0.as_mut_ptr().cast::<V>().write(value) };
         payload

@@ -1,5 +1,6 @@
 //! The messages of a core that wait for their turn.
 
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Context as Polling;
@@ -196,7 +197,11 @@ impl Queue {
             self.0.pass_front();
             next.read()
         };
-        // SAFETY: the caller upholds what it holds.
+        if const { !size_of::<M>().is_multiple_of(size_of::<u64>()) } {
+            // SAFETY: the caller upholds what it holds.
+            return unsafe { by_words(envelope, to) };
+        }
+        // SAFETY: as above.
         let message = unsafe { envelope.body.take_unchecked::<M>() };
         Routed::new(message, Head::new(envelope.sender, to.into_towards()))
     }
@@ -213,5 +218,23 @@ impl Entry {
     #[inline]
     pub(super) fn holds<M: Message>(&self) -> bool {
         self.envelope.body.holds::<M>()
+    }
+}
+
+/// A received message whose payload does not consist of whole words, and is moved by such all the same: see
+/// [`move_unchecked`](ringpost_mailbox::cell::MessageCell::move_unchecked).
+///
+/// # Safety
+/// The envelope simply holds an `M`.
+#[inline(always)]
+unsafe fn by_words<M: Message>(envelope: Envelope, to: MailboxRc) -> Routed<M> {
+    let mut routed = MaybeUninit::<Routed<M>>::uninit();
+    let at = routed.as_mut_ptr();
+    // SAFETY: both fields are written. The head takes whole words and comes first, so what is behind the message up to
+    // the end of its last word is part of what is made here. The caller upholds what the envelope holds.
+    unsafe {
+        (&raw mut (*at).head).write(Head::new(envelope.sender, to.into_towards()));
+        envelope.body.move_unchecked(&raw mut (*at).message);
+        routed.assume_init()
     }
 }
