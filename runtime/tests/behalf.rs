@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Context, ErrorKind, Limits, Result, Routed, WaitCycle, Worker};
+use ringpost::{Context, ErrorKind, Limits, Result, Routed, WaitCycle, Worker, route};
 use ringpost_mailbox::sync::{Mutex, thread_local};
 
 type Cycles = Arc<Mutex<Vec<WaitCycle>>>;
@@ -162,6 +162,46 @@ fn circle_of_two(seed: u64, first: (By, Deed), second: (By, Deed), places: [usiz
         format!("0#right {} 0#left", second.1.wait()),
     ] {
         assert!(told[0].contains(&wait), "{what}: {told:?}");
+    }
+}
+
+/// Asks by way of another, in some name.
+struct Roundabout(By);
+
+impl Worker for Roundabout {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<u64>) -> Result<()> {
+        // By then the other has asked this one.
+        ctx.sleep(Duration::from_millis(10)).await;
+        let (detached, route) = (ctx.detached()?, route!["right", "end"]);
+        match self.0 {
+            By::Detached => detached.request::<u64>(route, 7u64).await.map(drop),
+            _ => ctx.request::<u64>(route, 7u64).await.map(drop),
+        }
+    }
+}
+
+/// G5: who has asked by way of another waits for that one, as long as it has not taken what is asked.
+#[test]
+fn g5_a_request_in_the_name_of_others_waits_where_it_lies() {
+    for by in [By::Itself, By::Detached] {
+        for places in [[0, 0], [0, 1], [2, 1]] {
+            let told = cycles_of(1, async move |ctx, _| {
+                let right = Partner(Some((By::Itself, Deed::Ask, "left")));
+                ctx.start_worker_on(places[0], "left", Roundabout(by))
+                    .await?;
+                ctx.start_worker_on(places[1], "right", right).await?;
+                ctx.start_worker("end", Partner(None)).await?;
+                ctx.send_message("left", 1u64).await?;
+                ctx.send_message("right", 1u64).await?;
+                ctx.sleep(2 * SECOND).await;
+                ctx.stop_now().await
+            });
+            let circle = "0#left waits for a reply of 0#right, 0#right waits for a reply of 0#left";
+            assert_eq!(told, [circle], "{by:?} {places:?}");
+        }
     }
 }
 
