@@ -394,3 +394,47 @@ fn a_request_that_was_given_up_closes_no_circle() {
         assert!(cycles.is_empty(), "seed {seed}: {cycles:?}");
     }
 }
+
+/// Sends on what it gets to a worker that has no room for it, at first after a while.
+struct Late;
+
+impl Worker for Late {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        ctx.sleep(Duration::from_secs(*msg)).await;
+        for _ in 0..10 {
+            ctx.send_message("taker", 1u64).await?;
+        }
+        Ok(())
+    }
+}
+
+/// G5: a circle is named within a second also if it closes where others have waited for long, and nothing else happens.
+#[test]
+fn g5_a_circle_that_closes_where_others_wait_is_named() {
+    for seed in 0..10 {
+        for (late, taker) in [(0, 0), (0, 1), (2, 1)] {
+            let (cycles, report) = cycles_of(seed, async move |ctx, cycles| {
+                ctx.start_worker_on(taker, "taker", asker("late", 60))
+                    .await?;
+                ctx.start_worker_on(late, "late", Late).await?;
+                ctx.start_worker_on(late, "first", Late).await?;
+                ctx.send_message("late", 10u64).await?;
+                ctx.sleep(Duration::from_millis(1)).await;
+                ctx.send_message("first", 0u64).await?;
+                ctx.sleep(Duration::from_secs(9)).await;
+                assert!(cycles.lock().is_empty(), "there is none yet");
+                ctx.sleep(Duration::from_secs(2)).await;
+                assert_eq!(cycles.lock().len(), 1, "it is told within a second");
+                ctx.stop_now().await
+            });
+            report.output.unwrap();
+            let all = names(&cycles[0]);
+            let what = format!("seed {seed}, {late} and {taker}: {all}");
+            assert!(all.contains("0#late waits for room at"), "{what}");
+            assert!(all.contains("waits for a reply of 0#late"), "{what}");
+        }
+    }
+}

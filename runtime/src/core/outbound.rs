@@ -384,9 +384,8 @@ impl Core {
         match entry.filter(|entry| entry.epoch == epoch) {
             Some(entry) => {
                 entry.waiters.push_back(Rc::clone(waiter));
-                if !std::mem::replace(&mut entry.is_noted, true) {
-                    self.note_link(core, link);
-                }
+                let is_noted = std::mem::replace(&mut entry.is_noted, true);
+                self.note_wait_at(core, link, is_noted);
             }
             // The link was closed between the attempt and the wait, which one poll does not let happen.
             None => self.grant(waiter),

@@ -91,9 +91,11 @@ impl Core {
         self.begin_patrol();
     }
 
-    /// Somebody begins to wait for a credit of this link, and is the first to.
-    pub(crate) fn note_link(&self, core: u16, link: u32) {
-        self.patrol.links.borrow_mut().push((core, link));
+    /// Somebody begins to wait for a credit of this link. That is news also where others do: it may close a circle.
+    pub(crate) fn note_wait_at(&self, core: u16, link: u32, is_noted: bool) {
+        if !is_noted {
+            self.patrol.links.borrow_mut().push((core, link));
+        }
         self.note_news();
     }
 
