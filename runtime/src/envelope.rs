@@ -70,6 +70,8 @@ pub(crate) enum OriginKind {
     Urgent,
     /// A credit of the mailbox for its own core, of an urgent message that was put back.
     UrgentAgain,
+    /// No credit, but one of the places for answers that come back by workers which have passed their requests on.
+    Returned,
     /// No credit is held: it was given back, or the message never needed one.
     Free,
 }
@@ -91,6 +93,12 @@ impl Origin {
         core: 0,
         kind: OriginKind::Local,
         detour: false,
+    };
+    /// Of an answer on its way back.
+    pub(crate) const RETURNED: Origin = Origin {
+        kind: OriginKind::Returned,
+        detour: true,
+        ..Self::FREE
     };
     /// As `LOCAL`, for an urgent message.
     pub(crate) const URGENT_AGAIN: Origin = Origin {

@@ -38,6 +38,13 @@ pub enum ErrorKind {
         /// The receiver.
         address: Address,
     },
+    /// A core has as many of these under way as it may have by this limit of [`Limits`](crate::Limits).
+    LimitReached {
+        /// The limit's name.
+        limit: &'static str,
+        /// The limit.
+        most: u32,
+    },
     /// The receiver takes messages of another type.
     WrongType {
         /// The receiver; of an answer, who asked.
@@ -221,6 +228,13 @@ fn fmt_refused(f: &mut fmt::Formatter<'_>, address: &Address) -> fmt::Result {
     )
 }
 
+fn fmt_limit(f: &mut fmt::Formatter<'_>, limit: &str, most: u32) -> fmt::Result {
+    write!(
+        f,
+        "this core has {limit} = {most} of them under way: wait until one of them has ended, or raise the limit"
+    )
+}
+
 fn fmt_itself(f: &mut fmt::Formatter<'_>, address: &Address) -> fmt::Result {
     write!(
         f,
@@ -253,6 +267,7 @@ impl fmt::Display for Error {
                 f,
                 "{address} has no room for a message now: wait with send_message, or try again later"
             ),
+            ErrorKind::LimitReached { limit, most } => fmt_limit(f, limit, *most),
             ErrorKind::WrongType {
                 address,
                 expected,

@@ -74,10 +74,17 @@ pub struct Limits {
     pub blocking_threads: u32,
     /// Calls that wait for such a thread; who comes then waits for a place. Default 1,024.
     pub blocking_queue: u32,
-    /// Requests that one worker, or one connection to another node, remembers having passed on until they are answered,
-    /// at about 64 bytes each. Of more the oldest are forgotten: their answers come by there only if there is room, and
-    /// are else reported as late. Default 16,384.
+    /// Requests that the workers of one core, and its connections to other nodes, remember having passed on until they
+    /// are answered. Where there are more, the oldest are forgotten of those workers that have passed on their share at least, which is
+    /// this number divided by how many have passed any on: those answers come by there only if there is room, and are else
+    /// reported as late. As many answers wait there at one time; more need room too. Default 65,536.
     pub passed_on_max: u32,
+    /// Requests that the workers and futures of one core may have under way; who asks more is refused with
+    /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached), and has the message back. Default 65,536.
+    pub requests_max: u32,
+    /// Watches that the workers and futures of one core may have begun and not heard of; one more is refused with
+    /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached). Default 65,536.
+    pub watches_max: u32,
     /// Unpublished slots after which a ring is published within a turn. Default 16.
     pub flush_slots: u32,
 }
@@ -99,7 +106,9 @@ impl Default for Limits {
             timers_burst: 256,
             blocking_threads: 64,
             blocking_queue: 1024,
-            passed_on_max: 16_384,
+            passed_on_max: 65_536,
+            requests_max: 65_536,
+            watches_max: 65_536,
             flush_slots: 16,
         }
     }
@@ -125,6 +134,8 @@ impl Limits {
             ("blocking_threads", self.blocking_threads),
             ("blocking_queue", self.blocking_queue),
             ("passed_on_max", self.passed_on_max),
+            ("requests_max", self.requests_max),
+            ("watches_max", self.watches_max),
             ("flush_slots", self.flush_slots),
         ];
         let zero = positive.iter().find(|(_, value)| *value == 0);

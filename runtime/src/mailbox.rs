@@ -25,7 +25,7 @@ use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_router::{Address, Handle, HandleKind, Hint, Hop, NodeCore};
 
 use crate::core::behalf::{Behalf, Token};
-use crate::core::returning::Due;
+use crate::core::passed_on::Passer;
 use crate::core::supervised::Supervised;
 use crate::core::watches::Watches;
 use crate::envelope::{Envelope, OriginKind, ReplyTo};
@@ -130,8 +130,8 @@ pub(crate) struct More {
     waiting_sends: u32,
     /// Whoever waits in `receive`.
     pub(crate) receivers: VecDeque<Rc<Waiter>>,
-    /// Answers to requests that the worker has passed on, which are to come back by it.
-    pub(crate) due: Option<Box<Due>>,
+    /// What the requests are noted by that the worker has passed on: their answers are to come back by it.
+    pub(crate) passer: Option<Passer>,
     /// Requests that the suspended handler has let go of and that may not be answered.
     pub(crate) unanswered: Vec<ReplyTo>,
     /// Who else is told that the worker has ended.

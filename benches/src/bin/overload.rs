@@ -219,8 +219,8 @@ fn budget(limits: &Limits) -> Budget {
         cores: 2,
         receivers: RECEIVERS as u64,
         senders: PRODUCERS.len() as u64,
-        outside: 0,
         payload: size_of::<Payload>() as u64,
+        ..Load::default()
     })
 }
 

@@ -29,7 +29,9 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// first poll and includes waiting for room (a message that still waits then is given back with it);
 /// [`ErrorKind::NotFound`] or [`ErrorKind::Dropped`] when the receiver is gone, or nobody can answer any
 /// more ([`ErrorKind::Dropped`] says when that is known); [`ErrorKind::WrongType`] when the receiver does
-/// not take the message or the reply is not an `R`; [`ErrorKind::WaitsForItself`] when the receiver is who asks.
+/// not take the message or the reply is not an `R`; [`ErrorKind::WaitsForItself`] when the receiver is who asks;
+/// [`ErrorKind::LimitReached`] when as many requests of this core are under way as may be
+/// ([`Limits::requests_max`](crate::Limits)).
 ///
 /// # Cancellation
 /// Dropping it gives the reply's place up; a reply that comes later is counted as late.
@@ -135,9 +137,12 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
             core.give_grant_back(&Lack::Local(to.clone()), 1);
             return refuse_own(&to, Outgoing::with_body(route, body));
         }
+        let Some(place) = self.reserve(Some(&to.address), core.tasks.register(polling)) else {
+            core.give_grant_back(&Lack::Local(to), 1);
+            return self.refuse_one_more(Outgoing::with_body(route, body));
+        };
         // A short route: there is nothing to drop.
         std::mem::forget(route);
-        let place = self.reserve(Some(&to.address), core.tasks.register(polling));
         core.enqueue(to, &ctx.mailbox, place, Origin::LOCAL, body);
         // Nobody can have answered yet.
         self.state = State::Waiting(place);
@@ -147,13 +152,13 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
     /// Reserves the place of the reply of that worker, and tells nobody of it yet.
     #[cold]
     #[inline(never)]
-    fn reserve_further(&self, of: Option<&Address>) -> Handle {
+    fn reserve_further(&self, of: Option<&Address>) -> Option<Handle> {
         self.reserve(of, Wake::Nobody)
     }
 
     /// Reserves the place of the reply of that worker.
     #[inline(always)]
-    fn reserve(&self, of: Option<&Address>, wake: Wake) -> Handle {
+    fn reserve(&self, of: Option<&Address>, wake: Wake) -> Option<Handle> {
         let core = &self.ctx.core;
         let asking = Asking {
             who: self.ctx.mailbox.handle.get(),
@@ -171,7 +176,9 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         if let Some(own) = ctx.asks_itself(&route) {
             return refuse_own(&own, Outgoing::with_body(route, body));
         }
-        let place = self.reserve_further(route.last());
+        let Some(place) = self.reserve_further(route.last()) else {
+            return self.refuse_one_more(Outgoing::with_body(route, body));
+        };
         let mut sending = Sending::new(route, body);
         let sent = sending.poll_further(ctx, place, polling);
         self.proceed(place, sent, polling, || match sending {
@@ -188,7 +195,9 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         if let Some(own) = self.ctx.asks_itself(&out.route) {
             return refuse_own(&own, out);
         }
-        let place = self.reserve_further(out.route.last());
+        let Some(place) = self.reserve_further(out.route.last()) else {
+            return self.refuse_one_more(out);
+        };
         out.reply = place;
         self.press(place, Box::new(Pressing::new(&self.ctx.core, out)), polling)
     }
@@ -202,6 +211,15 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
     ) -> Poll<Result<A>> {
         let sent = pressing.poll(&self.ctx.mailbox, polling);
         self.proceed(place, sent, polling, || State::Pressing(place, pressing))
+    }
+
+    /// As many requests of this core are under way as may be.
+    #[cold]
+    #[inline(never)]
+    fn refuse_one_more(&mut self, mut out: Outgoing) -> Poll<Result<A>> {
+        let most = self.ctx.core.limits.requests_max;
+        let limit = "requests_max";
+        Poll::Ready(Err(out.error(ErrorKind::LimitReached { limit, most })))
     }
 
     #[cold]

@@ -248,8 +248,7 @@ impl<'a> Forward<'a> {
 
     /// Notes that the answer is to come by the sender. From now on: it may be there before this is polled again.
     pub(crate) fn expecting_answer(mut self, place: ReplyTo) -> Self {
-        let most = self.ctx.core.limits.passed_on_max;
-        self.ctx.mailbox.expect_answer(place, most);
+        self.ctx.core.expect_answer(&self.ctx.mailbox, place);
         self.expects = Some(place);
         self
     }
@@ -300,7 +299,7 @@ impl Drop for Forward<'_> {
     fn drop(&mut self) {
         self.sending.cancel(&self.ctx.core);
         if let Some(place) = self.expects {
-            self.ctx.mailbox.take_expected(place);
+            self.ctx.core.take_expected(&self.ctx.mailbox, place);
         }
     }
 }

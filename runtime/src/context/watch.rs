@@ -43,7 +43,8 @@ impl Context {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::EmptyRoute`]; [`ErrorKind::NoTransport`].
+    /// [`ErrorKind::EmptyRoute`]; [`ErrorKind::NoTransport`]; [`ErrorKind::LimitReached`] when as many watches of this
+    /// core have brought no news yet as may be ([`Limits::watches_max`](crate::Limits)).
     ///
     /// # Cancellation
     /// Once polled, the watch is begun whether or not the future is kept.
@@ -106,6 +107,7 @@ impl Context {
             let address = at.address;
             return Err(Error::new(ErrorKind::NoTransport { address }));
         }
+        self.core.may_watch()?;
         let beyond = (route.len() == 2).then(|| Beyond {
             of: of.clone(),
             watching: self.address(),
@@ -113,6 +115,7 @@ impl Context {
         let watching = Watching {
             at: at.clone(),
             of,
+            of_peer: false,
             tell,
         };
         let watcher = self.core.begin_watch(&self.mailbox, watching);

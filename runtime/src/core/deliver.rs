@@ -532,6 +532,7 @@ impl Core {
             OriginKind::Local | OriginKind::UrgentAgain => self.local_credit_back(to),
             OriginKind::Link => self.owe(origin.core, origin.link, false),
             OriginKind::Urgent => self.settle_urgent(origin),
+            OriginKind::Returned => self.settle_returned(),
             OriginKind::Free => {}
         }
     }
@@ -541,6 +542,7 @@ impl Core {
         match origin.kind {
             OriginKind::Link => self.owe(origin.core, origin.link, true),
             OriginKind::Urgent => self.settle_urgent(origin),
+            OriginKind::Returned => self.settle_returned(),
             OriginKind::Local | OriginKind::UrgentAgain | OriginKind::Free => {}
         }
     }

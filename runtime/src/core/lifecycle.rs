@@ -459,6 +459,9 @@ impl Core {
         if let Some(key) = more.task_key {
             self.tasks.release(key);
         }
+        if let Some(passer) = more.passer {
+            self.passed_on.borrow_mut().leave(passer);
+        }
         if let Some(timer) = more.drain_timer {
             self.disarm(timer);
         }

@@ -27,6 +27,7 @@ pub(crate) mod outbound;
 pub(crate) mod overflow;
 pub(crate) mod pair;
 pub(crate) mod pairs;
+pub(crate) mod passed_on;
 pub(crate) mod patrol;
 pub(crate) mod placed;
 mod places;
@@ -73,6 +74,7 @@ use self::inbound::{Owed, Owing};
 use self::io::Io;
 use self::names::Names;
 use self::pairs::Pairs;
+use self::passed_on::PassedOn;
 use self::patrol::Patrol;
 use self::replies::Replies;
 use self::unanswered::Unanswered;
@@ -106,6 +108,11 @@ pub(crate) struct Core {
     pub(crate) guests_ever: Cell<u64>,
     pub(crate) replies: Replies,
     pub(crate) unanswered: Unanswered,
+    pub(crate) passed_on: RefCell<PassedOn>,
+    /// Answers to such requests that wait at workers here, without a credit.
+    pub(crate) returned: Cell<u32>,
+    /// Watches that mailboxes here have begun and not heard of.
+    pub(crate) watches_open: Cell<u32>,
     pub(crate) patrol: Patrol,
     on_behalf: OnBehalf,
     /// Mailboxes of workers that have ended, which somebody may be looking at.
@@ -169,8 +176,11 @@ impl Core {
             names: Names::new(),
             guests: Cell::new(0),
             guests_ever: Cell::new(0),
-            replies: Replies::new(),
+            replies: Replies::new(&node.limits),
             unanswered: Unanswered::default(),
+            passed_on: RefCell::new(PassedOn::new(node.limits.passed_on_max, node.seed)),
+            returned: Cell::new(0),
+            watches_open: Cell::new(0),
             patrol: Patrol::default(),
             on_behalf: OnBehalf::default(),
             graves: RefCell::default(),

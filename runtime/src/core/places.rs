@@ -68,6 +68,12 @@ pub(super) struct Places {
 
 /// Ends the list of free places; no place has this index.
 const END: u32 = u32::MAX;
+/// As many places as there can be.
+pub(super) const PLACES_MAX: u32 = END - 1;
+/// Places for which room is made at first.
+const GROWTH_MIN: usize = 8;
+/// The bytes of each place at the most: the list of them is moved when it grows.
+pub(crate) const PLACE_BYTES: u64 = 2 * size_of::<Place>() as u64;
 const FIRST_GENERATION: u32 = 1;
 
 impl Place {
@@ -110,14 +116,12 @@ impl Places {
         Self { all, free: END }
     }
 
-    /// Reserves a place, the one freed last if there are several, for somebody who is to be told this way.
-    ///
-    /// # Panics
-    /// If 2^32 - 1 places exist and none is free.
+    /// Reserves a place, the one freed last if there are several, for somebody who is to be told this way. None if so
+    /// many are taken.
     #[inline]
-    pub(super) fn reserve(&mut self, wake: Wake) -> (Handle, &mut Place) {
-        if self.free == END {
-            self.grow();
+    pub(super) fn reserve(&mut self, wake: Wake, most: u32) -> Option<(Handle, &mut Place)> {
+        if self.free == END && !self.grow(most) {
+            return None;
         }
         let index = self.free;
         let place = &mut self.all[index as usize];
@@ -125,17 +129,24 @@ impl Places {
         place.held = Held::Awaited;
         place.wake = wake;
         let generation = place.generation;
-        (Handle { index, generation }, place)
+        Some((Handle { index, generation }, place))
     }
 
+    /// Makes one more place, in a list that never has room for more than there may be.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self) {
-        self.free = match u32::try_from(self.all.len()) {
-            Ok(index) if index != END => index,
-            _ => panic!("{END} answers are waited for on one core"),
+    fn grow(&mut self, most: u32) -> bool {
+        let len = self.all.len();
+        let left = (most as usize).saturating_sub(len);
+        let Some(index) = u32::try_from(len).ok().filter(|_| left > 0) else {
+            return false;
         };
+        if len == self.all.capacity() {
+            self.all.reserve_exact(len.max(GROWTH_MIN).min(left));
+        }
         self.all.push(Place::new());
+        self.free = index;
+        true
     }
 
     /// The place, if the handle is not stale.
@@ -228,16 +239,28 @@ mod tests {
     #[test]
     fn a_place_whose_generations_are_used_up_is_not_used_again() {
         let mut places = Places::new();
-        let (first, place) = places.reserve(Wake::Nobody);
+        let (first, place) = places.reserve(Wake::Nobody, 2).expect("a place");
         place.generation = u32::MAX - 1;
         places.free(first.index);
-        let (second, _) = places.reserve(Wake::Nobody);
+        let (second, _) = places.reserve(Wake::Nobody, 2).expect("another");
         assert_ne!(first.index, second.index);
         let exhausted = Handle {
             generation: u32::MAX - 1,
             ..first
         };
         assert!(places.at_mut(exhausted).is_none() && places.at_mut(first).is_none());
+    }
+
+    #[test]
+    fn there_are_no_more_than_there_may_be() {
+        let mut places = Places::new();
+        for _ in 0..11 {
+            assert!(places.reserve(Wake::Nobody, 11).is_some());
+        }
+        assert!(places.reserve(Wake::Nobody, 11).is_none());
+        assert_eq!(places.all.capacity(), 11);
+        places.free(5);
+        assert!(places.reserve(Wake::Nobody, 11).is_some());
     }
 
     proptest! {
@@ -247,7 +270,7 @@ mod tests {
             let (mut model, mut handles) = (HashMap::new(), Vec::new());
             for (number_now, (step, pick)) in (0..).zip(steps) {
                 if step < 2 || handles.is_empty() {
-                    let (handle, place) = places.reserve(Wake::Task(number_now));
+                    let (handle, place) = places.reserve(Wake::Task(number_now), PLACES_MAX).expect("a place");
                     prop_assert!(place.is_awaited() && !place.is_timed);
                     prop_assert!(model.insert(handle, None).is_none(), "a handle is given out twice");
                     handles.push(handle);

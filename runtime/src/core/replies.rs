@@ -13,15 +13,16 @@ use std::time::Duration;
 use ringpost_router::{Address, Body, Handle};
 
 use crate::core::behalf::Behalf;
-use crate::core::places::{Held, Place, Places};
+use crate::core::places::{Held, PLACES_MAX, Place, Places};
 use crate::core::{Core, Timed};
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
+use crate::limits::Limits;
 use crate::task::Wake;
 use crate::task::panics::drop_guarded;
 use crate::time::Time;
 
-pub(crate) use crate::core::places::Answer;
+pub(crate) use crate::core::places::{Answer, PLACE_BYTES};
 
 /// A request for whose answer a place is reserved.
 pub(crate) struct Asking<'a> {
@@ -44,6 +45,8 @@ pub(crate) struct Replies {
     pending: RefCell<Pending>,
     /// Places given up whose answers, which will come, are nobody's messages.
     abandoned: RefCell<HashSet<Handle>>,
+    /// Places that there may be for requests.
+    most: u32,
 }
 
 struct Pending {
@@ -54,27 +57,35 @@ struct Pending {
 }
 
 impl Replies {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             pending: RefCell::new(Pending {
                 places: Places::new(),
                 young: Vec::new(),
             }),
             abandoned: RefCell::default(),
+            most: limits.requests_max.min(PLACES_MAX),
         }
     }
 
-    /// Reserves a place for what cores ask each other, which has no deadline.
+    /// Reserves a place for what cores ask each other, which has no deadline, and no limit: who asks waits for it.
+    ///
+    /// # Panics
+    /// If 2^32 - 2 places are taken.
     pub(crate) fn reserve(&self) -> Handle {
-        self.pending.borrow_mut().places.reserve(Wake::Nobody).0
+        let mut pending = self.pending.borrow_mut();
+        match pending.places.reserve(Wake::Nobody, PLACES_MAX) {
+            Some((handle, _)) => handle,
+            None => panic!("{PLACES_MAX} answers are waited for on one core"),
+        }
     }
 
-    /// Reserves a place for the answer to a request, of which somebody is to be told this way. What is new in it goes
-    /// there from registers, as this is in line where most requests are made.
+    /// Reserves a place for the answer to a request, of which somebody is to be told this way, unless as many are under
+    /// way as may be. What is new in it goes there from registers, as this is in line where most requests are made.
     #[inline(always)]
-    pub(crate) fn reserve_for(&self, asking: &Asking<'_>, wake: Wake) -> Handle {
+    pub(crate) fn reserve_for(&self, asking: &Asking<'_>, wake: Wake) -> Option<Handle> {
         let Pending { places, young } = &mut *self.pending.borrow_mut();
-        let (handle, place) = places.reserve(wake);
+        let (handle, place) = places.reserve(wake, self.most)?;
         let terms = &mut place.terms;
         (terms.limit, terms.who) = (asking.limit, asking.who);
         if let Some(of) = asking.of {
@@ -85,7 +96,7 @@ impl Replies {
             Some(last) if last.index == handle.index => *last = handle,
             _ => young.push(handle),
         }
-        handle
+        Some(handle)
     }
 
     /// Takes the answer if it is there and nothing else is to be done for it; else [`poll`](Self::poll) has a look.

@@ -30,7 +30,7 @@ impl Core {
                             waiting += 1;
                         }
                         OriginKind::Urgent => urgent += 1,
-                        OriginKind::Free => {}
+                        OriginKind::Returned | OriginKind::Free => {}
                     }
                 }
             });

@@ -13,9 +13,8 @@
 //! Between cores such answers have the lane of control messages, which always have room; all of them, so that
 //! they stay in order.
 //!
-//! A request that is never answered leaves its note behind, until it is forgotten (`Limits::passed_on_max`).
+//! A request that is never answered leaves its note behind, until it is forgotten ([`passed_on`](super::passed_on)).
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use ringpost_router::{Address, Aliases, Body, Handle, HandleKind, NodeCore, Route};
@@ -25,7 +24,7 @@ use crate::core::deliver::{Grant, Outgoing};
 use crate::core::record::{Control, Introduction};
 use crate::envelope::{Detour, Envelope, Origin, ReplyTo, Routes, Sender};
 use crate::error::{ErrorKind, Reason, Undelivered};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, State};
 use crate::task::panics::drop_guarded;
 use crate::task::raw::MailboxRc;
 
@@ -38,50 +37,21 @@ pub(crate) struct Returning {
     body: Body,
 }
 
-/// The places to which answers are to come back by way of one worker. The oldest are forgotten when there are
-/// very many: their answers need room.
-#[derive(Default)]
-pub(crate) struct Due {
-    young: Noted,
-    old: Noted,
-}
-
-/// How often a request to be answered there was passed on.
-type Noted = HashMap<ReplyTo, u32>;
-
-impl Due {
-    /// Notes one more request, and remembers so many places.
-    fn note(&mut self, place: ReplyTo, most: u32) {
-        let times = self.young.entry(place).or_default();
-        *times = times.saturating_add(1);
-        if self.young.len() >= (most / 2).max(1) as usize {
-            self.old = std::mem::take(&mut self.young);
+impl Core {
+    /// This worker passes a request on: its answer will come by here.
+    pub(crate) fn expect_answer(&self, worker: &Mailbox, place: ReplyTo) {
+        if worker.state.get() == State::Closed {
+            return;
         }
+        let mut passed_on = self.passed_on.borrow_mut();
+        let passer = worker.with_more(|more| *more.passer.get_or_insert_with(|| passed_on.join()));
+        passed_on.note(passer, place);
     }
 
-    fn take(&mut self, place: ReplyTo) -> bool {
-        let [young, old] = [&mut self.young, &mut self.old];
-        [young, old].into_iter().any(|noted| {
-            let times = noted.remove(&place).unwrap_or(0);
-            if times > 1 {
-                noted.insert(place, times - 1);
-            }
-            times > 0
-        })
-    }
-}
-
-impl MailboxRc {
-    /// This worker passes a request on: its answer will come by here. It remembers so many.
-    pub(crate) fn expect_answer(&self, place: ReplyTo, most: u32) {
-        self.with_more(|more| more.due.get_or_insert_default().note(place, most));
-    }
-
-    /// The answer has come by here, or will not. Whether it was expected.
-    pub(crate) fn take_expected(&self, place: ReplyTo) -> bool {
-        let take = |due: &mut Box<Due>| due.take(place);
-        let taken = self.if_more(|more| more.due.as_mut().map(take));
-        taken.flatten().unwrap_or(false)
+    /// The answer has come by this worker, or will not. Whether it was expected.
+    pub(crate) fn take_expected(&self, worker: &Mailbox, place: ReplyTo) -> bool {
+        let passer = worker.if_more(|more| more.passer).flatten();
+        passer.is_some_and(|passer| self.passed_on.borrow_mut().take(passer, place))
     }
 }
 
@@ -122,11 +92,7 @@ fn answered_by(body: &Body, node: u32) -> Option<ReplyTo> {
 
 impl Envelope {
     /// An answer on its way back, which needs no credit.
-    fn returning(from: MailboxRc, body: Body) -> Self {
-        let origin = Origin {
-            detour: true,
-            ..Origin::FREE
-        };
+    fn returning(from: MailboxRc, origin: Origin, body: Body) -> Self {
         Self {
             sender: Sender::new(from, Handle::NONE),
             origin,
@@ -192,7 +158,11 @@ impl Core {
         if let Some(to) = self.at(to) {
             return self.take_back(to, from, body);
         }
-        let envelope = Envelope::returning(from, body);
+        let origin = Origin {
+            detour: true,
+            ..Origin::FREE
+        };
+        let envelope = Envelope::returning(from, origin, body);
         let to = MailboxRc::new(Mailbox::stub(envelope.next(), self.here, Handle::NONE));
         self.undeliver(&to, envelope, Reason::NotFound);
     }
@@ -200,9 +170,12 @@ impl Core {
     /// An answer has come to the next worker on its way back.
     fn take_back(&self, to: MailboxRc, from: MailboxRc, body: Body) {
         let place = answered_by(&body, self.here.node());
-        let mut envelope = Envelope::returning(from, body);
-        if !place.is_some_and(|place| to.take_expected(place)) {
-            // More than the one answer that was asked for.
+        let mut envelope = Envelope::returning(from, Origin::RETURNED, body);
+        let is_expected = place.is_some_and(|place| self.take_expected(&to, place));
+        if is_expected && self.returned.get() < self.limits.passed_on_max {
+            self.returned.set(self.returned.get() + 1);
+        } else {
+            // More than the one answer that was asked for, or more than may wait without a credit.
             let Some(room) = to.room.get().checked_sub(1) else {
                 return self.report_surplus(&to, envelope);
             };
@@ -211,6 +184,11 @@ impl Core {
         }
         to.queued.set(to.queued.get() + 1);
         self.queue.push(to, envelope);
+    }
+
+    /// An answer that waited without a credit was taken, or has found its receiver gone.
+    pub(crate) fn settle_returned(&self) {
+        self.returned.set(self.returned.get() - 1);
     }
 
     /// Reports a further answer to a request. Whoever asked is told nothing: the first may be on its way yet.
@@ -225,47 +203,5 @@ impl Core {
             reason: Reason::LateReply,
         });
         drop_guarded(envelope);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(index: u32) -> ReplyTo {
-        let generation = 1;
-        ReplyTo {
-            core: 0,
-            handle: Handle { index, generation },
-        }
-    }
-
-    #[test]
-    fn an_answer_is_expected_as_often_as_its_request_was_passed_on() {
-        let mut due = Due::default();
-        due.note(place(1), 100);
-        due.note(place(1), 100);
-        assert!(!due.take(place(2)));
-        assert!(due.take(place(1)) && due.take(place(1)));
-        assert!(!due.take(place(1)));
-    }
-
-    #[test]
-    fn the_oldest_are_forgotten_when_there_are_very_many() {
-        let mut due = Due::default();
-        let (most, many) = (100, 300);
-        for index in 0..many {
-            due.note(place(index), most);
-        }
-        assert!(due.young.len() + due.old.len() <= most as usize);
-        assert!(due.take(place(many - 1)) && !due.take(place(0)));
-    }
-
-    #[test]
-    fn a_place_that_is_named_ever_again_stays_one() {
-        let mut due = Due::default();
-        due.young.insert(place(1), u32::MAX);
-        due.note(place(1), 100);
-        assert!(due.take(place(1)) && due.young.len() == 1);
     }
 }

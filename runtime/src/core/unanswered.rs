@@ -75,6 +75,9 @@ impl Unanswered {
 /// Requests at the most that are noted for one handler. One that does not end, and serves requests in a loop,
 /// leaves more and more of them behind, most of them answered.
 const NOTED_MAX: usize = 1024;
+/// What the notes of one handler take at the most: a step's are added before the oldest are forgotten, and the list doubles
+/// as it grows.
+pub(crate) const UNANSWERED_BYTES: u64 = (6 * NOTED_MAX * size_of::<ReplyTo>()) as u64;
 
 /// Leaves the later half if there are too many.
 fn forget_the_oldest(noted: &mut Vec<ReplyTo>) {

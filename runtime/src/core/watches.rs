@@ -6,7 +6,7 @@
 //! the queue of its core, so it comes after what the ended worker had sent to the watcher before.
 //!
 //! The news needs no credit. What a mailbox can hold of it is bounded by the watches that its owner has begun
-//! itself, and that were not concluded.
+//! itself; those of a core that have brought nothing yet by `Limits::watches_max`.
 //!
 //! When the node stops nobody is told of the ends that this brings.
 
@@ -17,7 +17,7 @@ use ringpost_router::{Address, Body, Handle, HandleKind, Hop, Message};
 
 use crate::core::Core;
 use crate::envelope::{Origin, ReplyTo};
-use crate::error::{Error, Reason};
+use crate::error::{Error, ErrorKind, Reason};
 use crate::mailbox::{Mailbox, More};
 use crate::task::panics::guarded;
 use crate::task::raw::MailboxRc;
@@ -60,6 +60,8 @@ pub(crate) struct Watching {
     pub(crate) at: Hop,
     /// Whom it is on.
     pub(crate) of: Address,
+    /// Whether a peer asks for it: of those a connection has a number of its own.
+    pub(crate) of_peer: bool,
     pub(crate) tell: Tell,
 }
 
@@ -84,8 +86,19 @@ impl More {
 }
 
 impl Core {
+    /// Whether one more watch may begin here.
+    pub(crate) fn may_watch(&self) -> Result<(), Error> {
+        let (limit, most) = ("watches_max", self.limits.watches_max);
+        match self.watches_open.get() < most {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::LimitReached { limit, most })),
+        }
+    }
+
     /// Notes a watch at its watcher, a mailbox of this core.
     pub(crate) fn begin_watch(&self, mailbox: &Mailbox, watching: Watching) -> Watcher {
+        let counted = u32::from(!watching.of_peer);
+        self.watches_open.set(self.watches_open.get() + counted);
         let id = mailbox.with_more(|more| {
             let watches = more.watches();
             watches.begun += 1;
@@ -126,11 +139,25 @@ impl Core {
 
     /// Gives up a watch of a mailbox of this core. Whether it had not been heard of.
     pub(crate) fn end_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64) -> bool {
-        let watching = take_open(mailbox, id);
+        let watching = self.take_open(mailbox, id);
         if let Some(watching) = &watching {
             self.forget_watch(mailbox, id, &watching.at);
         }
         watching.is_some()
+    }
+
+    /// Takes a watch that its watcher has not heard of yet.
+    fn take_open(&self, mailbox: &Mailbox, id: u64) -> Option<Watching> {
+        let take = |more: &mut More| more.watches.as_mut()?.open.remove(&id);
+        let watching = mailbox.if_more(take).flatten()?;
+        self.count_out(&watching);
+        Some(watching)
+    }
+
+    /// A watch is over.
+    fn count_out(&self, watching: &Watching) {
+        let counted = u32::from(!watching.of_peer);
+        self.watches_open.set(self.watches_open.get() - counted);
     }
 
     fn forget_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64, at: &Hop) {
@@ -204,9 +231,11 @@ impl Core {
         watches: Option<Box<Watches>>,
         reason: Reason,
     ) {
-        let Some(watches) = watches.filter(|_| !self.node.is_stopping()) else {
+        let Some(watches) = watches else { return };
+        watches.open.values().for_each(|it| self.count_out(it));
+        if self.node.is_stopping() {
             return;
-        };
+        }
         let why = watches.why.unwrap_or_else(|| EndReason::of(reason));
         for watcher in watches.watchers {
             self.tell(watcher, why.clone());
@@ -253,10 +282,10 @@ impl Core {
         let Some(to) = self.at(watcher.mailbox).filter(|to| to.accepts()) else {
             return;
         };
-        let Some(watching) = take_open(&to, watcher.id) else {
+        let Some(watching) = self.take_open(&to, watcher.id) else {
             return;
         };
-        let Watching { of, tell, at } = watching;
+        let Watching { of, tell, at, .. } = watching;
         let reason = match news {
             // Of whoever is behind that nothing is known.
             News::OfWhoWasThere(reason) if at.address != of => reason.of_the_way(),
@@ -285,11 +314,6 @@ impl Core {
             false => self.send_job(core, Box::new(work)),
         }
     }
-}
-
-fn take_open(mailbox: &Mailbox, id: u64) -> Option<Watching> {
-    let take = |more: &mut More| more.watches.as_mut()?.open.remove(&id);
-    mailbox.if_more(take).flatten()
 }
 
 impl EndReason {

@@ -330,7 +330,7 @@ impl<'a> Arrivals<'a> {
         }
         if let Err(error) = sent {
             if let Some(place) = note.asks {
-                self.ctx.mailbox.take_expected(place);
+                self.ctx.core.take_expected(&self.ctx.mailbox, place);
             }
             self.lost(&error, note.sender.take());
         }
@@ -510,8 +510,7 @@ impl<'a> Arrivals<'a> {
             self.connection.covers.of(to).add(most);
         }
         if let Some(place) = self.way.asks {
-            let most = self.ctx.core.limits.passed_on_max;
-            self.ctx.mailbox.expect_answer(place, most);
+            self.ctx.core.expect_answer(&self.ctx.mailbox, place);
         }
     }
 

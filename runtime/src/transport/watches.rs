@@ -190,6 +190,7 @@ impl Connection {
         let watching = Watching {
             at: at.clone().unwrap_or_else(|| Hop::new(address.clone())),
             of: address.clone(),
+            of_peer: true,
             tell: Box::new(tell),
         };
         let watcher = self.core.begin_watch(mailbox, watching);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use ringpost::sim::{Fault, Faults, Network, Sim};
 use ringpost::transport::TcpLimits;
 use ringpost::{
-    Context, ErrorKind, Limits, Result, Route, Routed, TCP, TcpListenerOptions, TcpTransport,
-    Worker,
+    Context, Ended, ErrorKind, Limits, Result, Route, Routed, TCP, TcpListenerOptions,
+    TcpTransport, Worker,
 };
 
 use crate::{Echo, lost};
@@ -37,6 +37,8 @@ const SMALLEST: &[Smallest<Limits>] = &[
     ("blocking_threads", |limits| limits.blocking_threads = 1),
     ("blocking_queue", |limits| limits.blocking_queue = 1),
     ("passed_on_max", |limits| limits.passed_on_max = 1),
+    ("requests_max", |limits| limits.requests_max = 1),
+    ("watches_max", |limits| limits.watches_max = 1),
     ("flush_slots", |limits| limits.flush_slots = 1),
 ];
 
@@ -72,8 +74,32 @@ impl Worker for Sink {
     }
 }
 
+/// Asks, as often as it is refused because others of the core do.
+async fn ask(ctx: &Context, route: &Route, mut question: Vec<u8>) -> Result<Vec<u8>> {
+    loop {
+        let error = match ctx.request(route.clone(), question).await {
+            Err(error) if matches!(error.kind(), ErrorKind::LimitReached { .. }) => error,
+            answer => return answer,
+        };
+        question = error.into_message()?;
+        ctx.sleep(Duration::from_micros(100)).await;
+    }
+}
+
+/// Hears of the end of nobody, as often as it is refused because others of the core watch.
+async fn watch_nobody(ctx: &mut Context) -> Result<()> {
+    loop {
+        match ctx.watch("nobody").await {
+            Err(error) if matches!(error.kind(), ErrorKind::LimitReached { .. }) => {}
+            Err(error) => return Err(error),
+            Ok(_) => return ctx.receive::<Ended>().await.map(drop),
+        }
+        ctx.sleep(Duration::from_micros(100)).await;
+    }
+}
+
 /// Sends in every way there is, and waits for room in each.
-async fn send_all(ctx: &Context) -> Result<()> {
+async fn send_all(ctx: &mut Context) -> Result<()> {
     let far = Route::new().append_t(TCP, SERVER).append("echo");
     for number in 0..MESSAGES {
         for sink in ["sink-0", "sink-1"] {
@@ -85,12 +111,12 @@ async fn send_all(ctx: &Context) -> Result<()> {
         for length in [1, 1_000, 5_000] {
             let question = vec![7u8; length];
             for route in [far.clone(), "echo".into()] {
-                let answer = ctx.request::<Vec<u8>>(route, question.clone()).await?;
-                assert_eq!(answer, question);
+                assert_eq!(ask(ctx, &route, question.clone()).await?, question);
             }
         }
         ctx.sleep(Duration::from_micros(number)).await;
         assert_eq!(ctx.spawn_blocking(move || number).await?, number);
+        watch_nobody(ctx).await?;
     }
     Ok(())
 }
@@ -122,9 +148,9 @@ async fn play(ctx: Context, limits: Limits) -> Result<()> {
     for sender in 0..SENDERS {
         let to = hear.address();
         let send = async move |ctx: Context| {
-            let mine = ctx.detached().expect("a context");
+            let mut mine = ctx.detached().expect("a context");
             ctx.spawn(async move {
-                let sent = send_all(&mine).await.map_err(|error| error.to_string());
+                let sent = send_all(&mut mine).await.map_err(|error| error.to_string());
                 mine.send_message(to, sent).await.expect("somebody waits");
             });
         };

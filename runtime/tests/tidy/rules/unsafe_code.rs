@@ -17,7 +17,7 @@ const UNSAFE_MODULES: &[&str] = &[
     "router/tests/wire_memory.rs",
     "runtime/tests/connections_memory.rs",
     "runtime/tests/allocations.rs",
-    "runtime/tests/budget.rs",
+    "runtime/tests/budget/main.rs",
     "benches/tests/allocations.rs",
 ];
 
