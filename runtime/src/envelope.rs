@@ -155,6 +155,13 @@ impl Routes {
         })
     }
 
+    /// Whether somebody may wait for an answer. Who does is at the end of one of the routes, with the place where.
+    #[inline]
+    fn may_ask(&self) -> bool {
+        let is_seen = |hop: Option<&Hop>| hop.is_some_and(|hop| !hop.is_unseen());
+        is_seen(self.back.last_hop()) || is_seen(self.onward.last_hop())
+    }
+
     /// Where somebody waits for an answer: this message asks for it, or is it, on its way back.
     fn requester(&self, here: NodeCore) -> Option<ReplyTo> {
         let place = |hop: Option<&Hop>| ReplyTo::from_hint(hop?.hint_of(here.node())?);
@@ -239,7 +246,8 @@ const SHARED: u32 = 1 << 31;
 /// Marks an urgent message where the place of its reply is, whether there is one or not. No table has so many either.
 const URGENT: u32 = 1 << 30;
 
-/// Stands for the place of a reply if there are routes, so that one look tells whether there is either.
+/// Stands for the place of a reply if there are routes that may lead to one, so that one look tells whether there is
+/// either.
 const ROUTED: Handle = Handle {
     index: URGENT - 1,
     generation: 1,
@@ -520,7 +528,7 @@ impl Envelope {
             (None, self.body)
         };
         let mut reply = self.sender.reply.get();
-        if routes.is_some() {
+        if routes.as_ref().is_some_and(|routes| routes.may_ask()) {
             reply = Handle {
                 index: ROUTED.index | (reply.index & URGENT),
                 ..ROUTED

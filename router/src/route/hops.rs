@@ -1,7 +1,10 @@
 //! How the hops of a route are stored.
 
 use core::hash::{Hash, Hasher};
+use std::cell::Cell;
 use std::sync::Arc;
+
+use ringpost_mailbox::sync::thread_local;
 
 use crate::{Address, Hop};
 
@@ -168,6 +171,8 @@ impl Hops {
     /// nobody shares it.
     #[inline(never)]
     fn edit<R>(&mut self, edit: impl FnOnce(&mut Vec<Hop>) -> R) -> R {
+        // That of a clone which is gone is not to count as shared.
+        drop(DROPPED.try_with(Cell::take));
         let own = self.many.0.as_mut().and_then(Arc::get_mut);
         if let Some(Many::List(reversed)) = own {
             let result = edit(reversed);
@@ -254,10 +259,26 @@ impl Clone for More {
     }
 }
 
+thread_local! {
+    /// The block that a route of this thread had which was dropped last. Who answers many messages of one peer has a
+    /// route cloned for each answer, and drops one with it: what lies here is that clone, and nothing is counted, which
+    /// takes an atomic operation each way.
+    static DROPPED: Cell<Option<Arc<Many>>> = const { Cell::new(None) };
+}
+
 #[cold]
 #[inline(never)]
 fn counted(many: &Arc<Many>) -> Option<Arc<Many>> {
-    Some(Arc::clone(many))
+    let reused = DROPPED.try_with(|dropped| {
+        let last = dropped.take()?;
+        if Arc::ptr_eq(&last, many) {
+            return Some(last);
+        }
+        dropped.set(Some(last));
+        None
+    });
+    // A thread that ends has none.
+    Some(reused.ok().flatten().unwrap_or_else(|| Arc::clone(many)))
 }
 
 impl Drop for More {
@@ -272,7 +293,8 @@ impl Drop for More {
 #[cold]
 #[inline(never)]
 fn uncounted(many: Arc<Many>) {
-    drop(many);
+    let before = DROPPED.try_with(|dropped| dropped.replace(Some(many)));
+    drop(before);
 }
 
 impl Default for Hops {
@@ -301,5 +323,42 @@ impl FromIterator<Hop> for Hops {
         let mut reversed: Vec<Hop> = hops.into_iter().collect();
         reversed.reverse();
         Self::of_reversed(reversed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(names: &[&'static str]) -> Hops {
+        names.iter().map(|name| Hop::new(*name)).collect()
+    }
+
+    fn block(hops: &Hops) -> &Arc<Many> {
+        hops.many.0.as_ref().expect("there are several hops")
+    }
+
+    #[test]
+    fn a_clone_is_the_one_that_was_dropped_last() {
+        let (one, other) = (route(&["a", "b"]), route(&["c", "d"]));
+        drop(one.clone());
+        assert_eq!(Arc::strong_count(block(&one)), 2, "it lies there");
+        let clone = one.clone();
+        assert_eq!(Arc::strong_count(block(&one)), 2, "nothing was counted");
+        assert!(clone == one && clone.shares_with(&one));
+        drop(clone);
+        assert!(other.clone() == other);
+        drop(other.clone());
+        assert_eq!(Arc::strong_count(block(&one)), 1);
+    }
+
+    #[test]
+    fn a_list_that_was_shared_before_is_edited_where_it_is() {
+        let mut hops = route(&["a", "b", "c"]);
+        drop(hops.clone());
+        let before = Arc::as_ptr(block(&hops));
+        hops.push_front(Hop::new("d"));
+        assert_eq!(Arc::as_ptr(block(&hops)), before);
+        assert!(hops == route(&["d", "a", "b", "c"]));
     }
 }

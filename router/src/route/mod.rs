@@ -267,6 +267,12 @@ impl Route {
         self.hops.last().map(|hop| &hop.address)
     }
 
+    /// The last hop.
+    #[inline]
+    pub fn last_hop(&self) -> Option<&Hop> {
+        self.hops.last()
+    }
+
     /// The first address.
     ///
     /// # Errors

@@ -47,19 +47,47 @@ pub struct Outlet {
     /// Bytes of the first part that are written already.
     written: usize,
     bytes: usize,
-    frames: VecDeque<Ahead>,
+    runs: VecDeque<Run>,
+    frames: usize,
     messages: usize,
     put: u64,
     taken: u64,
     known: Known,
 }
 
-/// A frame that is not written.
-struct Ahead {
-    /// Where it ends, counted in bytes from the connection's beginning.
+/// Frames behind each other that are equally long and not written.
+struct Run {
+    /// Where the last one ends, counted in bytes from the connection's beginning.
     end: u64,
-    /// Whether it goes to somebody.
-    is_message: bool,
+    /// How long each is.
+    frame_bytes: u64,
+    frames: usize,
+    /// Whether they go to somebody.
+    are_messages: bool,
+}
+
+impl Run {
+    /// Whether such a frame behind this run, which ends there, is one more of it.
+    #[inline]
+    fn goes_on(&self, end: u64, frame_bytes: u64, is_message: bool) -> bool {
+        self.frame_bytes == frame_bytes
+            && self.are_messages == is_message
+            && self.end.saturating_add(frame_bytes) == end
+    }
+
+    /// How many frames of it are not written, or not all of which is, when so many bytes are.
+    fn left(&self, written: u64) -> usize {
+        let bytes = self.end.saturating_sub(written);
+        let left = bytes.div_ceil(self.frame_bytes.max(1));
+        usize::try_from(left).map_or(self.frames, |left| left.min(self.frames))
+    }
+
+    /// Where the first one ends.
+    fn first_end(&self) -> u64 {
+        let behind = (self.frames as u64).saturating_sub(1);
+        self.end
+            .saturating_sub(behind.saturating_mul(self.frame_bytes))
+    }
 }
 
 /// The routes of the last frame, and how it began: the next begins alike, as a rule.
@@ -149,7 +177,8 @@ impl Outlet {
             parts: VecDeque::new(),
             written: 0,
             bytes: 0,
-            frames: VecDeque::new(),
+            runs: VecDeque::new(),
+            frames: 0,
             messages: 0,
             put: 0,
             taken: 0,
@@ -183,7 +212,7 @@ impl Outlet {
         self.put_known(None);
         self.count(len);
         self.parts.push_back(Part::Payload(payload));
-        self.note_frame(is_message);
+        self.note_frame(len, is_message);
         Ok(())
     }
 
@@ -196,7 +225,7 @@ impl Outlet {
             && payload.len() < IN_PLACE_BYTES_MIN;
         if is_alike {
             self.put_known(Some(payload));
-            self.note_frame(!self.known.onward.is_empty());
+            self.note_frame(payload.len(), !self.known.onward.is_empty());
         }
         is_alike
     }
@@ -215,7 +244,7 @@ impl Outlet {
         let len = payload.len();
         self.known.set(&self.limits, onward, return_route, len)?;
         self.put_known(Some(payload));
-        self.note_frame(is_message);
+        self.note_frame(len, is_message);
         Ok(())
     }
 
@@ -228,7 +257,7 @@ impl Outlet {
     /// Frames that are not written, or not all of which is.
     #[must_use]
     pub fn frames(&self) -> usize {
-        self.frames.len()
+        self.frames
     }
 
     /// How many of the [frames](Self::frames) are messages: they have an onward route.
@@ -241,6 +270,28 @@ impl Outlet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes == 0
+    }
+
+    /// What is to be written, if it lies in one piece.
+    ///
+    /// ```
+    /// use ringpost_router::route;
+    /// use ringpost_router::wire::{Limits, Outlet};
+    ///
+    /// let mut outlet = Outlet::new(Limits::default());
+    /// assert_eq!(outlet.only_part(), None);
+    /// let (onward, back) = (route!["echoer"], route!["app"]);
+    /// outlet.push_copy(onward.iter(), back.iter(), b"one")?;
+    /// outlet.push_copy(onward.iter(), back.iter(), b"two")?;
+    /// assert_eq!(outlet.only_part().map(<[u8]>::len), Some(outlet.bytes()));
+    /// # Ok::<(), ringpost_router::wire::WireError>(())
+    /// ```
+    #[must_use]
+    pub fn only_part(&self) -> Option<&[u8]> {
+        match self.parts.len() {
+            1 => self.parts.front()?.bytes().get(self.written..),
+            _ => None,
+        }
     }
 
     /// Lists what is to be written next. Returns how many parts.
@@ -268,13 +319,22 @@ impl Outlet {
             self.written = rest;
             self.parts.pop_front();
         }
-        while let Some(frame) = self.frames.pop_front_if(|frame| frame.end <= self.taken) {
-            let messages = usize::from(frame.is_message);
-            self.messages = self.messages.saturating_sub(messages);
+        while let Some(run) = self.runs.front_mut() {
+            let left = run.left(self.taken);
+            let done = run.frames.saturating_sub(left);
+            self.frames = self.frames.saturating_sub(done);
+            if run.are_messages {
+                self.messages = self.messages.saturating_sub(done);
+            }
+            run.frames = left;
+            if left > 0 {
+                break;
+            }
+            self.runs.pop_front();
         }
-        if self.bytes == 0 && self.frames.capacity() > 64 {
+        if self.bytes == 0 && self.runs.capacity() > 64 {
             // An idle connection is small.
-            self.frames = VecDeque::new();
+            self.runs = VecDeque::new();
             self.parts = VecDeque::new();
             self.known = Known::default();
         }
@@ -300,10 +360,11 @@ impl Outlet {
     /// # Ok::<(), ringpost_router::wire::WireError>(())
     /// ```
     pub fn copy_frame(&self, into: &mut Vec<u8>) -> usize {
-        let Some(frame) = self.frames.front() else {
+        let Some(run) = self.runs.front() else {
             return 0;
         };
-        let whole = usize::try_from(frame.end.saturating_sub(self.taken)).unwrap_or(usize::MAX);
+        let whole = run.first_end().saturating_sub(self.taken);
+        let whole = usize::try_from(whole).unwrap_or(usize::MAX);
         let (mut skipped, mut wanted) = (self.written.saturating_add(LENGTH_BYTES), whole);
         wanted = wanted.saturating_sub(LENGTH_BYTES);
         for part in &self.parts {
@@ -320,17 +381,31 @@ impl Outlet {
         whole
     }
 
-    fn note_frame(&mut self, is_message: bool) {
-        let end = self.put;
-        self.frames.push_back(Ahead { end, is_message });
+    /// A frame was put: what is known to stand before a payload of so many bytes, and that.
+    #[inline]
+    fn note_frame(&mut self, payload_bytes: usize, is_message: bool) {
+        self.frames = self.frames.saturating_add(1);
         self.messages = self.messages.saturating_add(usize::from(is_message));
+        let frame_bytes = self.known.head.len().saturating_add(payload_bytes) as u64;
+        match self.runs.back_mut() {
+            Some(run) if run.goes_on(self.put, frame_bytes, is_message) => {
+                run.end = self.put;
+                run.frames = run.frames.saturating_add(1);
+            }
+            _ => self.runs.push_back(Run {
+                end: self.put,
+                frame_bytes,
+                frames: 1,
+                are_messages: is_message,
+            }),
+        }
     }
 
     /// Appends what is known to stand before this payload, and the payload, unless that becomes a part of its own.
     #[inline]
     fn put_known(&mut self, payload: Option<&[u8]>) {
-        self.count(self.known.head.len());
-        self.count(payload.map_or(0, <[u8]>::len));
+        let rest = payload.map_or(0, <[u8]>::len);
+        self.count(self.known.head.len().saturating_add(rest));
         put_text(&mut self.parts, &self.known.head, payload);
     }
 
@@ -390,7 +465,7 @@ mod tests {
         let limits = Limits::default();
         let mut outlet = Outlet::new(limits);
         let lens = [
-            0usize, 10, 5000, 100, 40_000, 3, 4096, 20_000, 15_990, 16_400,
+            0usize, 10, 10, 10, 5000, 5000, 100, 40_000, 3, 3, 4096, 20_000, 15_990, 16_400,
         ];
         for (at, len) in lens.iter().enumerate() {
             let payload = Buf::from(&vec![at as u8; *len][..]);
@@ -413,7 +488,9 @@ mod tests {
     #[test]
     fn frames_arrive_however_the_writes_are_cut() {
         let limits = Limits::default();
-        let lens = [0usize, 10, 5000, 100, 40_000, 3, 4096, 20_000];
+        let lens = [
+            0usize, 10, 10, 10, 5000, 5000, 100, 40_000, 3, 3, 4096, 20_000,
+        ];
         for piece in [1, 13, 4096, 1 << 20] {
             let mut outlet = Outlet::new(limits);
             outlet.open();

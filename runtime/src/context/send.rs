@@ -99,7 +99,10 @@ fn further<M: Message>(ctx: &Context, unsent: Unsent<M>) -> Option<Box<Rest>> {
         return None;
     }
     if hop.is_none() && route.only().is_none() {
-        return set_up(ctx, Unsent(unsent.0, Some(message.into_body())));
+        return match send_alike(&ctx.core, &ctx.mailbox, route, message.into_body()) {
+            Ok(()) => None,
+            Err(body) => set_up(ctx, Unsent(unsent.0, Some(body))),
+        };
     }
     let core = &ctx.core;
     let mut lent = match core.post_next(&ctx.mailbox, route, message.into_body()) {
@@ -139,13 +142,7 @@ fn go_further(ctx: &Context, route: &Route, lent: &mut Option<Body>) -> bool {
 #[inline(never)]
 fn set_up(ctx: &Context, unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
     let Unsent(route, body) = unsent;
-    let mut body = body?;
-    if route.len() > 1 {
-        match send_alike(&ctx.core, &ctx.mailbox, &route, body) {
-            Ok(()) => return None,
-            Err(unsent) => body = unsent,
-        }
-    }
+    let body = body?;
     if route.len() > 1
         && route.check().is_ok()
         && place_at_the_end(&route, ctx.core.here.node()).is_none()

@@ -173,6 +173,7 @@ impl<'a> Arrivals<'a> {
     }
 
     /// Whether so much waits that no more is to be taken from the connection.
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         let limits = &self.connection.terms.limits;
         let too_many = match self.has_credits() {
@@ -344,17 +345,18 @@ impl<'a> Arrivals<'a> {
     ) -> Result<(), End> {
         self.way
             .follow(&incoming, &self.connection, &self.ctx.mailbox);
-        self.deliver_alike(incoming.payload, polling)
+        self.deliver_alike(incoming.payload, polling).map(|_| ())
     }
 
-    /// Takes what has come in a frame that goes the way of the one before.
+    /// Takes what has come in a frame that goes the way of the one before. Whether as much may come as could before:
+    /// nothing waits for it, it counts for nothing, and the peer keeps to what it may send.
     pub(super) fn deliver_alike(
         &mut self,
         payload: Buf,
         polling: &mut Polling<'_>,
-    ) -> Result<(), End> {
+    ) -> Result<bool, End> {
         if self.way.onward.is_empty() {
-            return self.take_note(&payload);
+            return self.take_note(&payload).map(|()| false);
         }
         self.heartbeats = 0;
         let is_counted = self.way.is_counted;
@@ -369,15 +371,16 @@ impl<'a> Arrivals<'a> {
         }
         if self.connection.terms.datagrams.is_some() && self.is_spent() {
             self.shed(self.way.onward.first().map(|hop| hop.address.clone()));
-            return Ok(());
+            return Ok(false);
         }
         let has_room = self.place(payload, polling);
         match (has_room, is_counted) {
             (true, true) => self.grants.note_settled(),
-            (false, false) => return self.note_uncredited(),
+            (false, false) => self.note_uncredited()?,
             _ => {}
         }
-        Ok(())
+        let is_overdrawn = || self.connection.has_notes.get() && self.grants.is_overdrawn();
+        Ok(has_room && self.way.is_plain && self.account.is_none() && !is_overdrawn())
     }
 
     /// A message waits that took no credit. A reply that is waited for here never does, so this is none.

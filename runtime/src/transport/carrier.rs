@@ -157,7 +157,7 @@ pub(crate) fn send_straight(
 }
 
 /// As [`send_straight`], for bytes that take the way of the frame before them, where nothing is to be looked up.
-#[inline]
+#[inline(never)]
 pub(crate) fn send_alike(
     core: &Core,
     from: &MailboxRc,

@@ -31,6 +31,7 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
+    #[inline]
     pub(super) fn may_send(&self) -> bool {
         self.left.is_none_or(|left| left > 0)
     }
@@ -40,6 +41,7 @@ impl Allowance {
         self.left.is_none_or(|left| left > -self.overdraft)
     }
 
+    #[inline]
     pub(super) fn note_sent(&mut self) {
         self.under_way = self.under_way.saturating_add(1);
         self.left = self.left.map(|left| left.saturating_sub(1));
@@ -99,16 +101,19 @@ impl Grants {
     }
 
     /// A message has come.
+    #[inline]
     pub(super) fn note_taken(&mut self) {
         self.taken = self.taken.saturating_add(1);
     }
 
     /// A message has found room, or will not.
+    #[inline]
     pub(super) fn note_settled(&mut self) {
         self.settled = self.settled.saturating_add(1);
     }
 
     /// Whether the peer has sent far more than it was allowed, or cannot have known yet.
+    #[inline]
     pub(super) fn is_overdrawn(&self) -> bool {
         self.taken >= self.window.saturating_mul(2)
     }

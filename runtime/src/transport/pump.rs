@@ -1,11 +1,11 @@
 //! Reading and writing one connection.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
-use ringpost_router::wire::Intake;
+use ringpost_router::wire::{Intake, Outlet};
 
 use crate::context::Context;
 use crate::driver::rare::Rare;
@@ -166,13 +166,11 @@ impl<'a> Pump<'a> {
         }
         while !connection.outlet.borrow().is_empty() {
             let mut outlet = connection.outlet.borrow_mut();
-            let mut parts = [IoSlice::new(&[]); PARTS];
-            let mut count = outlet.parts(&mut parts);
-            if self.ctx.core.rare.takes(Rare::OnePart) {
-                count = count.min(1);
-            }
-            let parts = parts.get(..count).unwrap_or_default();
-            match self.stream.poll_write_parts(polling, parts) {
+            let written = match outlet.only_part() {
+                Some(part) => self.stream.poll_write_from(polling, part),
+                None => write_parts(self.ctx, &mut self.stream, &outlet, polling),
+            };
+            match written {
                 Poll::Pending => break,
                 Poll::Ready(Ok(count)) => {
                     let before = outlet.frames();
@@ -304,8 +302,13 @@ impl<'a> Pump<'a> {
             };
             if let Some(payload) = self.intake.next_alike() {
                 self.note_frame();
-                self.arrivals.deliver_alike(payload, polling)?;
-            } else if let Some(incoming) = self.intake.next()? {
+                *burst = rest;
+                if self.arrivals.deliver_alike(payload, polling)? {
+                    self.deliver_plain(burst, polling)?;
+                }
+                continue;
+            }
+            if let Some(incoming) = self.intake.next()? {
                 self.note_frame();
                 self.arrivals.deliver(incoming, polling)?;
             } else {
@@ -313,6 +316,22 @@ impl<'a> Pump<'a> {
             }
             *burst = rest;
         }
+    }
+
+    /// Goes on with frames like the one before, as long as each is simply put into the queue of its receiver: then as
+    /// much waits as before, and that is not looked at again.
+    #[inline]
+    fn deliver_plain(&mut self, burst: &mut u32, polling: &mut Polling<'_>) -> Result<(), End> {
+        while *burst > 0
+            && let Some(payload) = self.intake.next_alike()
+        {
+            self.note_frame();
+            *burst -= 1;
+            if !self.arrivals.deliver_alike(payload, polling)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// A whole frame has come.
@@ -399,6 +418,23 @@ impl<'a> Pump<'a> {
         }
         Ok(())
     }
+}
+
+/// Writes from several places at once.
+#[inline(never)]
+fn write_parts(
+    ctx: &Context,
+    stream: &mut Duplex,
+    outlet: &Outlet,
+    polling: &mut Polling<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut parts = [IoSlice::new(&[]); PARTS];
+    let mut count = outlet.parts(&mut parts);
+    if ctx.core.rare.takes(Rare::OnePart) {
+        count = count.min(1);
+    }
+    let parts = parts.get(..count).unwrap_or_default();
+    stream.poll_write_parts(polling, parts)
 }
 
 /// How much of what had arrived was delivered.

@@ -66,7 +66,14 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
         let (origin, plain) = (seen.origin(), seen.holds::<W::Message>());
         core.begin(mailbox, origin);
         if !plain {
-            return Start::Further;
+            return further(|| {
+                let msg = convert::<W::Message>(core)?;
+                // SAFETY: as below.
+                let State { worker, ctx } = unsafe { borrow::<W>(to) };
+                // SAFETY: as below.
+                unsafe { put(at, move || worker.handle_message(ctx, msg)) };
+                Ok(())
+            });
         }
         let make = move || {
             // SAFETY: the queue has been seen to have such a message in front, and what ran since (`begin`)
@@ -79,7 +86,7 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
         };
         // SAFETY: `drive` hands in a place that is empty.
         unsafe { put(at, make) };
-        Start::Made
+        Ok(())
     };
     let another = || {
         // SAFETY: the caller upholds that the block is there, and as long as there is a worker it stays.
@@ -91,28 +98,8 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
         *more -= 1;
         Some(ptr::from_ref(next))
     };
-    let further = move |at| {
-        let msg = convert::<W::Message>(core)?;
-        // SAFETY: as above.
-        let State { worker, ctx } = unsafe { borrow::<W>(to) };
-        // SAFETY: as above.
-        unsafe { put(at, move || worker.handle_message(ctx, msg)) };
-        Ok(())
-    };
     // SAFETY: the caller upholds it for this function.
-    unsafe {
-        drive(
-            to,
-            next,
-            core,
-            polling,
-            go,
-            handle::<W>,
-            start,
-            further,
-            another,
-        )
-    }
+    unsafe { drive(to, next, core, polling, go, handle::<W>, start, another) }
 }
 
 /// The next message, where it is not simply of the worker's type: it has its routes with it, or it is
@@ -151,22 +138,10 @@ pub(super) unsafe fn initialize<W: Worker<Context = Context>>(
         let State { worker, ctx } = unsafe { borrow::<W>(to) };
         // SAFETY: `drive` hands in a place that is empty.
         unsafe { put(at, move || worker.initialize(ctx)) };
-        Start::Made
+        Ok(())
     };
     // SAFETY: the caller upholds it for this function.
-    unsafe {
-        drive(
-            to,
-            next,
-            core,
-            polling,
-            go,
-            initialize::<W>,
-            start,
-            |_| Ok(()),
-            || None,
-        )
-    }
+    unsafe { drive(to, next, core, polling, go, initialize::<W>, start, || None) }
 }
 
 /// Runs `shutdown`.
@@ -186,22 +161,10 @@ pub(super) unsafe fn shutdown<W: Worker<Context = Context>>(
         let State { worker, ctx } = unsafe { borrow::<W>(to) };
         // SAFETY: `drive` hands in a place that is empty.
         unsafe { put(at, move || worker.shutdown(ctx)) };
-        Start::Made
+        Ok(())
     };
     // SAFETY: the caller upholds it for this function.
-    unsafe {
-        drive(
-            to,
-            next,
-            core,
-            polling,
-            go,
-            shutdown::<W>,
-            start,
-            |_| Ok(()),
-            || None,
-        )
-    }
+    unsafe { drive(to, next, core, polling, go, shutdown::<W>, start, || None) }
 }
 
 /// The state of a block, for as long as a call lives, which no lifetime can say.
@@ -215,25 +178,15 @@ unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
     unsafe { (*state_of::<W>(header)).assume_init_mut() }
 }
 
-/// How a call starts.
-enum Start {
-    /// Its future is there.
-    Made,
-    /// The rest, which is rare, is done out of line.
-    Further,
-}
-
-/// All that is done with the future of a call: `start` makes it, or `further` does, unless that says what came
-/// of it instead; it is polled, and dropped when it has ended; and as long as there is `another` message, all
-/// over again in the same place.
+/// All that is done with the future of a call: `start` makes it, unless it says what came of it instead; it is polled,
+/// and dropped when it has ended; and as long as there is `another` message, all over again in the same place.
 ///
 /// Each type of future is polled in one place of the program, here, and dropped in one. So the optimizer
 /// puts both into the function that calls this, and sees there where a new future begins, and that one
-/// which has ended well has nothing left to be dropped. For that reason too what was made out of line goes on as
-/// if it had been suspended.
+/// which has ended well has nothing left to be dropped.
 ///
 /// # Safety
-/// As for `run`, which is the caller. `start` and `further` write the future when they say so.
+/// As for `run`, which is the caller. `start` writes the future, unless it says otherwise.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "the parts of one function")]
 unsafe fn drive<F>(
@@ -243,8 +196,7 @@ unsafe fn drive<F>(
     polling: &mut Polling<'_>,
     go: Go,
     run: Run,
-    start: impl Fn(NonNull<F>, *const Entry) -> Start,
-    further: impl FnOnce(NonNull<F>) -> Result<(), Box<Ending>>,
+    start: impl Fn(NonNull<F>, *const Entry) -> Result<(), Box<Ending>>,
     mut another: impl FnMut() -> Option<*const Entry>,
 ) -> Step
 where
@@ -264,9 +216,12 @@ where
     };
     let future = block.cast::<F>();
     loop {
-        if go == Go::Start && matches!(start(future, next), Start::Further) {
-            // SAFETY: as above.
-            return unsafe { start_further(to, block, core, polling, run, further) };
+        if go == Go::Start
+            && let Err(ending) = start(future, next)
+        {
+            header.phase.set(Phase::Idle);
+            core.frames.give(block, Layout::new::<F>());
+            return Step::Ended(ending);
         }
         let mut is_live = true;
         let once = || {
@@ -305,35 +260,11 @@ where
     }
 }
 
-/// Starts what does not start the usual way.
-///
-/// # Safety
-/// The block is there, and stays as long as there is a worker.
+/// Starts what does not start the usual way: out of line.
 #[cold]
 #[inline(never)]
-unsafe fn start_further<F>(
-    to: NonNull<Header>,
-    block: NonNull<u8>,
-    core: &Rc<Core>,
-    polling: &mut Polling<'_>,
-    run: Run,
-    further: impl FnOnce(NonNull<F>) -> Result<(), Box<Ending>>,
-) -> Step {
-    let ended = further(block.cast());
-    // SAFETY: the caller upholds that the block is there.
-    let header = unsafe { to.as_ref() };
-    match ended {
-        Ok(()) => {
-            header.frame.set(Some(Frame { block, run }));
-            // SAFETY: as above.
-            unsafe { go_on(to, core, polling, Go::Resume) }
-        }
-        Err(ending) => {
-            header.phase.set(Phase::Idle);
-            core.frames.give(block, Layout::new::<F>());
-            Step::Ended(ending)
-        }
-    }
+fn further(start: impl FnOnce() -> Result<(), Box<Ending>>) -> Result<(), Box<Ending>> {
+    start()
 }
 
 /// A call has not come to its end: it is suspended; or, if it panicked, dropped.
