@@ -232,7 +232,7 @@ fn cancel_park(parker: &mut Parker, has_work: impl FnMut() -> bool) -> bool {
 #[test]
 fn a_sleep_that_panics_loses_no_wake() {
     two_threads("park: panic against a sender", |threads| {
-        let (producer, mut consumer) = ring(2);
+        let (producer, consumer) = ring(2);
         let (mut parker, word) = Parker::new();
         let receiver = threads.spawn(move || {
             cancel_park(&mut parker, || !consumer.is_empty());

@@ -26,7 +26,7 @@
 //!
 //! # Proof page
 //!
-//! The word is AWAKE, PARKED or NOTIFIED. "Work" is anything a sender can publish: a ring's tail,
+//! The word is AWAKE, PARKED or NOTIFIED. "Work" is anything a sender can publish: a slot of a ring,
 //! an inbox slot, a wake list's head, a flag.
 //!
 //! ```text

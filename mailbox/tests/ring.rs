@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::mem::size_of;
 
 use proptest::prelude::*;
-use ringpost_mailbox::ring::{CAPACITY_MAX, Full, ring, ring_at};
+use ringpost_mailbox::cell::{Catalog, Entry, MessageCell};
+use ringpost_mailbox::ring::{CAPACITY_MAX, CellProducer, Full, cell_ring_at, ring, ring_at};
 use ringpost_mailbox::sync::thread;
 use support::{Tally, panics};
 
@@ -179,7 +180,7 @@ fn errors_and_ends_can_be_printed() {
     assert_eq!(
         format!("{producer:?} {consumer:?}"),
         "Producer { capacity: 1, unpublished: 1, closed: false } \
-         Consumer { capacity: 1, len_hint: 0, closed: false }"
+         Consumer { capacity: 1, closed: false }"
     );
 }
 
@@ -215,4 +216,59 @@ fn a_million_values_cross_threads_in_order() {
     }
     sender.join().unwrap();
     assert_eq!(expected, COUNT);
+}
+
+struct Everything;
+
+impl Catalog for Everything {
+    type Meta = ();
+}
+
+impl<T> Entry<T> for Everything {
+    const META: &'static () = &();
+}
+
+#[test]
+fn cells_of_any_type_come_out_as_they_went_in_lap_after_lap() {
+    let tally = Tally::default();
+    let (mut producer, mut consumer) = cell_ring_at::<Everything>(4, u32::MAX - 17);
+    let fill = |producer: &mut CellProducer<Everything>, lap: u64| {
+        producer.push(MessageCell::new(lap)).unwrap();
+        producer.push(MessageCell::new([lap; 9])).unwrap();
+        producer.push(MessageCell::new(tally.payload())).unwrap();
+    };
+    for lap in 0..20 {
+        fill(&mut producer, lap);
+        assert!(consumer.is_empty());
+        assert_eq!(producer.publish(), 3);
+        assert_eq!(consumer.pop().unwrap().take::<u64>().unwrap(), lap);
+        let large = consumer.pop().unwrap().take::<[u64; 9]>().unwrap();
+        assert_eq!(large, [lap; 9]);
+        assert!(consumer.pop().unwrap().take::<support::Payload>().is_ok());
+        assert!(consumer.is_empty() && tally.alive() == 0);
+    }
+    fill(&mut producer, 20);
+    drop((producer, consumer));
+    assert_eq!((tally.alive(), tally.dropped()), (0, 21));
+}
+
+#[test]
+fn cells_come_out_in_parts_and_are_whole_again() {
+    let tally = Tally::default();
+    let (mut producer, mut consumer) = cell_ring_at::<Everything>(4, 2);
+    for lap in 0..5_u64 {
+        producer.push(MessageCell::new((lap, 1_u8, !lap))).unwrap();
+        producer.push(MessageCell::new(tally.payload())).unwrap();
+        producer.publish();
+        let mut come = Vec::new();
+        let taken = consumer.drain_apart(4, |parts| {
+            assert_eq!(parts.is::<(u64, u8, u64)>(), come.is_empty());
+            come.push(parts.whole());
+        });
+        assert_eq!((taken, come.len(), tally.alive()), (2, 2, 1));
+        assert!(come.pop().unwrap().take::<support::Payload>().is_ok());
+        let first = come.pop().unwrap().take::<(u64, u8, u64)>().unwrap();
+        assert_eq!(first, (lap, 1, !lap));
+    }
+    assert_eq!((tally.alive(), tally.dropped()), (0, 5));
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_mailbox::inbox::InboxReceiver;
-use ringpost_mailbox::ring::ring_at;
+use ringpost_mailbox::ring::cell_ring_at;
 use ringpost_mailbox::sync::thread_local;
 use ringpost_mailbox::wake::Parker;
 use ringpost_mailbox::wake_list::WakeList;
@@ -206,7 +206,7 @@ impl Shard {
     fn has_untaken(&mut self) -> bool {
         !self.inbox.is_empty()
             || !self.wakes.is_empty()
-            || self.inbound.iter_mut().any(Inbound::has_work)
+            || self.inbound.iter().any(Inbound::has_work)
     }
 
     /// Takes what other cores and threads have sent. Returns how much.
@@ -259,8 +259,8 @@ impl Shard {
             true => 0u32.wrapping_sub(slots / 2),
             false => 0,
         };
-        let (data_in, data_out) = ring_at(slots, origin);
-        let (control_in, control_out) = ring_at(slots, origin);
+        let (data_in, data_out) = cell_ring_at(slots, origin);
+        let (control_in, control_out) = cell_ring_at(slots, origin);
         let inbound = Inbound::new(&self.core, from, data_out, control_out);
         self.inbound.push(inbound);
         let item = InboxItem::Connected(Box::new(Rings {

@@ -32,11 +32,13 @@ use std::ptr;
 
 use vtable::{Described, VTable};
 
+mod apart;
 mod boxed;
 #[doc(hidden)]
 pub mod payload;
 mod vtable;
 
+pub use apart::Apart;
 pub use boxed::Boxed;
 
 use payload::Payload;

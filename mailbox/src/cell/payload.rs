@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::mem::{MaybeUninit, needs_drop};
 use std::ptr::{self, NonNull};
 
+use super::INLINE_BYTES;
 use crate::pool::{BLOCK_ALIGN, Block, Class};
 
 /// Where the values of a type lie.
@@ -28,6 +29,30 @@ pub(super) enum Place {
 #[derive(Debug)]
 #[repr(C, align(8))]
 pub struct Payload<const BYTES: usize>(MaybeUninit<[u8; BYTES]>);
+
+/// The words of a payload of a cell, each with whatever is in it.
+pub type Words = [MaybeUninit<*mut ()>; INLINE_BYTES / size_of::<*mut ()>()];
+
+impl Payload<INLINE_BYTES> {
+    /// Its words, each read by itself, also where it is in memory: see
+    /// [`Payload::holding`]. They are the value: whoever takes them forgets the payload.
+    #[inline(always)]
+    pub(super) fn words(&self) -> Words {
+        let first = ptr::from_ref(self).cast::<MaybeUninit<*mut ()>>();
+        // SAFETY: so many words are in a payload, which is aligned for them, and any bytes will do.
+        // (Volatile, as reads of words that lie beside each other would be made one again.)
+        std::array::from_fn(|at| unsafe { first.add(at).read_volatile() })
+    }
+
+    /// A payload with these words.
+    #[inline(always)]
+    pub(super) fn of_words(words: Words) -> Self {
+        let mut payload = Payload(MaybeUninit::uninit());
+        // SAFETY: the payload is as large as its words, aligned for them, and ours.
+        unsafe { payload.0.as_mut_ptr().cast::<Words>().write(words) };
+        payload
+    }
+}
 
 impl<const BYTES: usize> Payload<BYTES> {
     /// Where a `T` lies.
@@ -195,13 +220,26 @@ impl<const BYTES: usize> Payload<BYTES> {
     fn holding<V>(value: V) -> Self {
         assert!(size_of::<V>() <= BYTES && align_of::<V>() <= align_of::<Self>());
         let mut payload = Payload(MaybeUninit::uninit());
+        let place = payload.0.as_mut_ptr();
+        if size_of::<V>() < size_of::<usize>() && align_of::<V>() <= align_of::<usize>() {
+            // A whole word is written at once, as whole words will be read: a wider read than what was written
+            // last waits until that has left the store buffer.
+            let mut word = MaybeUninit::<usize>::zeroed();
+            // SAFETY: the word has room for a `V` and is aligned for it; the payload has room for the word, is
+            // aligned for it, and is ours.
+            unsafe {
+                word.as_mut_ptr().cast::<V>().write(value);
+                place.cast::<MaybeUninit<usize>>().write(word);
+            }
+            return payload;
+        }
         if const { !size_of::<V>().is_multiple_of(size_of::<u64>()) } {
             let last = const { size_of::<V>() / size_of::<u64>() };
             // SAFETY: the value fits, and so does the whole of its last word, which is stored as such then.
-            unsafe { payload.0.as_mut_ptr().cast::<u64>().add(last).write(0) };
+            unsafe { place.cast::<u64>().add(last).write(0) };
         }
         // SAFETY: the payload is large enough and aligned for a `V`, as asserted above, and is ours.
-        unsafe { payload.0.as_mut_ptr().cast::<V>().write(value) };
+        unsafe { place.cast::<V>().write(value) };
         payload
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::Shared;
+use super::form::{Form, Parts, Whole};
+use crate::cell::{Apart, Catalog, MessageCell};
 use crate::sync::Arc;
 use crate::sync::atomic::{Acquire, Relaxed, Release};
 
@@ -12,21 +14,18 @@ use crate::sync::atomic::{Acquire, Relaxed, Release};
 ///
 /// There is one for each ring: it may move to another thread, but cannot be copied or shared.
 /// Values that nobody took are dropped when both ends are gone.
-pub struct Consumer<T> {
-    shared: Arc<Shared<T>>,
+pub struct Consumer<T, F: Form<T> = Whole> {
+    shared: Arc<Shared<T, F>>,
     /// The next position to take from; outside of `drain` always the published one.
     head: u32,
-    /// The producer's tail as last read; the true one is never behind it.
-    tail_cached: u32,
     not_sync: PhantomData<Cell<()>>,
 }
 
-impl<T> Consumer<T> {
-    pub(super) fn new(shared: Arc<Shared<T>>, origin: u32) -> Self {
+impl<T, F: Form<T>> Consumer<T, F> {
+    pub(super) fn new(shared: Arc<Shared<T, F>>, origin: u32) -> Self {
         Self {
             shared,
             head: origin,
-            tail_cached: origin,
             not_sync: PhantomData,
         }
     }
@@ -55,24 +54,29 @@ impl<T> Consumer<T> {
     /// ```
     #[inline]
     pub fn drain(&mut self, max: u32, mut sink: impl FnMut(T)) -> u32 {
-        let count = self.ready(max);
-        if count == 0 {
-            return 0;
-        }
-        let end = self.head.wrapping_add(count);
+        // SAFETY: these are the two into which one value was split.
+        self.drain_split(max, |word, rest| sink(unsafe { F::join(word, rest) }))
+    }
+
+    /// As [`drain`](Self::drain), with each value as it was split.
+    #[inline(always)]
+    fn drain_split(&mut self, max: u32, mut sink: impl FnMut(*mut (), F::Rest)) -> u32 {
+        let start = self.head;
+        let end = start.wrapping_add(max.min(self.capacity()));
         let mut burst = Burst {
-            next: self.head,
+            next: start,
             consumer: self,
         };
-        while burst.next != end {
-            // SAFETY: the position is below the tail that was read with Acquire, so the value is
-            // there (rule 4); `next` moves on before anything else can happen, so it is taken once.
-            let value = unsafe { burst.consumer.shared.slots.take(burst.next) };
+        while burst.next != end
+            && let Some(word) = burst.consumer.shared.slots.shown(burst.next)
+        {
+            // SAFETY: the value is there, as its word says (rule 4); `next` moves on before anything
+            // else can happen, so it is taken once.
+            let (word, rest) = unsafe { burst.consumer.shared.slots.take(burst.next, word) };
             burst.next = burst.next.wrapping_add(1);
-            sink(value);
+            sink(word, rest);
         }
-        drop(burst);
-        count
+        burst.next.wrapping_sub(start)
     }
 
     /// Moves one value out. For more than one, [`drain`](Self::drain) is cheaper.
@@ -83,31 +87,19 @@ impl<T> Consumer<T> {
         value
     }
 
-    /// Whether nothing is there to be taken. Looks at the producer's counter only if what is known
-    /// of it says so.
+    /// Whether nothing is there to be taken.
     #[inline]
-    pub fn is_empty(&mut self) -> bool {
-        self.ready(1) == 0
-    }
-
-    /// How many values are published and not taken, as of a moment ago.
-    #[inline]
-    pub fn len_hint(&self) -> u32 {
-        // Relaxed: no slot is read on the strength of the answer.
-        self.shared
-            .tail
-            .position
-            .load(Relaxed)
-            .wrapping_sub(self.head)
+    pub fn is_empty(&self) -> bool {
+        self.shared.slots.shown(self.head).is_none()
     }
 
     /// Whether the producer is gone. Once this has said so, a drain without limit takes everything
     /// it ever pushed, and nothing will come after.
     #[inline]
     pub fn is_closed(&self) -> bool {
-        // Acquire: pairs with the Release store when the producer is dropped, so that its last tail
-        // is seen.
-        self.shared.tail.closed.load(Acquire)
+        // Acquire: pairs with the Release store when the producer is dropped, so that what it
+        // has published last is seen.
+        self.shared.is_ended.load(Acquire)
     }
 
     /// The number of slots.
@@ -115,33 +107,35 @@ impl<T> Consumer<T> {
     pub fn capacity(&self) -> u32 {
         self.shared.slots.capacity()
     }
+}
 
-    /// How many values can be taken, at most `max`; looks again if fewer than that are known.
-    #[inline]
-    fn ready(&mut self, max: u32) -> u32 {
-        if self.ready_cached() < max {
-            // Acquire: pairs with the producer's Release store of the tail, so that the slots below
-            // it are seen.
-            self.tail_cached = self.shared.tail.position.load(Acquire);
-        }
-        self.ready_cached().min(max)
-    }
-
-    #[inline]
-    fn ready_cached(&self) -> u32 {
-        self.tail_cached.wrapping_sub(self.head)
+impl<C: Catalog> Consumer<MessageCell<C>, Parts> {
+    /// As [`drain`](Self::drain), with each cell in its parts: [`Apart`] says how that is used.
+    ///
+    /// # Panics
+    ///
+    /// If `sink` does.
+    #[inline(always)]
+    pub fn drain_apart(&mut self, max: u32, mut sink: impl FnMut(Apart<C>)) -> u32 {
+        self.drain_split(max, |word, rest| {
+            // SAFETY: these are the two into which one cell was split.
+            sink(unsafe { Apart::from_raw(word, rest) })
+        })
     }
 }
 
 /// A drain under way; gives the slots back when it ends, however it ends (rule 5).
-struct Burst<'a, T> {
-    consumer: &'a mut Consumer<T>,
+struct Burst<'a, T, F: Form<T>> {
+    consumer: &'a mut Consumer<T, F>,
     next: u32,
 }
 
-impl<T> Drop for Burst<'_, T> {
+impl<T, F: Form<T>> Drop for Burst<'_, T, F> {
     #[inline]
     fn drop(&mut self) {
+        if self.consumer.head == self.next {
+            return;
+        }
         self.consumer.head = self.next;
         // Release: pairs with the producer's Acquire load of the head, so that our reads come
         // before its next writes.
@@ -149,7 +143,7 @@ impl<T> Drop for Burst<'_, T> {
     }
 }
 
-impl<T> Drop for Consumer<T> {
+impl<T, F: Form<T>> Drop for Consumer<T, F> {
     fn drop(&mut self) {
         // Relaxed: the producer draws no conclusion about other memory; the reference count orders
         // the last drop.
@@ -157,11 +151,10 @@ impl<T> Drop for Consumer<T> {
     }
 }
 
-impl<T> fmt::Debug for Consumer<T> {
+impl<T, F: Form<T>> fmt::Debug for Consumer<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer")
             .field("capacity", &self.capacity())
-            .field("len_hint", &self.len_hint())
             .field("closed", &self.is_closed())
             .finish()
     }

@@ -24,67 +24,87 @@
 //! # Proof page
 //!
 //! ```text
-//!            line of the producer         line of the consumer        slots, on lines of their own
-//!          +------------------------+   +------------------------+   +----+----+----+----+
-//!  Shared  | tail   closed          |   | head   closed          |   | s0 | s1 | s2 | s3 |
-//!          +------------------------+   +------------------------+   +----+----+----+----+
-//!  Producer   own tail, published tail, cached head        (private to its thread)
-//!  Consumer   own head, cached tail                        (private to its thread)
+//!            line of the consumer        slots, on lines of their own
+//!          +------------------------+   +---------+---------+---------+---------+
+//!  Shared  | head   closed          |   | f0 rest | f1 rest | f2 rest | f3 rest |
+//!          +------------------------+   +---------+---------+---------+---------+
+//!  Producer   own tail, published tail, held word, cached head   (private to its thread)
+//!  Consumer   own head                                           (private to its thread)
 //! ```
 //!
 //! Positions are `u32` that run freely and wrap; position `p` lives in slot `p mod capacity`, which
-//! stays true at the wrap because the capacity is a power of two. Call `tail` and `head` the shared
-//! counters, `T` the producer's own tail and `H` the consumer's own head. At all times, in wrapping
-//! arithmetic: `head ≤ H ≤ tail ≤ T ≤ head + capacity`.
+//! stays true at the wrap because the capacity is a power of two. The word of a slot has a flag `f`,
+//! which says that the value of `p` is there by being 1 in one lap of the slots and 0 in the next;
+//! what it says of one lap is never true of the lap before or behind, and no capacity is so large
+//! that the number of laps before the wrap is odd. There is no shared tail: a consumer looks at the slot that
+//! comes next, and finds what it looked for on the line on which it saw that it has come. (With a
+//! shared tail each value that travels alone takes two lines; ARCHITECTURE.md has the figures.)
+//!
+//! Call `head` the shared counter, `H` the consumer's own head, `P` the position up to which the
+//! producer has published and `T` its own tail. At all times, in wrapping arithmetic:
+//! `head ≤ H ≤ P ≤ T ≤ head + capacity`.
 //!
 //! Rules:
 //!
-//! 1. Only the producer stores `tail`, only the consumer stores `head`; each has one handle, which
-//!    is neither `Clone` nor `Sync` and takes `&mut self`. So each counter has one writer, and
-//!    needs no read-modify-write.
+//! 1. Only the producer stores words of slots, only the consumer stores `head`; each has one handle,
+//!    which is neither `Clone` nor `Sync` and takes `&mut self`. So each has one writer, and needs no
+//!    read-modify-write.
 //! 2. The producer writes slot `T` only while `T - cached head < capacity`. The cached head was
 //!    read with Acquire from a Release store that the consumer made after it had moved the values
 //!    below out, so nobody reads that slot any more.
-//! 3. The producer stores `tail` (Release) after the writes to all slots below it.
-//! 4. The consumer reads slot `H` only while `H` is below its cached tail, which it read with
-//!    Acquire; by rule 3 the value is there. It reads each slot once, as `H` only grows.
+//! 3. Of what was not published yet, the word of the first value, at `P`, is *held* by the producer:
+//!    in the slot is still that of the lap before. The others are there already, by relaxed stores.
+//!    Publishing stores the one that is held (Release), after the writes to all slots.
+//! 4. The consumer looks at slots in order: at `H` until its flag is that of this lap, and then only
+//!    at the one behind. So it comes to a value only after it has seen, with Acquire, the flag of the
+//!    one that was held for it; by rule 3 it then sees the value, and its flag, and all others that
+//!    were published with it. It reads each once, as `H` only grows.
 //! 5. The consumer stores `head` (Release) once a burst, after the last read, and by a guard, so
 //!    also if the sink panics: a value handed to the sink is the sink's, a value not handed over is
 //!    still in the ring.
-//! 6. A caches' staleness only ever errs to the safe side: an old head says "full" and an old tail
-//!    says "empty" too often, never too seldom; both are read again before either answer is given.
-//! 7. The producer stores `closed` (Release) after its last `tail`. A consumer that reads it
-//!    (Acquire) therefore reads the last `tail` from then on: one more drain without limit takes
+//! 6. The cached head's staleness only errs to the safe side: it says "full" too often, never too
+//!    seldom, and is read again before that answer is given.
+//! 7. The producer stores `is_ended` (Release) after its last flag. A consumer that reads it
+//!    (Acquire) therefore reads the last flag from then on: one more drain without limit takes
 //!    everything ever pushed.
 //! 8. The memory is shared by reference count. Whoever lets go last holds it alone and drops the
-//!    values from `head` to `tail`, each once; both counters are final then, because each end
-//!    publishes before it lets go.
+//!    values from `head` on as far as they are there, each once; all were published, because the
+//!    producer does that before it lets go.
 //!
 //! Races, and why each is safe: a push against a drain of another slot touches different memory
-//! (rules 2, 4); a `publish` against a reload of the tail is one atomic store against one atomic
-//! load; a drop of one end against any operation of the other touches only that end's flag and the
-//! reference count.
+//! (rules 2, 4); a push or a `publish` against a look at the same slot is one atomic store against
+//! one atomic load; a drop of one end against any operation of the other touches only that end's
+//! flag and the reference count.
 
 mod consumer;
+mod form;
 mod producer;
 mod slots;
 
 pub use consumer::Consumer;
+pub use form::{Form, Parts, Whole};
 pub use producer::Producer;
 
 use std::fmt;
 
+use crate::cell::{Catalog, MessageCell};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Relaxed};
 use crate::sync::{Arc, CachePadded};
 use slots::Slots;
+
+/// The end of a ring of message cells that they go in at.
+pub type CellProducer<C> = Producer<MessageCell<C>, Parts>;
+
+/// The end of a ring of message cells that they come out of.
+pub type CellConsumer<C> = Consumer<MessageCell<C>, Parts>;
 
 /// The largest capacity of a ring.
 pub const CAPACITY_MAX: u32 = 1 << 16;
 
 /// A ring of `capacity` slots, as its two ends.
 ///
-/// Its memory is reserved, and not yet touched, by the calling thread; to have the pages near the
-/// core that reads them, call this on the consumer's core.
+/// Its memory is touched by the calling thread first; to have the pages near the core that reads them,
+/// call this on the consumer's core.
 ///
 /// # Panics
 ///
@@ -109,14 +129,49 @@ pub fn ring<T: Send>(capacity: u32) -> (Producer<T>, Consumer<T>) {
 ///
 /// As [`ring`].
 pub fn ring_at<T: Send>(capacity: u32, origin: u32) -> (Producer<T>, Consumer<T>) {
+    ring_in::<T, Whole>(capacity, origin)
+}
+
+/// As [`ring_at`], for message cells, which need no more room in it than they have bytes.
+///
+/// # Panics
+///
+/// As [`ring`].
+///
+/// # Examples
+///
+/// ```
+/// use ringpost_mailbox::cell::{Catalog, Entry, MessageCell};
+///
+/// struct Everything;
+/// impl Catalog for Everything {
+///     type Meta = ();
+/// }
+/// impl<T> Entry<T> for Everything {
+///     const META: &'static () = &();
+/// }
+///
+/// let (mut producer, mut consumer) = ringpost_mailbox::ring::cell_ring_at::<Everything>(4, 0);
+/// producer.push(MessageCell::new(7u64)).unwrap();
+/// producer.publish();
+/// assert_eq!(consumer.pop().unwrap().take::<u64>().unwrap(), 7);
+/// ```
+pub fn cell_ring_at<C: Catalog>(capacity: u32, origin: u32) -> (CellProducer<C>, CellConsumer<C>) {
+    ring_in::<MessageCell<C>, Parts>(capacity, origin)
+}
+
+fn ring_in<T: Send, F: Form<T>>(capacity: u32, origin: u32) -> (Producer<T, F>, Consumer<T, F>) {
     assert!(
         capacity.is_power_of_two() && capacity <= CAPACITY_MAX,
         "the capacity of a ring is a power of two from 1 to {CAPACITY_MAX}, not {capacity}"
     );
     let shared = Arc::new(Shared {
-        tail: CachePadded::new(Side::new(origin)),
-        head: CachePadded::new(Side::new(origin)),
-        slots: Slots::new(capacity),
+        is_ended: CachePadded::new(AtomicBool::new(false)),
+        head: CachePadded::new(Head {
+            position: AtomicU32::new(origin),
+            closed: AtomicBool::new(false),
+        }),
+        slots: Slots::new(capacity, origin),
     });
     (
         Producer::new(Arc::clone(&shared), origin),
@@ -141,66 +196,55 @@ impl<T> fmt::Display for Full<T> {
 
 impl<T> std::error::Error for Full<T> {}
 
-/// What one end writes and the other reads.
-struct Side {
-    /// The position up to which this end is done, exclusive.
+/// What the consumer writes and the producer reads.
+struct Head {
+    /// The position up to which everything was taken, exclusive.
     position: AtomicU32,
-    /// Whether this end is gone.
+    /// Whether the consumer is gone.
     closed: AtomicBool,
 }
 
-impl Side {
-    fn new(origin: u32) -> Self {
-        Self {
-            position: AtomicU32::new(origin),
-            closed: AtomicBool::new(false),
-        }
-    }
-}
-
 /// The part that both ends hold.
-struct Shared<T> {
-    tail: CachePadded<Side>,
-    head: CachePadded<Side>,
-    slots: Slots<T>,
+struct Shared<T, F: Form<T>> {
+    /// Whether the producer is gone.
+    is_ended: CachePadded<AtomicBool>,
+    head: CachePadded<Head>,
+    slots: Slots<T, F>,
 }
 
-impl<T> Drop for Shared<T> {
+impl<T, F: Form<T>> Drop for Shared<T, F> {
     fn drop(&mut self) {
         // Relaxed: the reference count has ordered everything both ends did before this.
-        let (head, tail) = (
-            self.head.position.load(Relaxed),
-            self.tail.position.load(Relaxed),
-        );
+        let head = self.head.position.load(Relaxed);
         let mut leftovers = Leftovers {
             slots: &self.slots,
             head,
-            tail,
         };
         leftovers.drop_all();
     }
 }
 
 /// Drops what was never taken, all of it, also if a destructor panics.
-struct Leftovers<'a, T> {
-    slots: &'a Slots<T>,
+struct Leftovers<'a, T, F: Form<T>> {
+    slots: &'a Slots<T, F>,
     head: u32,
-    tail: u32,
 }
 
-impl<T> Leftovers<'_, T> {
+impl<T, F: Form<T>> Leftovers<'_, T, F> {
     fn drop_all(&mut self) {
-        while self.head != self.tail {
+        while let Some(word) = self.slots.shown(self.head) {
             let position = self.head;
             self.head = position.wrapping_add(1);
-            // SAFETY: positions from `head` to `tail` hold values that nobody took (rules 3 and 4),
-            // both ends are gone, and `head` has moved on, so that each is taken once.
-            drop(unsafe { self.slots.take(position) });
+            // SAFETY: the value is there, and nobody took it (rule 8); both ends are gone, and `head` has
+            // moved on, so that each is taken once.
+            let (word, rest) = unsafe { self.slots.take(position, word) };
+            // SAFETY: these are the two into which it was split.
+            drop(unsafe { F::join(word, rest) });
         }
     }
 }
 
-impl<T> Drop for Leftovers<'_, T> {
+impl<T, F: Form<T>> Drop for Leftovers<'_, T, F> {
     /// Goes on with the rest after a destructor has panicked; a second panic aborts, as in a `Vec`.
     fn drop(&mut self) {
         self.drop_all();

@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ptr;
 
+use super::form::{Form, Whole};
 use super::{Full, Shared};
 use crate::canary::{Canary, is_planted};
 use crate::sync::Arc;
@@ -13,23 +15,30 @@ use crate::sync::atomic::{Acquire, Relaxed, Release};
 ///
 /// There is one for each ring: it may move to another thread, but cannot be copied or shared.
 /// Dropping it publishes what was pushed and then tells the consumer that nothing more will come.
-pub struct Producer<T> {
-    shared: Arc<Shared<T>>,
+pub struct Producer<T, F: Form<T> = Whole> {
+    shared: Arc<Shared<T, F>>,
     /// Where the next value goes.
     tail: u32,
     /// The tail as the consumer may know it.
     published: u32,
+    /// The word of the first value that was not published.
+    held: *mut (),
     /// The consumer's head as last read; the true one is never behind it.
     head_cached: u32,
     not_sync: PhantomData<Cell<()>>,
 }
 
-impl<T> Producer<T> {
-    pub(super) fn new(shared: Arc<Shared<T>>, origin: u32) -> Self {
+// SAFETY: the word that is held is a part of a `T`, which is `Send`; the rest is shared with the consumer as
+// `Slots` allows.
+unsafe impl<T: Send, F: Form<T>> Send for Producer<T, F> {}
+
+impl<T, F: Form<T>> Producer<T, F> {
+    pub(super) fn new(shared: Arc<Shared<T, F>>, origin: u32) -> Self {
         Self {
             shared,
             tail: origin,
             published: origin,
+            held: ptr::null_mut(),
             head_cached: origin,
             not_sync: PhantomData,
         }
@@ -48,9 +57,15 @@ impl<T> Producer<T> {
         if self.room_cached() == 0 && self.room_reloaded() == 0 {
             return Err(Full(value));
         }
+        let slots = &self.shared.slots;
         // SAFETY: there is room, so the consumer has left this slot (rule 2), and only this handle
         // writes.
-        unsafe { self.shared.slots.put(self.tail, value) };
+        let word = unsafe { slots.put(self.tail, value) };
+        if self.tail == self.published {
+            self.held = word;
+        } else {
+            slots.show_behind(self.tail, word);
+        }
         self.tail = self.tail.wrapping_add(1);
         Ok(())
     }
@@ -64,9 +79,7 @@ impl<T> Producer<T> {
     pub fn publish(&mut self) -> u32 {
         let fresh = self.unpublished();
         if fresh != 0 {
-            // Release: pairs with the consumer's Acquire load of the tail, which then sees the
-            // slots below it.
-            self.shared.tail.position.store(self.tail, Release);
+            self.shared.slots.show(self.published, self.held);
             self.published = self.tail;
         }
         fresh
@@ -126,16 +139,16 @@ impl<T> Producer<T> {
     }
 }
 
-impl<T> Drop for Producer<T> {
+impl<T, F: Form<T>> Drop for Producer<T, F> {
     fn drop(&mut self) {
         self.publish();
-        // Release: pairs with the Acquire load in `Consumer::is_closed`, after which the last tail
-        // is seen.
-        self.shared.tail.closed.store(true, Release);
+        // Release: pairs with the Acquire load in `Consumer::is_closed`, after which what was
+        // published last is seen.
+        self.shared.is_ended.store(true, Release);
     }
 }
 
-impl<T> fmt::Debug for Producer<T> {
+impl<T, F: Form<T>> fmt::Debug for Producer<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer")
             .field("capacity", &self.capacity())

@@ -1,52 +1,67 @@
-//! The slots of a ring: memory for values that come and go by position.
+//! The slots of a ring: memory for values that come and go by position, each with a word that says whether
+//! its value is there.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
+use super::form::Form;
+use crate::sync::atomic::{Acquire, AtomicPtr, Relaxed, Release};
 use crate::sync::cell::UnsafeCell;
 
 /// Slots start and end on a boundary of this many bytes, so that they share no line with anything
 /// else, nor a pair of lines that the processor fetches together.
 const LINE_BYTES: usize = 128;
 
-type Slot<T> = UnsafeCell<MaybeUninit<T>>;
+/// The bit of a slot's word that says whether the value is there.
+const FLAG: usize = 1;
+
+/// A word of the value, with the flag in its lowest bit, and what else there is of the value.
+struct Slot<Rest> {
+    word: AtomicPtr<()>,
+    rest: UnsafeCell<MaybeUninit<Rest>>,
+}
 
 /// An array of slots whose number is a power of two.
 ///
-/// It does not know which slots hold a value; dropping it frees the memory and no value.
-pub(super) struct Slots<T> {
-    first: NonNull<Slot<T>>,
+/// Dropping it frees the memory and no value.
+pub(super) struct Slots<T, F: Form<T>> {
+    first: NonNull<Slot<F::Rest>>,
     mask: u32,
 }
 
-// SAFETY: the array only gives access through `put` and `take`, whose callers promise that one
-// thread at a time uses a slot; what then crosses threads is a `T`, which is `Send`.
-unsafe impl<T: Send> Send for Slots<T> {}
-// SAFETY: as above; a shared reference gives nothing but `put` and `take`.
-unsafe impl<T: Send> Sync for Slots<T> {}
+// SAFETY: beside the words, which are atomic, the array only gives access through `put` and `take`, whose
+// callers promise that one thread at a time uses a slot; what then crosses threads is a `T`, which is `Send`.
+unsafe impl<T: Send, F: Form<T>> Send for Slots<T, F> {}
+// SAFETY: as above; a shared reference gives nothing but the words, `put` and `take`.
+unsafe impl<T: Send, F: Form<T>> Sync for Slots<T, F> {}
 
-impl<T> Slots<T> {
-    /// `capacity` slots without values. The caller has checked that it is a power of two.
-    pub(super) fn new(capacity: u32) -> Self {
+impl<T, F: Form<T>> Slots<T, F> {
+    /// `capacity` slots without values, to be used from position `origin` on. The caller has checked that the
+    /// capacity is a power of two.
+    pub(super) fn new(capacity: u32, origin: u32) -> Self {
         let layout = Self::layout(capacity);
         // SAFETY: the layout's size is at least one line, never zero.
         let memory = unsafe { alloc(layout) };
-        let Some(first) = NonNull::new(memory.cast::<Slot<T>>()) else {
+        let Some(first) = NonNull::new(memory.cast::<Slot<F::Rest>>()) else {
             handle_alloc_error(layout);
         };
-        for index in 0..capacity as usize {
-            // SAFETY: the layout has room for `capacity` slots, aligned for them.
-            unsafe {
-                first
-                    .add(index)
-                    .write(UnsafeCell::new(MaybeUninit::uninit()))
-            };
-        }
-        Self {
+        let slots = Self {
             first,
             mask: capacity - 1,
+        };
+        for position in (0..capacity).map(|offset| origin.wrapping_add(offset)) {
+            let absent = slots.flag(position) ^ FLAG;
+            // SAFETY: the layout has room for `capacity` slots, aligned for them; so many positions that
+            // follow each other are all of them.
+            unsafe {
+                slots.at(position).write(Slot {
+                    word: AtomicPtr::new(ptr::without_provenance_mut(absent)),
+                    rest: UnsafeCell::new(MaybeUninit::uninit()),
+                });
+            }
         }
+        slots
     }
 
     #[inline]
@@ -54,56 +69,92 @@ impl<T> Slots<T> {
         self.mask + 1
     }
 
-    /// Moves `value` into the slot of `position`.
+    /// The word of the value of `position`, if that has been shown.
+    #[inline(always)]
+    pub(super) fn shown(&self, position: u32) -> Option<*mut ()> {
+        // Acquire: pairs with the Release store in `show`, so that all that was put by then is seen.
+        let word = self.slot(position).word.load(Acquire);
+        (word.addr() & FLAG == self.flag(position)).then_some(word)
+    }
+
+    /// Moves all of `value` but its word into the slot of `position`, and gives that, with the flag, to be shown.
     ///
     /// # Safety
     ///
-    /// The slot holds no value, and no other thread uses it until this call's effects are
-    /// published.
+    /// The slot holds no value, and no other thread uses it before the word is shown.
     #[inline(always)]
-    pub(super) unsafe fn put(&self, position: u32, value: T) {
-        self.slot(position).with_mut(|slot| {
+    pub(super) unsafe fn put(&self, position: u32, value: T) -> *mut () {
+        let (word, rest) = F::split(value);
+        self.slot(position).rest.with_mut(|place| {
             // SAFETY: the caller says that nobody else uses the slot.
-            unsafe { (*slot).write(value) };
+            unsafe { (*place).write(rest) };
         });
+        word.map_addr(|bits| bits | self.flag(position))
     }
 
-    /// Moves the value out of the slot of `position`.
+    /// Shows the word of a value that was put behind one whose word is held: nobody comes to it before.
+    #[inline(always)]
+    pub(super) fn show_behind(&self, position: u32, word: *mut ()) {
+        // Relaxed: whoever reads it has seen the word that is held, which a Release store shows later.
+        self.slot(position).word.store(word, Relaxed);
+    }
+
+    /// Shows the word that was held, and with it all that was put after it.
+    #[inline(always)]
+    pub(super) fn show(&self, position: u32, word: *mut ()) {
+        // Release: pairs with the Acquire load in `shown`, after which what was put is seen.
+        self.slot(position).word.store(word, Release);
+    }
+
+    /// Moves the value with this word out of the slot of `position`: as what `F::split` has made of it.
     ///
     /// # Safety
     ///
-    /// The slot holds a value that this thread may see, which nobody takes again.
+    /// [`shown`](Self::shown) has given the word to this thread, and nobody takes the value again.
     #[inline(always)]
-    pub(super) unsafe fn take(&self, position: u32) -> T {
-        self.slot(position).with(|slot| {
+    pub(super) unsafe fn take(&self, position: u32, word: *mut ()) -> (*mut (), F::Rest) {
+        let rest = self.slot(position).rest.with(|rest| {
             // SAFETY: the caller says that the value is there and is taken once.
-            unsafe { (*slot).assume_init_read() }
-        })
+            unsafe { (*rest).assume_init_read() }
+        });
+        (word.map_addr(|bits| bits & !FLAG), rest)
+    }
+
+    /// What the flag is in the slot of `position` if its value is there: the other than a lap before.
+    #[inline(always)]
+    fn flag(&self, position: u32) -> usize {
+        usize::from(position & self.capacity() == 0) * FLAG
     }
 
     #[inline(always)]
-    fn slot(&self, position: u32) -> &Slot<T> {
+    fn slot(&self, position: u32) -> &Slot<F::Rest> {
+        // SAFETY: each slot was written in `new`, and the array lives as long as `self`.
+        unsafe { self.at(position).as_ref() }
+    }
+
+    #[inline(always)]
+    fn at(&self, position: u32) -> NonNull<Slot<F::Rest>> {
         let index = (position & self.mask) as usize;
-        // SAFETY: the mask keeps the index below the capacity, and the array lives as long as
-        // `self`.
-        unsafe { self.first.add(index).as_ref() }
+        // SAFETY: the mask keeps the index below the capacity.
+        unsafe { self.first.add(index) }
     }
 
     fn layout(capacity: u32) -> Layout {
-        let array = Layout::array::<Slot<T>>(capacity as usize).expect("a ring fits in memory");
+        let array =
+            Layout::array::<Slot<F::Rest>>(capacity as usize).expect("a ring fits in memory");
         let bytes = array.size().max(1).next_multiple_of(LINE_BYTES);
         Layout::from_size_align(bytes, array.align().max(LINE_BYTES))
             .expect("a ring fits in memory")
     }
 }
 
-impl<T> Drop for Slots<T> {
+impl<T, F: Form<T>> Drop for Slots<T, F> {
     fn drop(&mut self) {
         let capacity = self.capacity();
-        for index in 0..capacity as usize {
+        for position in 0..capacity {
             // SAFETY: each slot was written in `new`, and is dropped here only. (The model
             // checker's cells own memory.)
-            unsafe { self.first.add(index).drop_in_place() };
+            unsafe { self.at(position).drop_in_place() };
         }
         // SAFETY: allocated in `new` with this layout.
         unsafe { dealloc(self.first.as_ptr().cast(), Self::layout(capacity)) };

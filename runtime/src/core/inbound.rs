@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use ringpost_mailbox::canary::{Canary, is_planted};
-use ringpost_mailbox::ring::Consumer;
-use ringpost_router::{Body, Handle, NodeCore};
+use ringpost_mailbox::cell::Apart;
+use ringpost_mailbox::ring::CellConsumer;
+use ringpost_router::{Body, Handle, Messages, NodeCore};
 
 use crate::core::Core;
 use crate::core::pairs::Introduced;
@@ -18,8 +19,8 @@ use crate::task::raw::MailboxRc;
 /// What one core has for receiving from one other.
 pub(crate) struct Inbound {
     from: u16,
-    data: Consumer<Body>,
-    control: Consumer<Body>,
+    data: CellConsumer<Messages>,
+    control: CellConsumer<Messages>,
     decoder: Decoder,
     /// The request that the next control slot answers.
     answering: Option<Handle>,
@@ -56,8 +57,8 @@ impl Inbound {
     pub(crate) fn new(
         core: &Core,
         from: u16,
-        data: Consumer<Body>,
-        control: Consumer<Body>,
+        data: CellConsumer<Messages>,
+        control: CellConsumer<Messages>,
     ) -> Self {
         let decoder = Decoder {
             from,
@@ -75,7 +76,7 @@ impl Inbound {
     }
 
     /// Whether the other core has published anything that was not taken yet.
-    pub(crate) fn has_work(&mut self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         !self.data.is_empty() || !self.control.is_empty()
     }
 
@@ -88,7 +89,9 @@ impl Inbound {
             .drain(burst, |cell| take_control(core, from, answering, cell));
         let decoder = &mut self.decoder;
         decoder.renew_run(core);
-        let data = self.data.drain(burst, |cell| decoder.take(core, cell));
+        let data = self
+            .data
+            .drain_apart(burst, |parts| decoder.take(core, parts));
         if data > 0 {
             decoder.count_arrivals(core);
             core.pair_tally(from).bursts.add(1);
@@ -98,14 +101,14 @@ impl Inbound {
 }
 
 impl Decoder {
-    #[inline]
-    fn take(&mut self, core: &Rc<Core>, cell: Body) {
-        if cell.is::<Record>() {
-            return self.take_record(core, cell);
+    #[inline(always)]
+    fn take(&mut self, core: &Rc<Core>, parts: Apart<Messages>) {
+        if parts.is::<Record>() {
+            return self.take_record(core, parts.whole());
         }
         let Some(run) = &mut self.run else {
             debug_assert!(false, "a payload without a head");
-            return;
+            return drop(parts.whole());
         };
         let origin = Origin {
             link: run.link,
@@ -116,12 +119,12 @@ impl Decoder {
         run.arrived += 1;
         let to = run.to.clone();
         match run.reply {
-            Handle::NONE => core.queue.push_plain(to, &run.from, origin, cell),
+            Handle::NONE => core.queue.push_arrived(to, &run.from, origin, parts),
             reply => {
                 let envelope = Envelope {
                     sender: Sender::new(run.from.clone(), reply),
                     origin,
-                    body: cell,
+                    body: parts.whole(),
                 };
                 core.queue.push(to, envelope);
             }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use ringpost_mailbox::queue::LocalQueue;
-use ringpost_mailbox::ring::Producer;
-use ringpost_router::{Address, Body, Handle, Message};
+use ringpost_mailbox::ring::CellProducer;
+use ringpost_router::{Address, Body, Handle, Message, Messages};
 
 use crate::core::deliver::{Grant, Lack, Outgoing};
 use crate::core::links::{LinkState, LinkTable, leads_to};
@@ -57,7 +57,7 @@ pub(super) enum Connection {
 
 /// One ring, and what waits to get into it.
 pub(super) struct Lane {
-    pub(super) ring: Option<Producer<Body>>,
+    pub(super) ring: Option<CellProducer<Messages>>,
     pub(super) spill: LocalQueue<Body>,
     slots: u32,
 }
@@ -118,7 +118,7 @@ impl Lane {
     }
 
     pub(super) fn unpublished(&self) -> u32 {
-        self.ring.as_ref().map_or(0, Producer::unpublished)
+        self.ring.as_ref().map_or(0, CellProducer::unpublished)
     }
 }
 

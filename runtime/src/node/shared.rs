@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost_mailbox::inbox::{InboxReceiver, InboxSender, inbox};
-use ringpost_mailbox::ring::Producer;
+use ringpost_mailbox::ring::CellProducer;
 use ringpost_mailbox::semaphore::Semaphore;
 use ringpost_mailbox::sync::CachePadded;
 use ringpost_mailbox::wake::{Parker, WakeWord, publish_fence};
 use ringpost_mailbox::wake_list::{WakeHandle, WakeList};
-use ringpost_router::{Address, Body, Placement};
+use ringpost_router::{Address, Messages, Placement};
 
 use crate::core::entrance::Gate;
 use crate::driver::blocking::Blocking;
@@ -60,8 +60,8 @@ pub(crate) enum InboxItem {
 /// The producing ends of the rings to a core.
 pub(crate) struct Rings {
     pub(crate) core: u16,
-    pub(crate) data: Producer<Body>,
-    pub(crate) control: Producer<Body>,
+    pub(crate) data: CellProducer<Messages>,
+    pub(crate) control: CellProducer<Messages>,
 }
 
 const _: () = assert!(

@@ -13,14 +13,14 @@ const SHUTTLE: &[Unseen] = &[(
 /// By a thread sanitizer.
 const SANITIZER: &[Unseen] = &[
     (
-        "self.shared.tail.closed.load(Acquire)",
+        "self.shared.is_ended.load(Acquire)",
         "first:Relaxed",
-        "it orders the last tail, which is atomic",
+        "it orders the last flag, which is atomic",
     ),
     (
-        "self.shared.tail.closed.store(true, Release);",
+        "self.shared.is_ended.store(true, Release);",
         "first:Relaxed",
-        "it orders the last tail, which is atomic",
+        "it orders the last flag, which is atomic",
     ),
     (
         "self.word.fetch_add(change, Release);",

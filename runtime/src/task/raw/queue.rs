@@ -5,8 +5,9 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Context as Polling;
 
+use ringpost_mailbox::cell::Apart;
 use ringpost_mailbox::queue::LocalQueue;
-use ringpost_router::{Body, Message};
+use ringpost_router::{Body, Message, Messages};
 
 use super::Step;
 use super::block::{Header, MailboxRc};
@@ -79,13 +80,39 @@ impl Queue {
     /// slot as a whole, as it will be loaded.
     #[inline(always)]
     pub(crate) fn push_plain(&self, to: MailboxRc, from: &MailboxRc, origin: Origin, body: Body) {
+        // SAFETY: the place is that of a slot's body, which holds nothing.
+        self.push_headed(to, from, origin, |place| unsafe { place.write(body) });
+    }
+
+    /// As [`push_plain`](Self::push_plain), for a message that has come in parts.
+    #[inline(always)]
+    pub(crate) fn push_arrived(
+        &self,
+        to: MailboxRc,
+        from: &MailboxRc,
+        origin: Origin,
+        body: Apart<Messages>,
+    ) {
+        // SAFETY: the place is that of a slot's body, which holds nothing.
+        self.push_headed(to, from, origin, |place| unsafe { body.write_to(place) });
+    }
+
+    /// Puts a message in, whose body `put` moves to its place.
+    #[inline(always)]
+    fn push_headed(
+        &self,
+        to: MailboxRc,
+        from: &MailboxRc,
+        origin: Origin,
+        put: impl FnOnce(*mut Body),
+    ) {
         let write = |slot: NonNull<Entry>| {
             let entry = slot.as_ptr();
             // SAFETY: the queue hands in an empty slot, of which these are the fields.
             unsafe {
                 from.write_sender(&raw mut (*entry).envelope.sender);
                 (&raw mut (*entry).envelope.origin).write(origin);
-                (&raw mut (*entry).envelope.body).write(body);
+                put(&raw mut (*entry).envelope.body);
                 (&raw mut (*entry).to).write(to);
             }
         };

@@ -1,0 +1,155 @@
+//! A cell in its parts, as it lies in a slot of a ring.
+
+use std::any::TypeId;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr;
+
+use super::payload::{Payload, Words};
+use super::vtable::VTable;
+use super::{Catalog, MessageCell};
+
+/// A [`MessageCell`] in its parts: they can go from one place in memory to another without being put together
+/// on the way there, which would take a place of its own.
+///
+/// One that is let go of leaks: it is made [whole](Self::whole) or [written](Self::write_to) somewhere.
+///
+/// ```
+/// use ringpost_mailbox::cell::{Catalog, Entry, MessageCell};
+/// use ringpost_mailbox::ring::cell_ring_at;
+///
+/// struct Everything;
+/// impl Catalog for Everything {
+///     type Meta = ();
+/// }
+/// impl<T> Entry<T> for Everything {
+///     const META: &'static () = &();
+/// }
+///
+/// let (mut producer, mut consumer) = cell_ring_at::<Everything>(8, 0);
+/// producer.push(MessageCell::new(7_u64)).unwrap();
+/// producer.publish();
+/// consumer.drain_apart(8, |parts| {
+///     assert!(parts.is::<u64>() && !parts.is::<u32>());
+///     assert_eq!(parts.whole().take::<u64>().unwrap(), 7);
+/// });
+/// ```
+#[must_use = "a value in parts that is let go of is never dropped"]
+pub struct Apart<C: Catalog> {
+    vtable: &'static VTable<C::Meta>,
+    words: Words,
+    /// As the cell: neither `Send` nor `Sync` by itself.
+    not_sync: PhantomData<*mut ()>,
+}
+
+impl<C: Catalog> Apart<C> {
+    /// How what the first part points to is aligned.
+    pub(crate) const VTABLE_ALIGN: usize = align_of::<VTable<C::Meta>>();
+
+    /// The parts of a cell. Its words are read one by one.
+    #[inline(always)]
+    pub(crate) fn of(cell: MessageCell<C>) -> Self {
+        let cell = ManuallyDrop::new(cell);
+        Self {
+            vtable: cell.vtable,
+            words: cell.payload.words(),
+            not_sync: PhantomData,
+        }
+    }
+
+    /// The pointer to the vtable, and the words of the payload.
+    #[inline(always)]
+    pub(crate) fn into_raw(self) -> (*mut (), Words) {
+        (ptr::from_ref(self.vtable).cast_mut().cast(), self.words)
+    }
+
+    /// The parts that these were.
+    ///
+    /// # Safety
+    ///
+    /// Both came of one [`into_raw`](Self::into_raw) of this type, and are used once.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(vtable: *mut (), words: Words) -> Self {
+        Self {
+            // SAFETY: the caller says that it came from such a reference.
+            vtable: unsafe { &*vtable.cast::<VTable<C::Meta>>() },
+            words,
+            not_sync: PhantomData,
+        }
+    }
+
+    /// Whether the value is a `T`.
+    #[inline(always)]
+    pub fn is<T: 'static>(&self) -> bool {
+        self.vtable.type_id == TypeId::of::<T>()
+    }
+
+    /// The cell.
+    #[inline(always)]
+    pub fn whole(self) -> MessageCell<C> {
+        MessageCell {
+            vtable: self.vtable,
+            payload: Payload::of_words(self.words),
+            not_sync: PhantomData,
+        }
+    }
+
+    /// Moves the cell to `place`, word by word.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ptr::write`].
+    #[inline(always)]
+    pub unsafe fn write_to(self, place: *mut MessageCell<C>) {
+        // SAFETY: the caller says that it may be written to.
+        unsafe {
+            (&raw mut (*place).vtable).write(self.vtable);
+            (&raw mut (*place).payload).write(Payload::of_words(self.words));
+        }
+    }
+}
+
+impl<C: Catalog> fmt::Debug for Apart<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = (self.vtable.type_name)();
+        write!(f, "Apart({name})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::MaybeUninit;
+
+    use super::Apart;
+    use crate::cell::{Catalog, Entry, MessageCell};
+
+    struct Everything;
+
+    impl Catalog for Everything {
+        type Meta = ();
+    }
+
+    impl<T> Entry<T> for Everything {
+        const META: &'static () = &();
+    }
+
+    /// Takes the cell apart and puts it together at another place.
+    fn moved(cell: MessageCell<Everything>) -> MessageCell<Everything> {
+        let mut place = MaybeUninit::uninit();
+        // SAFETY: the place is that of one cell, and is written before it is read.
+        unsafe {
+            Apart::of(cell).write_to(place.as_mut_ptr());
+            place.assume_init()
+        }
+    }
+
+    #[test]
+    fn what_is_written_in_parts_is_the_cell() {
+        let whole = moved(MessageCell::new((7_u64, 1_u8, u64::MAX)));
+        assert_eq!(whole.take::<(u64, u8, u64)>().unwrap(), (7, 1, u64::MAX));
+        assert_eq!(moved(MessageCell::new(200_u8)).take::<u8>().unwrap(), 200);
+        let whole = moved(MessageCell::new(String::from("hello")));
+        assert_eq!(whole.take::<String>().unwrap(), "hello");
+    }
+}
