@@ -202,6 +202,12 @@ impl Shard {
         stage != self.end.entered || self.has_untaken()
     }
 
+    /// Whether all that this core could do now, but for timers, would have to arrive from another core or thread:
+    /// who has just answered one is to be ready for the next question, and not in a turn that finds nothing.
+    pub(crate) fn may_only_await(&self) -> bool {
+        !self.core.has_local_work() && !self.core.io.has_sources()
+    }
+
     /// Whether other cores or threads have sent anything that was not taken yet.
     fn has_untaken(&mut self) -> bool {
         !self.inbox.is_empty()

@@ -178,6 +178,8 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, spin: Duration, main: Opt
                 if turns.is_multiple_of(TURNS_PER_CLOCK) || shard.core.io.has_unfinished() {
                     now = clock.now();
                     poll.look(&shard.core);
+                } else if !spin.is_zero() && shard.may_only_await() {
+                    await_arrivals(&mut shard);
                 }
             }
             Turn::Idle(deadline) => {
