@@ -63,6 +63,9 @@ const COUNTED: &[(&str, &[u16], Work)] = &[
     ("life", &[1, 2], |ctx, n| {
         Box::pin(workloads::start_message_stop(ctx, n))
     }),
+    ("routed-echo", &[1], |ctx, n| {
+        Box::pin(workloads::routed_echo(ctx, n))
+    }),
     ("timer", &[1], |ctx, n| {
         Box::pin(workloads::armed_and_cancelled(ctx, n, 0))
     }),
