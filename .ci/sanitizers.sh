@@ -34,8 +34,8 @@ nodes_on_threads() {
     local sites=$probe/sites said=$probe/said publish
     cargo test --release -p ringpost --test stops_outside --test own_core
     RINGPOST_SITES="$sites" cargo test --release -p ringpost --test threads
-    publish=$(grep -n 'tail.position.store(self.tail, Release)' mailbox/src/ring/producer.rs | head -n 1 | cut -d : -f 1)
-    publish=$(sed -n "s|^\(mailbox/src/ring/producer.rs:$publish:[0-9]*\) first Release$|\1|p" "$sites" | head -n 1)
+    publish=$(grep -n 'word.store(word, Release)' mailbox/src/ring/slots.rs | head -n 1 | cut -d : -f 1)
+    publish=$(sed -n "s|^\(mailbox/src/ring/slots.rs:$publish:[0-9]*\) first Release$|\1|p" "$sites" | head -n 1)
     RINGPOST_MUTANT="$publish=first:Relaxed" cargo test --release -p ringpost --test threads >"$said" 2>&1 || true
     if ! grep -q 'ThreadSanitizer: data race' "$said"; then
         echo "sanitizers: a race that was planted is not seen"
