@@ -11,6 +11,7 @@ mod handing;
 mod hostile;
 mod isolated;
 mod large;
+mod last_words;
 mod messages;
 mod order;
 mod raw;
