@@ -1,0 +1,7 @@
+//! Urgent messages (G15).
+
+mod common;
+mod ends;
+mod passing;
+mod put_back;
+mod room;
