@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Context, ErrorKind, Overflow, Result, Routed, Worker, route};
+use ringpost::{Context, ErrorKind, Overflow, Result, Route, Routed, Worker, route};
 
-use crate::common::{Log, PANIC, Slow, URGENT, done, lane, slow, tight};
+use crate::common::{Log, PANIC, PAUSE, Slow, URGENT, done, lane, slow, tight};
 
 /// G15, G4: no more than so many urgent messages wait; then senders do, first come first served, or are refused.
 #[test]
@@ -212,5 +212,62 @@ fn g15_an_urgent_message_to_oneself_never_waits() {
         });
         assert!(report.elapsed < Duration::from_secs(1));
         done(report);
+    }
+}
+
+/// Greets once, which shows its place, and takes nothing more.
+struct Stuck;
+
+impl Worker for Stuck {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        ctx.send_message(msg.reply(), *msg).await?;
+        loop {
+            ctx.sleep(Duration::from_secs(3600)).await;
+        }
+    }
+}
+
+/// How many urgent messages find room along this route, and are not refused.
+async fn room_along(ctx: &Context, way: &Route) -> usize {
+    let mut found = 0;
+    for _ in 0..100 {
+        found += usize::from(ctx.try_send_urgent(way, URGENT).is_ok());
+        // A lane to another core has its room back when the message was found to lie there.
+        ctx.sleep(Duration::from_micros(50)).await;
+    }
+    found
+}
+
+/// G15: each core has a window for the name of a worker, and one for its place; and threads outside have one for each
+/// address, besides that of the core by which they send.
+#[test]
+fn g15_urgent_messages_are_bounded_by_name_by_place_and_from_outside() {
+    const WINDOW: usize = 4;
+    for seed in 0..30 {
+        let sim = Sim::new(seed).cores(2).limits(tight());
+        let report = sim.run(async move |mut ctx: Context| {
+            // Where it lives follows from its name.
+            let name = Route::from(format!("stuck-{seed}"));
+            ctx.start_worker(format!("stuck-{seed}"), Stuck).await?;
+            ctx.send_message(&name, PAUSE).await?;
+            let place = ctx.receive::<u64>().await?.return_route();
+            for way in [&name, &place] {
+                assert_eq!(room_along(&ctx, way).await, WINDOW, "seed {seed}: {way}");
+            }
+            let handle = ctx.handle();
+            let mut from_outside = 0;
+            for _ in 0..100 {
+                from_outside += usize::from(handle.try_send_urgent(&name, URGENT).is_ok());
+                ctx.sleep(Duration::from_micros(50)).await;
+            }
+            ctx.stop_now().await?;
+            Ok(from_outside)
+        });
+        let from_outside = done(report);
+        assert!(from_outside <= 2 * WINDOW, "seed {seed}: {from_outside}");
+        assert!(from_outside >= WINDOW, "seed {seed}: {from_outside}");
     }
 }
