@@ -223,6 +223,9 @@ impl Args {
             () if is_local && self.spawn_echo => {
                 Some("--spawn-echo: local:// has its workers in this process already")
             }
+            () if self.spawn_echo && self.target.hops() > 1 => {
+                Some("--spawn-echo starts one worker; write tcp://HOST:PORT/WORKER")
+            }
             () if is_local && self.threads.is_some() => {
                 Some("--threads: local:// runs on the cores of its node (--from-core, --to-core)")
             }
@@ -342,6 +345,7 @@ mod tests {
             ("raw://h:1 --find-rate p99=1ms -n 5", "not for --messages"),
             ("raw://h:1 --to-core 1", "for local:// only"),
             ("local:// --spawn-echo", "in this process already"),
+            ("tcp://h:1/a/b --spawn-echo", "starts one worker"),
             ("local:// -t 2", "cores of its node"),
             ("raw://h:1 --windw 2", "--window"),
             ("local:// -c 1001", "at most 1000 pairs"),

@@ -29,6 +29,16 @@ pub(crate) enum Target {
     Local,
 }
 
+impl Target {
+    /// How many workers a message visits that are named.
+    pub(crate) fn hops(&self) -> usize {
+        match self {
+            Self::Tcp { route, .. } => route.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Why a text is no target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TargetError {
