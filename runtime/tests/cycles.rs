@@ -438,3 +438,61 @@ fn g5_a_circle_that_closes_where_others_wait_is_named() {
         }
     }
 }
+
+/// Is at its first message for an hour.
+struct Held;
+
+impl Worker for Held {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<u64>) -> Result<()> {
+        ctx.sleep(Duration::from_secs(3600)).await;
+        Ok(())
+    }
+}
+
+/// Who waits at one worker, beside a circle of two.
+const WAITING: u64 = 7_000;
+
+/// Names the circle of two beside those that wait for room at one worker, or, if there is room, for its replies.
+fn circle_beside_many(room: u32, by_request: bool) -> usize {
+    let mut limits = tight();
+    limits.mailbox_credits = room;
+    let cycles = Cycles::default();
+    let hook = Arc::clone(&cycles);
+    let sim = Sim::new(1).limits(limits).on_undelivered(|_| {});
+    let sim = sim.on_wait_cycle(move |cycle| hook.lock().push(cycle.clone()));
+    let report = sim.run(async move |ctx: Context| {
+        ctx.start_worker("held", Held).await?;
+        for number in 0..WAITING {
+            let own = ctx.detached()?;
+            ctx.spawn(async move {
+                let _ = match by_request {
+                    true => own.request::<u64>("held", number).await.map(drop),
+                    false => own.send_message("held", number).await,
+                };
+            });
+        }
+        ctx.sleep(Duration::from_secs(1)).await;
+        ctx.start_worker("left", asker("right", 60)).await?;
+        ctx.start_worker("right", asker("left", 60)).await?;
+        for name in ["left", "right"] {
+            ctx.send_message(name, 1u64).await?;
+        }
+        ctx.sleep(Duration::from_secs(1)).await;
+        let told = cycles.lock().len();
+        ctx.stop_now().await?;
+        Ok(told)
+    });
+    report.output.unwrap()
+}
+
+/// G5: a circle is named within a second also where thousands wait at one worker beside it.
+#[test]
+fn g5_a_circle_is_named_where_thousands_wait() {
+    for (room, by_request) in [(4, false), (10_000, true)] {
+        let told = circle_beside_many(room, by_request);
+        assert_eq!(told, 1, "by request: {by_request}");
+    }
+}

@@ -43,9 +43,10 @@ const ROUND: Duration = Duration::from_millis(100);
 pub(crate) const LONG: Duration = Duration::from_millis(200);
 /// Looks without news after which a core looks no more until there are some.
 const ROUNDS_QUIET: u32 = 8;
-/// What one core looks at, and notes, in one look.
+/// What one core looks at in one look: what waits for workers, and once more as many requests.
 const LOOKS_MAX: usize = 65_536;
-const NOTES_MAX: usize = 4096;
+/// What it notes: for each of those who wait, also for the worker behind it, if there is one.
+const NOTES_MAX: usize = 4 * LOOKS_MAX;
 /// Cores that it asks to look too.
 const OTHERS_MAX: usize = 64;
 

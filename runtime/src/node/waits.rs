@@ -118,7 +118,8 @@ fn wait(edge: Edge) -> Wait {
 }
 
 /// What all cores have seen lately, without the requests that their requesters do not wait for any more, and with the
-/// workers who wait for those of others.
+/// workers who wait for those of others. Who is waited for by nobody is in no circle, and left out: where very many
+/// wait, that is most of them.
 fn edges_at(notes: &HashMap<u16, Notes>, now: Time) -> Vec<Edge> {
     let recent = |notes: &&Notes| {
         let (early, late) = (notes.time.min(now), notes.time.max(now));
@@ -130,14 +131,17 @@ fn edges_at(notes: &HashMap<u16, Notes>, now: Time) -> Vec<Edge> {
     let behalf = recent.iter().flat_map(|notes| &notes.behalf);
     let behind: HashMap<&ReplyTo, &Who> = behalf.map(|(place, who)| (place, who)).collect();
     let edges = recent.iter().flat_map(|notes| &notes.edges);
+    let waited_for: HashSet<&Who> = edges.clone().map(|edge| &edge.of).collect();
     let edges = edges.filter(|edge| edge.place.as_ref().is_none_or(is_awaited));
-    let with_who_is_behind = |edge: &Edge| {
-        let who = edge.place.as_ref().and_then(|place| behind.get(place));
-        let behind = who.map(|who| Edge {
-            who: (*who).clone(),
+    let with_who_is_behind = |edge: &'_ Edge| {
+        let behind = edge.place.as_ref().and_then(|place| behind.get(place));
+        let waiters = std::iter::once(&edge.who).chain(behind.copied());
+        let waiters = waiters.filter(|who| waited_for.contains(*who));
+        let copies = waiters.map(|who| Edge {
+            who: who.clone(),
             ..edge.clone()
         });
-        std::iter::once(edge.clone()).chain(behind)
+        copies.collect::<Vec<_>>()
     };
     edges.flat_map(with_who_is_behind).collect()
 }
