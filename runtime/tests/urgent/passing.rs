@@ -144,7 +144,9 @@ fn g15_no_lane_starves_the_other() {
             assert_eq!(log.lock().len(), 50);
             let most = u64::from(limits.worker_burst);
             let log = std::mem::take(&mut *log.lock());
-            assert!(log.iter().all(|urgent| *urgent <= 2 * most), "{log:?}");
+            // Before the first came, urgent ones were alone.
+            assert!(log[1..].iter().all(|urgent| *urgent <= most), "{log:?}");
+            assert!(log[0] <= 2 * most, "{log:?}");
             ctx.stop_now().await
         });
         done(report);
