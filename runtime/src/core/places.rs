@@ -3,6 +3,10 @@
 //! As [`ringpost_router::Slab`], but a place stays where it is when it is free. What is reserved and freed for
 //! each request is then written once and not moved, and the terms of one request are overwritten by those of the
 //! next.
+//!
+//! There are places of two [kinds](Kind), as there is a limit to requests and none to what else waits. A place is of
+//! one kind for good: so each limit holds whatever there is or has been of the other, and nothing need be counted where a
+//! place is reserved and freed.
 
 use std::mem;
 use std::time::Duration;
@@ -30,12 +34,22 @@ pub(super) enum Held {
     Answer(Answer),
 }
 
+/// What places are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Requests of workers and futures.
+    Request,
+    /// What cores ask each other.
+    Ask,
+}
+
 /// One place.
 pub(super) struct Place {
     /// Of the request that has it, or if it is free, of the next one.
     generation: u32,
     /// The next free place, if this one is free.
     next: u32,
+    kind: Kind,
     pub(super) held: Held,
     /// Who is to be told of the answer.
     pub(super) wake: Wake,
@@ -62,9 +76,13 @@ pub(super) struct Terms {
 /// All places of a core.
 pub(super) struct Places {
     all: Vec<Place>,
-    /// The place that was freed last.
-    free: u32,
+    /// Of each kind the place that was freed last.
+    free: [u32; KINDS],
+    /// How many there are of each kind.
+    counts: [u32; KINDS],
 }
+
+const KINDS: usize = 2;
 
 /// Ends the list of free places; no place has this index.
 const END: u32 = u32::MAX;
@@ -77,10 +95,11 @@ pub(crate) const PLACE_BYTES: u64 = 2 * size_of::<Place>() as u64;
 const FIRST_GENERATION: u32 = 1;
 
 impl Place {
-    fn new() -> Self {
+    fn new(kind: Kind) -> Self {
         Self {
             generation: FIRST_GENERATION,
             next: END,
+            kind,
             held: Held::Nothing,
             wake: Wake::Nobody,
             is_timed: false,
@@ -112,40 +131,52 @@ impl Place {
 
 impl Places {
     pub(super) const fn new() -> Self {
-        let all = Vec::new();
-        Self { all, free: END }
+        Self {
+            all: Vec::new(),
+            free: [END; KINDS],
+            counts: [0; KINDS],
+        }
     }
 
     /// Reserves a place, the one freed last if there are several, for somebody who is to be told this way. None if so
-    /// many are taken.
+    /// many of the kind are taken.
     #[inline]
-    pub(super) fn reserve(&mut self, wake: Wake, most: u32) -> Option<(Handle, &mut Place)> {
-        if self.free == END && !self.grow(most) {
+    pub(super) fn reserve(
+        &mut self,
+        kind: Kind,
+        wake: Wake,
+        most: u32,
+    ) -> Option<(Handle, &mut Place)> {
+        if self.free[kind as usize] == END && !self.grow(kind, most) {
             return None;
         }
-        let index = self.free;
+        let index = self.free[kind as usize];
         let place = &mut self.all[index as usize];
-        self.free = place.next;
+        self.free[kind as usize] = place.next;
         place.held = Held::Awaited;
         place.wake = wake;
         let generation = place.generation;
         Some((Handle { index, generation }, place))
     }
 
-    /// Makes one more place, in a list that never has room for more than there may be.
+    /// Makes one more place. What there is room for beyond that is bounded by how many there are of its kind, and may be.
     #[cold]
     #[inline(never)]
-    fn grow(&mut self, most: u32) -> bool {
+    fn grow(&mut self, kind: Kind, most: u32) -> bool {
         let len = self.all.len();
-        let left = (most as usize).saturating_sub(len);
-        let Some(index) = u32::try_from(len).ok().filter(|_| left > 0) else {
+        let count = &mut self.counts[kind as usize];
+        let left = most.saturating_sub(*count) as usize;
+        let index = u32::try_from(len).ok().filter(|index| *index < PLACES_MAX);
+        let Some(index) = index.filter(|_| left > 0) else {
             return false;
         };
         if len == self.all.capacity() {
-            self.all.reserve_exact(len.max(GROWTH_MIN).min(left));
+            let more = (*count as usize).max(GROWTH_MIN).min(left);
+            self.all.reserve_exact(more);
         }
-        self.all.push(Place::new());
-        self.free = index;
+        *count += 1;
+        self.all.push(Place::new(kind));
+        self.free[kind as usize] = index;
         true
     }
 
@@ -200,7 +231,7 @@ impl Places {
         // A place whose generations are used up keeps the last, which nobody has, and is not used again.
         place.generation = place.generation.saturating_add(1);
         if place.generation != u32::MAX {
-            place.next = mem::replace(&mut self.free, index);
+            place.next = mem::replace(&mut self.free[place.kind as usize], index);
         }
     }
 
@@ -239,10 +270,14 @@ mod tests {
     #[test]
     fn a_place_whose_generations_are_used_up_is_not_used_again() {
         let mut places = Places::new();
-        let (first, place) = places.reserve(Wake::Nobody, 2).expect("a place");
+        let (first, place) = places
+            .reserve(Kind::Request, Wake::Nobody, 2)
+            .expect("a place");
         place.generation = u32::MAX - 1;
         places.free(first.index);
-        let (second, _) = places.reserve(Wake::Nobody, 2).expect("another");
+        let (second, _) = places
+            .reserve(Kind::Request, Wake::Nobody, 2)
+            .expect("another");
         assert_ne!(first.index, second.index);
         let exhausted = Handle {
             generation: u32::MAX - 1,
@@ -255,12 +290,27 @@ mod tests {
     fn there_are_no_more_than_there_may_be() {
         let mut places = Places::new();
         for _ in 0..11 {
-            assert!(places.reserve(Wake::Nobody, 11).is_some());
+            assert!(places.reserve(Kind::Request, Wake::Nobody, 11).is_some());
         }
-        assert!(places.reserve(Wake::Nobody, 11).is_none());
+        assert!(places.reserve(Kind::Request, Wake::Nobody, 11).is_none());
         assert_eq!(places.all.capacity(), 11);
         places.free(5);
-        assert!(places.reserve(Wake::Nobody, 11).is_some());
+        assert!(places.reserve(Kind::Request, Wake::Nobody, 11).is_some());
+    }
+
+    #[test]
+    fn neither_kind_takes_places_of_the_other() {
+        let mut places = Places::new();
+        let asks = (0..100).filter_map(|_| {
+            let place = places.reserve(Kind::Ask, Wake::Nobody, PLACES_MAX);
+            place.map(|(handle, _)| handle)
+        });
+        let asks = asks.collect::<Vec<_>>();
+        let few = (0..5).filter(|_| places.reserve(Kind::Request, Wake::Nobody, 11).is_some());
+        assert_eq!(few.count(), 5);
+        asks.iter().for_each(|ask| drop(places.free(ask.index)));
+        let more = (0..20).filter(|_| places.reserve(Kind::Request, Wake::Nobody, 11).is_some());
+        assert_eq!(more.count(), 6);
     }
 
     proptest! {
@@ -270,7 +320,8 @@ mod tests {
             let (mut model, mut handles) = (HashMap::new(), Vec::new());
             for (number_now, (step, pick)) in (0..).zip(steps) {
                 if step < 2 || handles.is_empty() {
-                    let (handle, place) = places.reserve(Wake::Task(number_now), PLACES_MAX).expect("a place");
+                    let kind = if pick % 2 == 0 { Kind::Request } else { Kind::Ask };
+                    let (handle, place) = places.reserve(kind, Wake::Task(number_now), PLACES_MAX).expect("a place");
                     prop_assert!(place.is_awaited() && !place.is_timed);
                     prop_assert!(model.insert(handle, None).is_none(), "a handle is given out twice");
                     handles.push(handle);

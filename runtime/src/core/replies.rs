@@ -13,7 +13,7 @@ use std::time::Duration;
 use ringpost_router::{Address, Body, Handle};
 
 use crate::core::behalf::Behalf;
-use crate::core::places::{Held, PLACES_MAX, Place, Places};
+use crate::core::places::{Held, Kind, PLACES_MAX, Place, Places};
 use crate::core::{Core, Timed};
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
@@ -74,7 +74,7 @@ impl Replies {
     /// If 2^32 - 2 places are taken.
     pub(crate) fn reserve(&self) -> Handle {
         let mut pending = self.pending.borrow_mut();
-        match pending.places.reserve(Wake::Nobody, PLACES_MAX) {
+        match pending.places.reserve(Kind::Ask, Wake::Nobody, PLACES_MAX) {
             Some((handle, _)) => handle,
             None => panic!("{PLACES_MAX} answers are waited for on one core"),
         }
@@ -85,7 +85,7 @@ impl Replies {
     #[inline(always)]
     pub(crate) fn reserve_for(&self, asking: &Asking<'_>, wake: Wake) -> Option<Handle> {
         let Pending { places, young } = &mut *self.pending.borrow_mut();
-        let (handle, place) = places.reserve(wake, self.most)?;
+        let (handle, place) = places.reserve(Kind::Request, wake, self.most)?;
         let terms = &mut place.terms;
         (terms.limit, terms.who) = (asking.limit, asking.who);
         if let Some(of) = asking.of {

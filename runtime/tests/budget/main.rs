@@ -1,5 +1,6 @@
 //! What a flooded node takes of memory, held to what its limits say (G4).
 
+mod asks;
 mod doings;
 
 use std::alloc::{GlobalAlloc, Layout, System};
