@@ -72,6 +72,8 @@ pub(crate) enum OriginKind {
     UrgentAgain,
     /// No credit, but one of the places for answers that come back by workers which have passed their requests on.
     Returned,
+    /// No credit, but the place of the watch that it is news of.
+    News,
     /// No credit is held: it was given back, or the message never needed one.
     Free,
 }
@@ -98,6 +100,11 @@ impl Origin {
     pub(crate) const RETURNED: Origin = Origin {
         kind: OriginKind::Returned,
         detour: true,
+        ..Self::FREE
+    };
+    /// Of news of an end.
+    pub(crate) const NEWS: Origin = Origin {
+        kind: OriginKind::News,
         ..Self::FREE
     };
     /// As `LOCAL`, for an urgent message.

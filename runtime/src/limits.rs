@@ -82,7 +82,8 @@ pub struct Limits {
     /// Requests that the workers and futures of one core may have under way; who asks more is refused with
     /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached), and has the message back. Default 65,536.
     pub requests_max: u32,
-    /// Watches that the workers and futures of one core may have begun and not heard of; one more is refused with
+    /// Watches that the workers and futures of one core may have begun and not heard of, and news of others that wait at
+    /// them until they are handled or received, together; one more watch is refused with
     /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached). Default 65,536.
     pub watches_max: u32,
     /// Unpublished slots after which a ring is published within a turn. Default 16.

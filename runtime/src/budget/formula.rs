@@ -36,8 +36,10 @@ const INBOX_BYTES: u64 = 32 + 256;
 const TIMER_BYTES: u64 = GROWTH * (32 + 32);
 /// An answer on its way back to another core: its box, and its place in what waits for the ring.
 const RETURNING_BYTES: u64 = 256 + GROWTH * SLOT_BYTES;
-/// A watch at both its ends, with what is to be made of its news; its news are less.
+/// A watch at both its ends, with what is to be made of its news.
 const WATCH_BYTES: u64 = 1024;
+/// What its news are made of, up to this size, and who they seem to be from.
+const NEWS_BYTES: u64 = 128;
 /// A call that blocks, with its closure, its place in the queue, and what its result comes by.
 const BLOCKING_BYTES: u64 = 768;
 
@@ -56,7 +58,7 @@ impl Limits {
     /// | places in inboxes | `inbox_slots` |
     /// | requests under way, and their answers | `requests_max` |
     /// | requests passed on, and answers on their way back | `passed_on_max` |
-    /// | watches | `watches_max` |
+    /// | watches, and news of ends that wait | `watches_max` |
     #[must_use]
     pub fn budget(&self, load: &Load) -> Budget {
         let cores = u64::from(load.cores);
@@ -112,6 +114,8 @@ impl Limits {
             false => 0,
         };
         let queued = GROWTH * (SET_ASIDE_BYTES + QUEUED_BYTES);
+        // The place of a watch is that of its news.
+        let watch = WATCH_BYTES + queued + block(NEWS_BYTES) + KNOWN_BYTES;
         let letter = queued + block(size_of::<DeadLetter>() as u64);
         // An answer may wait for the ring to another core, and then at the place.
         let answer = block(load.payload).saturating_add(2 * GROWTH * SLOT_BYTES);
@@ -125,7 +129,7 @@ impl Limits {
             pool("requests passed on", passed_on, NOTE_BYTES),
             pool("answers on their way back", passed_on, back),
             pool("requests let go of", let_go, UNANSWERED_BYTES),
-            pool("watches, and news of ends", watches, WATCH_BYTES),
+            pool("watches, and news of ends", watches, watch),
             pool("calls that block", load.blocking.min(calls), BLOCKING_BYTES),
             pool(
                 "dead letters",

@@ -24,7 +24,7 @@ impl Context {
     /// which it leads, the second hop and the last, the message comes also when that ends while the connection stands,
     /// as far as it is exposed to this node; why it panicked or failed is not said then. Nodes of other makes do not tell.
     ///
-    /// The message needs no room at this context: it is bounded by the watches that are begun here.
+    /// The message needs no room at this context, but has the place of its watch until it is handled or received.
     ///
     /// ```
     /// # use ringpost::{Context, EndReason, Ended, Result, Worker};
@@ -44,7 +44,7 @@ impl Context {
     ///
     /// # Errors
     /// [`ErrorKind::EmptyRoute`]; [`ErrorKind::NoTransport`]; [`ErrorKind::LimitReached`] when as many watches of this
-    /// core have brought no news yet as may be ([`Limits::watches_max`](crate::Limits)).
+    /// core have brought no news yet, or news that wait, as may be ([`Limits::watches_max`](crate::Limits)).
     ///
     /// # Cancellation
     /// Once polled, the watch is begun whether or not the future is kept.

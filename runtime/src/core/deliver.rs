@@ -533,6 +533,7 @@ impl Core {
             OriginKind::Link => self.owe(origin.core, origin.link, false),
             OriginKind::Urgent => self.settle_urgent(origin),
             OriginKind::Returned => self.settle_returned(),
+            OriginKind::News => self.settle_news(),
             OriginKind::Free => {}
         }
     }
@@ -543,6 +544,7 @@ impl Core {
             OriginKind::Link => self.owe(origin.core, origin.link, true),
             OriginKind::Urgent => self.settle_urgent(origin),
             OriginKind::Returned => self.settle_returned(),
+            OriginKind::News => self.settle_news(),
             OriginKind::Local | OriginKind::UrgentAgain | OriginKind::Free => {}
         }
     }

@@ -111,7 +111,7 @@ pub(crate) struct Core {
     pub(crate) passed_on: RefCell<PassedOn>,
     /// Answers to such requests that wait at workers here, without a credit.
     pub(crate) returned: Cell<u32>,
-    /// Watches that mailboxes here have begun and not heard of.
+    /// Watches that mailboxes here have begun and not heard of, and news of others that wait there.
     pub(crate) watches_open: Cell<u32>,
     pub(crate) patrol: Patrol,
     on_behalf: OnBehalf,

@@ -11,15 +11,16 @@ use crate::mailbox::State;
 
 impl Core {
     /// A mailbox of this core at which more was set aside than may wait there, if there is one (see
-    /// [`Limits`](crate::Limits)). What needs no credit has bounds of its own and is not counted: news of ends that
-    /// the worker watches for, and answers to requests that it has passed on.
+    /// [`Limits`](crate::Limits)). What needs no credit is bounded for all mailboxes of
+    /// the core together: news of ends that workers watch for, and answers to requests that they have passed on.
     pub(crate) fn overfull(&self) -> Option<String> {
         let limits = &self.limits;
         let cores = u64::from(self.cores());
         let by_credit =
             u64::from(limits.mailbox_credits) + 2 * u64::from(limits.link_credits) * (cores - 1);
         let urgent_most = 2 * u64::from(limits.urgent_credits) * cores;
-        self.table.all().iter().find_map(|mailbox| {
+        let (mut returned, mut news) = (0, 0);
+        let of_one = self.table.all().iter().find_map(|mailbox| {
             let (mut waiting, mut urgent, mut owed) = (0, 0, 0);
             mailbox.if_more(|more| {
                 // Messages that it has put back come on top.
@@ -30,7 +31,9 @@ impl Core {
                             waiting += 1;
                         }
                         OriginKind::Urgent => urgent += 1,
-                        OriginKind::Returned | OriginKind::Free => {}
+                        OriginKind::Returned => returned += 1,
+                        OriginKind::News => news += 1,
+                        OriginKind::Free => {}
                     }
                 }
             });
@@ -40,7 +43,29 @@ impl Core {
                     "G4: {waiting} messages wait at {at}, and {most} may; {urgent} urgent ones, and {urgent_most} may"
                 )
             })
-        })
+        });
+        of_one.or_else(|| self.beyond_places(returned, news))
+    }
+
+    /// Whether more answers and news wait here than have places.
+    fn beyond_places(&self, returned: u32, news: u32) -> Option<String> {
+        let limits = &self.limits;
+        let watches = self.watches_open.get();
+        let waiting = [
+            (returned, self.returned.get(), "answers on their way back"),
+            (
+                self.returned.get(),
+                limits.passed_on_max,
+                "answers on their way back, in all,",
+            ),
+            (news, watches, "news of ends"),
+            (watches, limits.watches_max, "watches and news of ends"),
+        ];
+        let (count, most, what) = waiting.into_iter().find(|(count, most, _)| count > most)?;
+        Some(format!(
+            "G4: {count} {what} wait on core {}, and {most} may",
+            self.id
+        ))
     }
 
     /// Whether this core has written something that the others cannot see yet.
@@ -59,6 +84,7 @@ impl Core {
             (timers, "timers are armed"),
             (self.io.count(), "sockets are open"),
             (self.workers.get(), "workers are there"),
+            (self.watches_open.get() as usize, "watches have places"),
         ];
         let (count, what) = left.into_iter().find(|(count, _)| *count > 0)?;
         Some(format!("{count} {what}"))

@@ -5,8 +5,9 @@
 //! watcher has ended or has given up the watch; so it comes once at the most. It goes by the data ring, and by
 //! the queue of its core, so it comes after what the ended worker had sent to the watcher before.
 //!
-//! The news needs no credit. What a mailbox can hold of it is bounded by the watches that its owner has begun
-//! itself; those of a core that have brought nothing yet by `Limits::watches_max`.
+//! The news needs no credit, but holds the place of its watch until it is taken from the mailbox, or its receiver has
+//! ended. So the watches of a core and the news that wait there are bounded together, by `Limits::watches_max`. A
+//! connection has a number of its own for what its peer watches, which holds until it has told the peer.
 //!
 //! When the node stops nobody is told of the ends that this brings.
 
@@ -139,25 +140,30 @@ impl Core {
 
     /// Gives up a watch of a mailbox of this core. Whether it had not been heard of.
     pub(crate) fn end_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64) -> bool {
-        let watching = self.take_open(mailbox, id);
+        let watching = Self::take_open(mailbox, id);
         if let Some(watching) = &watching {
+            self.count_out(watching);
             self.forget_watch(mailbox, id, &watching.at);
         }
         watching.is_some()
     }
 
     /// Takes a watch that its watcher has not heard of yet.
-    fn take_open(&self, mailbox: &Mailbox, id: u64) -> Option<Watching> {
+    fn take_open(mailbox: &Mailbox, id: u64) -> Option<Watching> {
         let take = |more: &mut More| more.watches.as_mut()?.open.remove(&id);
-        let watching = mailbox.if_more(take).flatten()?;
-        self.count_out(&watching);
-        Some(watching)
+        mailbox.if_more(take).flatten()
     }
 
-    /// A watch is over.
+    /// A watch is over, and there are no news of it.
     fn count_out(&self, watching: &Watching) {
-        let counted = u32::from(!watching.of_peer);
-        self.watches_open.set(self.watches_open.get() - counted);
+        if !watching.of_peer {
+            self.settle_news();
+        }
+    }
+
+    /// News were taken, or have found their receiver gone: the place of their watch is free.
+    pub(crate) fn settle_news(&self) {
+        self.watches_open.set(self.watches_open.get() - 1);
     }
 
     fn forget_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64, at: &Hop) {
@@ -282,8 +288,12 @@ impl Core {
         let Some(to) = self.at(watcher.mailbox).filter(|to| to.accepts()) else {
             return;
         };
-        let Some(watching) = self.take_open(&to, watcher.id) else {
+        let Some(watching) = Self::take_open(&to, watcher.id) else {
             return;
+        };
+        let origin = match watching.of_peer {
+            true => Origin::FREE,
+            false => Origin::NEWS,
         };
         let Watching { of, tell, at, .. } = watching;
         let reason = match news {
@@ -293,14 +303,17 @@ impl Core {
         };
         let from = MailboxRc::new(Mailbox::stub(of.clone(), self.here, Handle::NONE));
         let address = of;
-        guarded(
+        let panicked = guarded(
             "what was to be made of news of an end panicked",
             None,
             || {
                 let body = tell(Ended { address, reason });
-                self.enqueue(to, &from, Handle::NONE, Origin::FREE, body);
+                self.enqueue(to, &from, Handle::NONE, origin, body);
             },
         );
+        if panicked.is_some() && origin == Origin::NEWS {
+            self.settle_news();
+        }
     }
 
     /// Runs this on a core, behind what was sent there before.

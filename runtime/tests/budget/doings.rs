@@ -311,6 +311,7 @@ fn g4_watches_stay_within_their_pool() {
                     drop(ctx.receive::<Ended>().await?);
                 }
                 // There are places again, also when a watch is given up.
+                ctx.start_worker("late", Silent).await?;
                 for _ in 0..2 * MOST {
                     let watch = ctx.watch("late").await?;
                     ctx.unwatch(watch);
@@ -318,6 +319,60 @@ fn g4_watches_stay_within_their_pool() {
                 ctx.stop_now().await
             });
         report.output.unwrap();
+    }
+}
+
+/// G4: news that nobody has taken keep the places of their watches, until they are taken or their receiver has ended.
+#[test]
+fn g4_news_that_wait_keep_the_places_of_their_watches() {
+    let _turn = TURN.lock();
+    const MOST: u32 = 1000;
+    for cores in [1, 2] {
+        let mut limits = Limits::default();
+        limits.watches_max = MOST;
+        let report = Sim::new(3)
+            .cores(cores)
+            .limits(limits)
+            .on_undelivered(|_| {})
+            .run(async move |mut ctx: Context| {
+                let before = begin_count();
+                assert_eq!(watch_nobody(&ctx, 20 * MOST).await, MOST);
+                let held = counted_since(before);
+                assert_within(&limits, &load(cores), &["watches, and news of ends"], held);
+                // One that is taken makes place for one, and so does one that has no receiver any more.
+                drop(ctx.receive::<Ended>().await?);
+                assert_eq!(watch_nobody(&ctx, 10).await, 1);
+                while watch_taken(&mut ctx).await? {}
+                let other = ctx.detached()?;
+                assert_eq!(watch_nobody(&other, 2 * MOST).await, MOST);
+                drop(other);
+                ctx.sleep(Duration::from_millis(10)).await;
+                assert_eq!(watch_nobody(&ctx, 2 * MOST).await, MOST);
+                ctx.stop_now().await
+            });
+        report.output.unwrap();
+    }
+}
+
+/// Begins watches on nobody, whose news come at once. How many were not refused.
+async fn watch_nobody(ctx: &Context, count: u32) -> u32 {
+    let mut begun = 0;
+    for _ in 0..count {
+        begun += u32::from(ctx.watch("nobody").await.is_ok());
+    }
+    begun
+}
+
+/// Takes one message of a watch, if there is one.
+async fn watch_taken(ctx: &mut Context) -> Result<bool> {
+    let taken = ctx
+        .receive::<Ended>()
+        .within(Duration::from_millis(1))
+        .await;
+    match taken {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::Timeout { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
