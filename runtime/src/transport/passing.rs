@@ -19,6 +19,7 @@ use crate::mailbox::{Waiter, Waiting, trim};
 use crate::routed::Routed;
 use crate::transport::connection::Connection;
 use crate::transport::covers::leads_back;
+use crate::transport::watches::EndedHere;
 
 /// Sends what need not wait behind the message at the head of a connection, until that can go on.
 pub(super) struct Passing<'a, F> {
@@ -81,6 +82,24 @@ impl<'a, F: Fn(&Connection) -> bool> Passing<'a, F> {
         })
     }
 
+    /// Takes out the news that the peer does not want any more, once there is much of it.
+    fn drop_unwanted(&mut self) {
+        let (mailbox, connection) = (&self.ctx.mailbox, self.connection);
+        if !connection.has_much_unwanted() {
+            return;
+        }
+        let mut from = 0;
+        while let Some(at) = mailbox.find_stashed(from, |at, envelope| {
+            let ended = envelope.body.peek::<EndedHere>()?;
+            connection.is_unwanted(ended).then_some(at)
+        }) {
+            self.replies_at -= usize::from(at < self.replies_at);
+            self.covered_at -= usize::from(at < self.covered_at);
+            self.send(at);
+            from = at;
+        }
+    }
+
     fn send(&self, at: usize) {
         let mailbox = &self.ctx.mailbox;
         let Some(envelope) = mailbox.unstash(at) else {
@@ -135,6 +154,7 @@ impl<F: Fn(&Connection) -> bool + Unpin> Future for Passing<'_, F> {
         if (self.done)(connection) {
             return Poll::Ready(());
         }
+        self.drop_unwanted();
         while connection.takes_messages() && connection.has_room() && self.pass_reply() {}
         while self.pass_covered() {}
         self.wait(polling);

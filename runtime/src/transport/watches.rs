@@ -10,6 +10,9 @@
 //! What one side may ask for at one time is said in the greeting of the other ([`TcpLimits::watches_max`]); further
 //! watches wait for others to be concluded. Nodes of other makes are not asked.
 //!
+//! News that waits in the mailbox of the connection when the peer gives its watch up is unwanted, and counts for nothing
+//! any more; so that is taken out once it is as much as the peer may watch.
+//!
 //! [`TcpLimits::watches_max`]: crate::transport::TcpLimits::watches_max
 
 use std::collections::{BTreeMap, VecDeque};
@@ -38,10 +41,20 @@ pub(super) struct Watches {
     most: u32,
     /// The number of the last one.
     last: u32,
-    /// Those of the peer, by its numbers: what each is to the mailbox of the connection.
-    noted: BTreeMap<u32, u64>,
-    /// How often the connection was lost: what was noted before is not told after.
-    losses: u64,
+    /// Those of the peer, by its numbers.
+    noted: BTreeMap<u32, Noted>,
+    /// How many were noted, ever.
+    times: u64,
+    /// How much news waits in the mailbox of the connection that the peer is not to be told.
+    unwanted: u32,
+}
+
+/// A watch of the peer.
+struct Noted {
+    /// Which of all that were noted, whatever the peer calls it and however often the connection was lost.
+    time: u64,
+    /// What it is to the mailbox of the connection.
+    watch: u64,
 }
 
 struct Asked {
@@ -56,7 +69,7 @@ struct Asked {
 /// A worker that the peer watches has ended: tells the connection, for the peer.
 pub(super) struct EndedHere {
     id: u32,
-    losses: u64,
+    time: u64,
     ending: Ending,
 }
 
@@ -72,6 +85,12 @@ impl Watches {
             false => self.unsent.retain(|unsent| *unsent != id),
         }
         Some(asked)
+    }
+
+    /// Whether the peer still wants to be told this.
+    fn wants(&self, ended: &EndedHere) -> bool {
+        let noted = self.noted.get(&ended.id);
+        noted.is_some_and(|noted| noted.time == ended.time)
     }
 
     /// The next watch that the peer may be told of.
@@ -168,7 +187,7 @@ impl Connection {
         asked.map(|asked| (asked.watcher, asked.to))
     }
 
-    /// The peer asks to be told of the end of a worker. Fails if it may not, so often.
+    /// The peer asks to be told of the end of a worker. Fails if it may not, so often or by this number.
     pub(super) fn note_watch(
         &self,
         mailbox: &MailboxRc,
@@ -181,10 +200,15 @@ impl Connection {
             let end = format!("the peer watches more than {most} workers (watches_max)");
             return Err(End::Fault(end));
         }
-        let losses = watches.losses;
+        if watches.noted.contains_key(&id) {
+            let end = format!("the peer watches two workers by the number {id}");
+            return Err(End::Fault(end));
+        }
+        let time = watches.times.wrapping_add(1);
+        watches.times = time;
         let tell = move |ended: Ended| {
             let ending = ending_of(&ended.reason);
-            EndedHere { id, losses, ending }.into_body()
+            EndedHere { id, time, ending }.into_body()
         };
         let at = self.reached_by(address);
         let watching = Watching {
@@ -194,11 +218,9 @@ impl Connection {
             tell: Box::new(tell),
         };
         let watcher = self.core.begin_watch(mailbox, watching);
-        let before = watches.noted.insert(id, watcher.id());
+        let watch = watcher.id();
+        watches.noted.insert(id, Noted { time, watch });
         drop(watches);
-        if let Some(before) = before {
-            self.core.end_watch(mailbox, before);
-        }
         match at {
             Some(at) => self.core.watch(&at, None, watcher, ReplyTo::NOBODY),
             None => self.core.tell(watcher, EndReason::NotFound),
@@ -221,34 +243,53 @@ impl Connection {
     /// The peer does not want to hear of it any more.
     pub(super) fn note_unwatch(&self, mailbox: &MailboxRc, id: u32) {
         let noted = self.watches.borrow_mut().noted.remove(&id);
-        if let Some(watch) = noted {
-            self.core.end_watch(mailbox, watch);
+        if let Some(noted) = noted {
+            self.give_up(mailbox, &noted);
         }
+    }
+
+    /// A watch of the peer is no more. If there was news already, that is on its way through the mailbox.
+    fn give_up(&self, mailbox: &MailboxRc, noted: &Noted) {
+        if !self.core.end_watch(mailbox, noted.watch) {
+            let unwanted = &mut self.watches.borrow_mut().unwanted;
+            *unwanted = unwanted.saturating_add(1);
+        }
+    }
+
+    /// Whether so much news that the peer does not want waits that it is to be taken out.
+    pub(super) fn has_much_unwanted(&self) -> bool {
+        self.watches.borrow().unwanted > self.terms.limits.watches_max
+    }
+
+    pub(super) fn is_unwanted(&self, ended: &EndedHere) -> bool {
+        !self.watches.borrow().wants(ended)
     }
 
     /// A worker that the peer watches has ended.
     pub(super) fn tell_ended(&self, ended: &EndedHere) {
         let mut watches = self.watches.borrow_mut();
-        let is_noted = watches.losses == ended.losses && watches.noted.remove(&ended.id).is_some();
-        drop(watches);
-        if is_noted {
-            let EndedHere { id, ending, .. } = *ended;
-            self.tell(&Note::Ended { id, ending });
+        if !watches.wants(ended) {
+            watches.unwanted = watches.unwanted.saturating_sub(1);
+            return;
         }
+        watches.noted.remove(&ended.id);
+        drop(watches);
+        let EndedHere { id, ending, .. } = *ended;
+        self.tell(&Note::Ended { id, ending });
     }
 
     /// The connection is lost: those who watch from here are told that, and the peer, if it comes again, asks again.
     pub(super) fn lose_watches(&self, mailbox: Option<&MailboxRc>) {
-        let losses = self.watches.borrow().losses.wrapping_add(1);
-        let last = self.watches.borrow().last;
-        let before = self.watches.replace(Watches {
-            losses,
-            last,
+        let before = self.watches.take();
+        self.watches.replace(Watches {
+            last: before.last,
+            times: before.times,
+            unwanted: before.unwanted,
             ..Watches::default()
         });
         if let Some(mailbox) = mailbox {
-            for watch in before.noted.into_values() {
-                self.core.end_watch(mailbox, watch);
+            for noted in before.noted.values() {
+                self.give_up(mailbox, noted);
             }
         }
     }

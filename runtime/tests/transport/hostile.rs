@@ -126,6 +126,12 @@ fn g10_hostile_peers_lose_their_connection_and_nobody_else_does() {
         let note = Note::Watch { id, address }.encode();
         append(Route::new(), Route::new(), &note, &mut watches);
     }
+    let mut again = vec![1];
+    for _ in 0..2 {
+        let address = Address::local("echoer");
+        let note = Note::Watch { id: 7, address }.encode();
+        append(Route::new(), Route::new(), &note, &mut again);
+    }
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("the peer speaks version 9", vec![9]),
         (
@@ -143,6 +149,7 @@ fn g10_hostile_peers_lose_their_connection_and_nobody_else_does() {
         ),
         ("(heartbeats_max)", heartbeats),
         ("(watches_max)", watches),
+        ("the peer watches two workers by the number 7", again),
         ("(handshake)", Vec::new()),
         (
             "(frame_grace, frame_bytes_per_second_min)",

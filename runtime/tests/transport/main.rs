@@ -5,6 +5,7 @@ mod bounded;
 mod circles;
 mod common;
 mod ends;
+mod false_notes;
 mod flow;
 mod half_closed;
 mod handing;

@@ -22,6 +22,8 @@ pub(crate) enum Came {
     },
     /// Of this sender, who had asked for this address.
     Refused { sender: Address, address: Address },
+    /// News for the watch of this number.
+    Ended { id: u32 },
     /// The node ended the connection.
     Nothing,
 }
@@ -46,9 +48,14 @@ impl Raw {
     }
 
     /// Greets as a node of this make does.
-    pub(crate) async fn over(mut stream: TcpStream) -> Result<Self> {
+    pub(crate) async fn over(stream: TcpStream) -> Result<Self> {
+        Self::giving(512, stream).await
+    }
+
+    /// As [`over`](Self::over), with so many credits for the node.
+    pub(crate) async fn giving(frames: u32, mut stream: TcpStream) -> Result<Self> {
         stream.set_read_timeout(Some(LONG));
-        stream.write_all(&greeting(512)).await?;
+        stream.write_all(&greeting(frames)).await?;
         let intake = Intake::new(Limits::default());
         let (onward, back) = (Route::new(), Route::new());
         Ok(Self {
@@ -71,6 +78,15 @@ impl Raw {
         Ok(self.stream.write_all(&bytes).await?)
     }
 
+    /// Tells the node what is in these notes.
+    pub(crate) async fn tell(&mut self, notes: &[Note]) -> Result<()> {
+        let mut bytes = Vec::new();
+        for note in notes {
+            append(Route::new(), Route::new(), &note.encode(), &mut bytes);
+        }
+        Ok(self.stream.write_all(&bytes).await?)
+    }
+
     /// What comes next, but for greetings and credits. `None` if nothing does.
     pub(crate) async fn next(&mut self) -> Result<Option<Came>> {
         loop {
@@ -82,11 +98,12 @@ impl Raw {
                     let (onward, back) = (self.onward.clone(), self.back.clone());
                     return Ok(Some(Came::Text { onward, back, text }));
                 }
-                if let Some(Note::Refused {
-                    sender, address, ..
-                }) = Note::decode(&incoming.payload)
-                {
-                    return Ok(Some(Came::Refused { sender, address }));
+                match Note::decode(&incoming.payload) {
+                    Some(Note::Refused {
+                        sender, address, ..
+                    }) => return Ok(Some(Came::Refused { sender, address })),
+                    Some(Note::Ended { id, .. }) => return Ok(Some(Came::Ended { id })),
+                    _ => {}
                 }
             }
             match self.stream.read(self.intake.room()).await {
