@@ -339,7 +339,6 @@ impl Core {
     /// A message that was counted as handled was not: it is reported, or back in its mailbox.
     pub(crate) fn uncount_handled(&self) {
         let handled = &self.tally().handled;
-        // A peer may take back more than was ever sent to it.
         handled.set(handled.value().saturating_sub(1));
     }
 

@@ -582,7 +582,7 @@ impl<'a> Arrivals<'a> {
                 let known = self.connection.route_of(&sender);
                 // Only what was sent from here can have been refused.
                 if let Some(route) = known {
-                    self.was_refused(&route, address, refusal);
+                    self.was_refused(&route, address, refusal)?;
                 }
             }
             Some(Note::Watch { id, address }) => {
@@ -610,7 +610,12 @@ impl<'a> Arrivals<'a> {
         self.connection.allowance.borrow_mut().returned(frames)
     }
 
-    fn was_refused(&self, route: &Route, address: Address, refusal: Refusal) {
+    /// Fails if the peer refuses more than there was.
+    fn was_refused(&self, route: &Route, address: Address, refusal: Refusal) -> Result<(), End> {
+        if !self.connection.allowance.borrow_mut().note_refused() {
+            let end = "the peer refuses more messages than were sent to it";
+            return Err(End::Fault(end.to_owned()));
+        }
         let from = route.last().unwrap_or(&self.connection.name).clone();
         // It counted as handled when it left.
         self.ctx.core.uncount_handled();
@@ -620,6 +625,7 @@ impl<'a> Arrivals<'a> {
             _ => ErrorKind::NotFound { address },
         };
         self.ctx.core.refuse(reply_place(route), kind);
+        Ok(())
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Allowance {
     under_way: i64,
     /// How often any have come back.
     times: u64,
+    /// How many messages were written, to the last byte, that the peer may still refuse.
+    refusable: u64,
 }
 
 impl Allowance {
@@ -45,6 +47,18 @@ impl Allowance {
     pub(super) fn note_sent(&mut self) {
         self.under_way = self.under_way.saturating_add(1);
         self.left = self.left.map(|left| left.saturating_sub(1));
+    }
+
+    /// So many messages were written.
+    pub(super) fn note_written(&mut self, messages: usize) {
+        self.refusable = self.refusable.saturating_add(messages as u64);
+    }
+
+    /// The peer refuses a message, which it can do once. Whether there is one left.
+    pub(super) fn note_refused(&mut self) -> bool {
+        let left = self.refusable.checked_sub(1);
+        self.refusable = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// The peer's greeting has come.

@@ -173,9 +173,11 @@ impl<'a> Pump<'a> {
             match written {
                 Poll::Pending => break,
                 Poll::Ready(Ok(count)) => {
-                    let before = outlet.frames();
+                    let (frames, messages) = (outlet.frames(), outlet.messages());
                     outlet.advance(count);
-                    let frames = before.saturating_sub(outlet.frames());
+                    let frames = frames.saturating_sub(outlet.frames());
+                    let messages = messages.saturating_sub(outlet.messages());
+                    connection.allowance.borrow_mut().note_written(messages);
                     let tally = &self.ctx.core.tally().transport;
                     tally.frames_written.add(frames as u64);
                     tally.bytes_written.add(count as u64);

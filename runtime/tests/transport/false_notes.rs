@@ -10,9 +10,10 @@ use ringpost::{
     Address, Context, NodeHandle, Result, Routed, TcpListenerOptions, TcpTransport, Worker,
 };
 use ringpost_mailbox::sync::Mutex;
-use ringpost_router::wire::Note;
+use ringpost_router::wire::{Note, Refusal};
 
 use crate::common::SERVER;
+use crate::hostile::Ends;
 use crate::raw::{Came, Raw};
 
 /// What a talker says for one message.
@@ -36,12 +37,27 @@ impl Worker for Talker {
     }
 }
 
+/// Answers under a name that the peer does not know.
+struct Hidden;
+
+impl Worker for Hidden {
+    type Message = String;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
+        let own = ctx.detached()?;
+        own.send_message(msg.return_route(), "answer".to_owned())
+            .await
+    }
+}
+
 async fn serve(ctx: Context) -> Result<()> {
     ctx.start_worker("talker", Talker).await?;
+    ctx.start_worker("hidden", Hidden).await?;
     let mut limits = TcpLimits::default();
     limits.watches_max = WATCHES;
     let tcp = TcpTransport::create(&ctx).await?;
-    let options = TcpListenerOptions::new().expose("talker");
+    let options = TcpListenerOptions::new().expose("talker").expose("hidden");
     tcp.listen(SERVER, options.limits(limits)).await?;
     Ok(())
 }
@@ -103,4 +119,35 @@ fn g10_news_of_watches_that_were_given_up_does_not_pile_up() {
     let news = u64::from(2 * WATCHES) + 20;
     assert!(most > ANSWERS as u64, "answers wait, and news: {most}");
     assert!(most < ANSWERS as u64 + news, "{most} messages wait");
+}
+
+/// G3, G9: a peer can refuse what was sent to it, each message once; who says more loses the connection.
+#[test]
+fn g3_a_message_is_refused_once_whatever_the_peer_says() {
+    let ends = Ends::default();
+    let report = tracing::subscriber::with_default(ends.clone(), || {
+        Sim::new(3)
+            .on_undelivered(|_| {})
+            .beside(serve)
+            .run(async |ctx: Context| {
+                let mut peer = Raw::connect(&ctx, SERVER).await?;
+                peer.send("hidden", "me", "hi").await?;
+                let (_, sender) = peer.text().await?;
+                let refused = Note::Refused {
+                    sender,
+                    address: Address::local("made-up"),
+                    refusal: Refusal::Gone,
+                };
+                peer.tell(&vec![refused; 100]).await?;
+                assert_eq!(peer.next().await?, Some(Came::Nothing));
+                Ok(())
+            })
+    });
+    report.output.expect("the books are right");
+    let server = &report.neighbours[0].1;
+    assert_eq!(server.undelivered_total(), 1);
+    assert_eq!(server.total(|core| core.transport.faulted), 1);
+    let reason = "the peer refuses more messages than were sent to it";
+    let ends = ends.take();
+    assert!(ends.iter().any(|end| end == reason), "{ends:?}");
 }

@@ -129,7 +129,9 @@ impl Exchange<'_> {
                     let tally = &self.ctx.core.tally().transport;
                     tally.frames_written.add(1);
                     tally.bytes_written.add(bytes as u64);
-                    self.leave_queue();
+                    let messages = usize::from(self.leave_queue());
+                    let mut allowance = self.connection.allowance.borrow_mut();
+                    allowance.note_written(messages);
                 }
             }
             self.last_moved = self.ctx.core.now.get();
