@@ -1,9 +1,11 @@
 //! How a node ends, and what its main function is told (G9).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost::sim::{Report, Sim};
 use ringpost::{Context, Error, ErrorKind, Limits, Node, Reason, Result, Routed, Worker};
+use ringpost_mailbox::sync::Mutex;
 
 /// Takes ten seconds for each message.
 struct Slow;
@@ -216,4 +218,70 @@ fn a_main_that_is_cut_short_by_a_stop_has_ended_well() {
         ctx.receive::<u64>().await.map(drop)
     });
     assert!(outcome.is_ok(), "{outcome:?}");
+}
+
+/// Takes requests for somebody who never answers.
+struct Keeps;
+
+impl Worker for Keeps {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        drop(msg.return_route());
+        Ok(())
+    }
+}
+
+/// Sleeps for so many milliseconds, and notes that it has.
+struct Sleeper(Slept);
+
+type Slept = Arc<Mutex<Vec<u64>>>;
+
+impl Worker for Sleeper {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        ctx.sleep(Duration::from_millis(*msg)).await;
+        self.0.lock().push(*msg);
+        Ok(())
+    }
+}
+
+/// G9: sleeps last into the time to drain and not beyond it; requests that are still under way then fail.
+#[test]
+fn g9_sleeps_and_requests_end_with_the_node() {
+    for seed in 0..20 {
+        let slept = Slept::default();
+        let seen = Arc::clone(&slept);
+        let sim = Sim::new(seed).cores(2).drain(Duration::from_secs(1));
+        let report = sim.run(async move |ctx: Context| {
+            ctx.start_worker("keeps", Keeps).await?;
+            for (name, millis) in [("short", 500u64), ("long", 5_000)] {
+                ctx.start_worker(name, Sleeper(Arc::clone(&slept))).await?;
+                ctx.send_message(name, millis).await?;
+                let own = ctx.detached()?;
+                let slept = Arc::clone(&slept);
+                ctx.spawn(async move {
+                    own.sleep(Duration::from_millis(millis + 1)).await;
+                    slept.lock().push(millis + 1);
+                });
+            }
+            let own = ctx.detached()?;
+            let other = ctx.detached()?;
+            ctx.spawn(async move {
+                // Resolves with the other one.
+                let _ = other.stop().await;
+            });
+            let asked = own.request::<u64>("keeps", 0u64).without_deadline();
+            let error = asked.await.unwrap_err();
+            assert_eq!(*error.kind(), ErrorKind::Stopping, "seed {seed}");
+            Ok(())
+        });
+        report.output.unwrap();
+        assert_eq!(*seen.lock(), [500, 501], "seed {seed}");
+        let elapsed = report.elapsed;
+        assert!(elapsed < Duration::from_secs(3), "seed {seed}: {elapsed:?}");
+    }
 }
