@@ -117,6 +117,12 @@ pub(crate) struct More {
     taken: u32,
     /// How many of these are urgent; they are the first.
     urgent: usize,
+    /// How many messages left from the front of those that are not urgent, less those put back there; wraps.
+    passed: u32,
+    /// And of those that are urgent.
+    passed_urgent: u32,
+    /// How many calls of the worker that had suspended have ended.
+    pub(crate) resumed: u32,
     /// How many urgent ones were taken in a row while others waited.
     urgent_run: u32,
     /// Whether it is among those that wait for their turn (`core/turns.rs`).
@@ -158,6 +164,34 @@ impl More {
     /// The messages that wait.
     pub(crate) fn stash(&self) -> &VecDeque<Envelope> {
         &self.stash
+    }
+
+    /// Where it is then, and whether it is urgent.
+    fn insert(&mut self, at: usize, envelope: Envelope) -> (usize, bool) {
+        let kind = envelope.origin.kind;
+        let is_urgent = matches!(kind, OriginKind::Urgent | OriginKind::UrgentAgain);
+        let at = match is_urgent {
+            true => at.min(self.urgent),
+            false => at.max(self.urgent),
+        };
+        self.urgent += usize::from(is_urgent);
+        self.stash.insert(at, envelope);
+        (at, is_urgent)
+    }
+
+    fn passed(&mut self, is_urgent: bool) -> &mut u32 {
+        match is_urgent {
+            true => &mut self.passed_urgent,
+            false => &mut self.passed,
+        }
+    }
+
+    /// Where the first message lies, or would, of those that are urgent, or of the others.
+    fn first(&self, is_urgent: bool) -> usize {
+        match is_urgent {
+            true => 0,
+            false => self.urgent,
+        }
     }
 
     /// Where the first message lies that holds a credit, as all do that somebody has sent.
@@ -242,20 +276,23 @@ impl Mailbox {
         self.more.borrow_mut().take()
     }
 
-    /// Puts a message aside, at this position of those that wait, or at the nearest that it may have: those that
-    /// are urgent come before all others.
-    pub(crate) fn stash(&self, at: usize, envelope: Envelope) {
+    /// Puts a message aside behind those that wait, or if it is urgent, behind those that are.
+    pub(crate) fn stash(&self, envelope: Envelope) {
+        let at = self.stashed();
         let is_late = is_planted(Canary::ReorderedPair) && at > 2;
-        let at = at - usize::from(is_late);
+        self.with_more(|more| more.insert(at - usize::from(is_late), envelope));
+        self.stashed.set(self.stashed.get() + 1);
+    }
+
+    /// Puts a message back that was taken, at this position of those that wait, or at the nearest that it may have:
+    /// those that are urgent come before all others.
+    pub(crate) fn stash_again(&self, at: usize, envelope: Envelope) {
         self.with_more(|more| {
-            let at = match envelope.origin.kind {
-                OriginKind::Urgent | OriginKind::UrgentAgain => {
-                    more.urgent += 1;
-                    at.min(more.urgent - 1)
-                }
-                _ => at.max(more.urgent),
-            };
-            more.stash.insert(at, envelope);
+            let (at, is_urgent) = more.insert(at, envelope);
+            if at == more.first(is_urgent) {
+                let passed = more.passed(is_urgent);
+                *passed = passed.wrapping_sub(1);
+            }
         });
         self.stashed.set(self.stashed.get() + 1);
     }
@@ -267,7 +304,12 @@ impl Mailbox {
         }
         let take = |more: &mut More| {
             more.taken = more.taken.wrapping_add(1);
-            more.urgent -= usize::from(at < more.urgent);
+            let is_urgent = at < more.urgent;
+            if at == more.first(is_urgent) {
+                let passed = more.passed(is_urgent);
+                *passed = passed.wrapping_add(1);
+            }
+            more.urgent -= usize::from(is_urgent);
             more.stash.remove(at)
         };
         let envelope = self.if_more(take).flatten()?;
@@ -305,6 +347,32 @@ impl Mailbox {
     /// How many messages that had waited were taken, ever; wraps.
     pub(crate) fn taken(&self) -> u32 {
         self.if_more(|more| more.taken).unwrap_or(0)
+    }
+
+    /// The position behind all messages that wait now.
+    pub(crate) fn mark(&self) -> Mark {
+        let behind = |more: &mut More| {
+            let (all, urgent) = (more.stash.len() as u32, more.urgent as u32);
+            let behind = more.passed.wrapping_add(all - urgent);
+            (behind, more.passed_urgent.wrapping_add(urgent))
+        };
+        let (behind, behind_urgent) = self.if_more(behind).unwrap_or_default();
+        Mark {
+            handle: self.handle.get(),
+            behind,
+            behind_urgent,
+        }
+    }
+
+    /// Whether all messages in front of this position have left. One that is taken out of its turn makes this wait
+    /// for one more behind them.
+    pub(crate) fn has_passed(&self, mark: &Mark) -> bool {
+        let is_behind = |passed: u32, mark: u32| passed.wrapping_sub(mark).cast_signed() >= 0;
+        let has_passed = |more: &mut More| {
+            is_behind(more.passed, mark.behind) && is_behind(more.passed_urgent, mark.behind_urgent)
+        };
+        // Another worker may have the name.
+        self.handle.get() != mark.handle || self.if_more(has_passed).unwrap_or(true)
     }
 
     /// Whether anybody waits for a credit.
@@ -396,6 +464,14 @@ impl Mailbox {
     pub(crate) fn is_detached(&self) -> bool {
         self.state.get() == State::Detached
     }
+}
+
+/// A position among the messages that wait at a mailbox: of those that are not urgent, and of those that are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    handle: Handle,
+    behind: u32,
+    behind_urgent: u32,
 }
 
 /// The messages that wait, taken out to be looked at; they return when this is dropped, before any that

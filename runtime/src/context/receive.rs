@@ -79,7 +79,7 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
             }
             // It was decoded to be looked at; its credit stays with it.
             let envelope = routed.into_envelope().with_credit_of(origin);
-            mailbox.stash(at, envelope);
+            mailbox.stash_again(at, envelope);
             if let Err(panic) = wanted {
                 resume_unwind(panic);
             }

@@ -287,6 +287,7 @@ impl Core {
         let is_done = matches!(step, Step::Done);
         mailbox.with_more(|more| {
             (more.task_key, more.call) = (None, None);
+            more.resumed = more.resumed.wrapping_add(1);
             if is_done {
                 more.unanswered.clear();
             }
@@ -355,6 +356,6 @@ impl Core {
             true => Origin::URGENT_AGAIN,
             false => Origin::LOCAL,
         };
-        mailbox.stash(0, envelope.with_credit_of(origin));
+        mailbox.stash_again(0, envelope.with_credit_of(origin));
     }
 }

@@ -66,10 +66,10 @@ impl Core {
         match dropped {
             Some(Dropped::Newest) => return self.drop_full(to, envelope),
             Some(Dropped::Oldest(oldest)) => {
-                to.stash(to.stashed(), envelope);
+                to.stash(envelope);
                 self.drop_full(to, oldest);
             }
-            None => to.stash(to.stashed(), envelope),
+            None => to.stash(envelope),
         }
         self.note_crowded(to);
         let receiver = to.with_more(|more| pop_waiting(&mut more.receivers));

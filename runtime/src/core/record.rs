@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::core::returning::Returning;
 use crate::core::urgent::Hurrying;
 use crate::error::Error;
+use crate::transport::Unhandled;
 
 /// A slot of the data ring that is not a payload.
 pub(crate) enum Record {
@@ -113,7 +114,7 @@ macro_rules! node_internal {
     )*};
 }
 
-node_internal!(Record, Control);
+node_internal!(Record, Control, Unhandled);
 
 const _: () = assert!(size_of::<Record>() <= 24, "a record fits into a slot");
 const _: () = assert!(

@@ -75,6 +75,7 @@ mod tally;
 mod tcp;
 mod timer;
 mod udp;
+mod unhandled;
 mod unix;
 mod watches;
 
@@ -91,6 +92,7 @@ pub use unix::{UnixListener, UnixTransport};
 pub(crate) use carrier::{bounce, dial, goes_ahead, send_alike, send_straight};
 pub(crate) use registry::Registry;
 pub(crate) use tally::TransportTally;
+pub(crate) use unhandled::Unhandled;
 pub(crate) use watches::{ask_peer, ask_peer_no_more};
 
 use options::Terms;

@@ -73,6 +73,12 @@ async fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize> {
     Ok(parts.filter(|part| part == b"\x02hi").count())
 }
 
+/// Asks the worker again and again. Two who do see to it that it never has nothing to do.
+async fn keep_busy(others: Context) {
+    let ask = || others.request::<String>("slow", "x".to_owned());
+    while ask().without_deadline().await.is_ok() {}
+}
+
 /// What a peer does, and how the server's worker `slow` is.
 #[derive(Clone)]
 struct Case {
@@ -81,6 +87,10 @@ struct Case {
     each: Duration,
     answers: usize,
     limits: TcpLimits,
+    /// Whether the workers are on other cores than the homes of their names.
+    is_away: bool,
+    /// Whether the worker has messages of others all the time.
+    is_busy: bool,
 }
 
 impl Case {
@@ -91,13 +101,23 @@ impl Case {
             each: SECOND,
             answers: 1,
             limits: TcpLimits::default(),
+            is_away: false,
+            is_busy: false,
         }
     }
 
     async fn serve(self, ctx: Context) -> Result<()> {
         let Self { each, answers, .. } = self;
-        ctx.start_worker("slow", Slow { each, answers }).await?;
-        ctx.start_worker("passes", Passes).await?;
+        let place = |name| (ctx.home(name) + usize::from(self.is_away)) % ctx.cores();
+        let slow = Slow { each, answers };
+        ctx.start_worker_on(place("slow"), "slow", slow).await?;
+        ctx.start_worker_on(place("passes"), "passes", Passes)
+            .await?;
+        if self.is_busy {
+            for _ in 0..2 {
+                ctx.spawn(keep_busy(ctx.detached()?));
+            }
+        }
         let options = TcpListenerOptions::new().expose("slow").expose("passes");
         let tcp = TcpTransport::create(&ctx).await?;
         tcp.listen(SERVER, options.limits(self.limits)).await?;
@@ -177,6 +197,28 @@ fn g3_who_ends_its_side_gets_all_of_several_answers() {
 fn g3_who_ends_its_side_gets_answers_to_what_was_passed_on() {
     let onward = route!["passes", "slow"];
     Case::new(messages(&onward, &me(), 4)).expect(4, 4..5);
+}
+
+#[test]
+fn g3_who_ends_its_side_gets_answers_of_workers_away_from_home() {
+    // Longer than is waited for answers that may never come.
+    let mut case = Case::new(messages(&slow(), &me(), 3));
+    (case.each, case.is_away) = (8 * SECOND, true);
+    case.expect(3, 24..25);
+    (case.each, case.answers) = (Duration::ZERO, 60);
+    case.expect(180, 0..2);
+}
+
+#[test]
+fn g3_who_ends_its_side_waits_for_what_was_there_before() {
+    // Of a worker that never has nothing to do: what waits there then, and one that is in hand.
+    let mut case = Case::new(messages(&slow(), &me(), 3));
+    (case.each, case.is_busy) = (SECOND, true);
+    case.limits.half_closed = Duration::ZERO;
+    for is_away in [false, true] {
+        case.is_away = is_away;
+        case.expect(3, 3..12);
+    }
 }
 
 #[test]
