@@ -3,38 +3,11 @@
 //! Each workload runs three times on a simulated node: to warm up, with few operations and with many. What
 //! the last two differ by is the cost of the operations; setting up and cleaning up cancel out.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "../../mailbox/tests/support/counting.rs"]
+mod counting;
 
+use counting::allocations;
 use ringpost_benches::counted;
-use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
-
-/// The system's allocator, counting.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches no memory
-// that the allocator hands out.
-unsafe impl GlobalAlloc for Counting {
-    /// # Safety
-    /// As the system's `alloc`.
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // Relaxed: one thread counts and reads.
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `alloc`, which is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    /// # Safety
-    /// As the system's `dealloc`.
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller upholds the contract of `dealloc`; the block came from the system.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const FEW: u64 = 24_000;
 const MANY: u64 = 72_000;
@@ -46,10 +19,9 @@ fn per_thousand(name: &str, cores: u16) -> u64 {
         let mut counts = [0; 3];
         for (count, n) in counts.iter_mut().zip([FEW, FEW, MANY]) {
             let own = ctx.detached()?;
-            // Relaxed: one thread counts and reads.
-            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            let before = allocations();
             work(own, n).await?;
-            *count = ALLOCATIONS.load(Ordering::Relaxed) - before;
+            *count = allocations() - before;
         }
         Ok(counts[2].saturating_sub(counts[1]))
     });

@@ -1,52 +1,18 @@
 //! What reading a frame takes from the heap, counted: nothing for most, and for the worst no more than
 //! there were bytes (G10).
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "../../mailbox/tests/support/counting.rs"]
+mod counting;
 
-use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
+use counting::{begin_count, counted_since};
 use ringpost_router::wire::{Decoder, Frame, Limits};
 use ringpost_router::{Address, Route, route};
 
-/// The system's allocator, counting what is held.
-struct Counting;
-
-static HELD: AtomicU64 = AtomicU64::new(0);
-static HELD_MAX: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches no memory
-// that the allocator hands out.
-unsafe impl GlobalAlloc for Counting {
-    /// # Safety
-    /// As the system's `alloc`.
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let bytes = layout.size() as u64;
-        // Relaxed, here and below: one thread counts and reads.
-        let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        HELD_MAX.fetch_max(held, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `alloc`, which is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    /// # Safety
-    /// As the system's `dealloc`.
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // Relaxed: one thread counts and reads.
-        HELD.fetch_sub(layout.size() as u64, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `dealloc`; the block came from the system.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// The most bytes held at once while `work` runs, besides those held before.
 fn held_max(work: impl FnOnce()) -> u64 {
-    // Relaxed: one thread counts and reads.
-    let before = HELD.load(Ordering::Relaxed);
-    HELD_MAX.store(before, Ordering::Relaxed);
+    let before = begin_count();
     work();
-    HELD_MAX.load(Ordering::Relaxed) - before
+    counted_since(before)
 }
 
 fn body(frame: &Frame<'_>) -> Vec<u8> {

@@ -1,44 +1,14 @@
 //! Allocations on the path of a message, counted: none once the node is warm.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "../../mailbox/tests/support/counting.rs"]
+mod counting;
+
 use std::time::Duration;
 
 use ringpost::sim::Sim;
 use ringpost::{Context, Result, Routed, Worker};
-use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 
-/// The system's allocator, counting.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches no memory
-// that the allocator hands out.
-unsafe impl GlobalAlloc for Counting {
-    /// # Safety
-    /// As the system's `alloc`.
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // Relaxed: one thread counts and reads.
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `alloc`, which is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    /// # Safety
-    /// As the system's `dealloc`.
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller upholds the contract of `dealloc`; the block came from the system.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations() -> u64 {
-    // Relaxed: one thread counts and reads.
-    ALLOCATIONS.load(Ordering::Relaxed)
-}
+use counting::allocations;
 
 /// Replies along the return route, or swallows what it gets.
 struct Echo;

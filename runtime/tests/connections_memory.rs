@@ -1,47 +1,17 @@
 //! What connections whose peers send much, or take nothing, hold of memory, held to what their limits say (G10).
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "../../mailbox/tests/support/counting.rs"]
+mod counting;
+
 use std::time::Duration;
 
 use ringpost::net::TcpStream;
 use ringpost::sim::Sim;
 use ringpost::transport::TcpLimits;
 use ringpost::{Context, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker, route};
-use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 use ringpost_router::wire::{Frame, VERSION};
 
-/// The system's allocator, counting what is held.
-struct Counting;
-
-static HELD: AtomicU64 = AtomicU64::new(0);
-static HELD_MAX: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches no memory
-// that the allocator hands out.
-unsafe impl GlobalAlloc for Counting {
-    /// # Safety
-    /// As the system's `alloc`.
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let bytes = layout.size() as u64;
-        // Relaxed, here and below: one thread counts and reads.
-        let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        HELD_MAX.fetch_max(held, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `alloc`, which is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    /// # Safety
-    /// As the system's `dealloc`.
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // Relaxed: one thread counts and reads.
-        HELD.fetch_sub(layout.size() as u64, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `dealloc`; the block came from the system.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use counting::{begin_count, counted_since};
 
 const SERVER: &str = "10.0.0.1:4000";
 const PEERS: u64 = 12;
@@ -129,9 +99,7 @@ fn held(limits: TcpLimits, says: Says) -> u64 {
         sim.beside(async move |ctx| serve(ctx, limits).await)
             .run(async move |ctx: Context| {
                 ctx.sleep(Duration::from_millis(10)).await;
-                // Relaxed: one thread counts and reads.
-                let before = HELD.load(Ordering::Relaxed);
-                HELD_MAX.store(before, Ordering::Relaxed);
+                let before = begin_count();
                 for peer in 0..PEERS {
                     let ((first, then), own) = (says(peer), ctx.detached()?);
                     ctx.spawn(async move {
@@ -139,7 +107,7 @@ fn held(limits: TcpLimits, says: Says) -> u64 {
                     });
                 }
                 ctx.sleep(Duration::from_secs(15)).await;
-                Ok(HELD_MAX.load(Ordering::Relaxed) - before)
+                Ok(counted_since(before))
             });
     report.output.expect("the node goes on")
 }

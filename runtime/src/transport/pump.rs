@@ -253,10 +253,9 @@ impl<'a> Pump<'a> {
             None => Debts::new(self.ctx, &self.connection),
         };
         let is_written = self.connection.is_written();
-        let mut owed = |debts: &mut Debts<'_>| debts.poll(is_delivered, polling);
         let is_owed = debts
             .as_mut()
-            .is_some_and(|it| !is_written || owed(it) != Owed::Nothing);
+            .is_some_and(|debts| !is_written || debts.poll(is_delivered, polling) != Owed::Nothing);
         if is_delivered && self.connection.covers.is_empty() && !is_owed {
             return Err(why);
         }

@@ -1,64 +1,20 @@
 //! What a flooded node takes of memory, held to what its limits say (G4).
 
 mod asks;
+#[path = "../../../mailbox/tests/support/counting.rs"]
+mod counting;
 mod doings;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::time::Duration;
 
 use ringpost::sim::Sim;
 use ringpost::{Context, Limits, Load, Overflow, Result, Routed, Worker};
 use ringpost_mailbox::sync::Mutex;
-use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 
-/// The system's allocator, counting what is held.
-struct Counting;
-
-static HELD: AtomicU64 = AtomicU64::new(0);
-static HELD_MAX: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches no memory
-// that the allocator hands out.
-unsafe impl GlobalAlloc for Counting {
-    /// # Safety
-    /// As the system's `alloc`.
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let bytes = layout.size() as u64;
-        // Relaxed, here and below: a sum needs no order with anything else.
-        let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        HELD_MAX.fetch_max(held, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `alloc`, which is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    /// # Safety
-    /// As the system's `dealloc`.
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // Relaxed: as above.
-        HELD.fetch_sub(layout.size() as u64, Ordering::Relaxed);
-        // SAFETY: the caller upholds the contract of `dealloc`; the block came from the system.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use counting::{begin_count, counted_since};
 
 /// One test at a time counts.
 static TURN: Mutex<()> = Mutex::new(());
-
-/// What is held now; the most that is held counts from here.
-fn begin_count() -> u64 {
-    // Relaxed, here and below: what was held at one moment needs no order with anything else.
-    let held = HELD.load(Ordering::Relaxed);
-    HELD_MAX.store(held, Ordering::Relaxed);
-    held
-}
-
-/// The most that was held since then, beyond what was held then.
-fn counted_since(before: u64) -> u64 {
-    HELD_MAX.load(Ordering::Relaxed) - before
-}
 
 type Payload = [u64; 12];
 

@@ -232,6 +232,21 @@ async fn fronted(ctx: &Context, heard: &Arc<AtomicU64>) -> Result<()> {
         .await
 }
 
+/// Runs a peer beside a server of which it reaches `front`; it can see how much `hidden` has heard.
+fn against_front<P>(peer: P)
+where
+    P: AsyncFnOnce(Context, Arc<AtomicU64>) -> Result<()> + Clone + Send + 'static,
+{
+    let heard = Arc::new(AtomicU64::new(0));
+    let counts = Arc::clone(&heard);
+    let serve = async move |ctx: Context| -> Result<()> {
+        fronted(&ctx, &counts).await?;
+        listen(&ctx, TcpListenerOptions::new().expose("front")).await?;
+        Ok(())
+    };
+    against(serve, async move |ctx: Context| peer(ctx, heard).await);
+}
+
 /// Whether a name stands for `hidden` there. Whatever is said in its place is not heard.
 async fn reaches(
     ctx: &Context,
@@ -257,14 +272,7 @@ async fn reaches(
 /// G11: of who sends to it a peer sees a name that says nothing, leads there and nowhere else, and cannot be made up.
 #[test]
 fn g11_a_return_address_is_one_name_which_cannot_be_guessed() {
-    let heard = Arc::new(AtomicU64::new(0));
-    let counts = Arc::clone(&heard);
-    let serve = async move |ctx: Context| -> Result<()> {
-        fronted(&ctx, &counts).await?;
-        listen(&ctx, TcpListenerOptions::new().expose("front")).await?;
-        Ok(())
-    };
-    against(serve, async move |ctx: Context| {
+    against_front(async move |ctx: Context, heard| {
         let mut peer = Raw::connect(&ctx, SERVER).await?;
         peer.send("front", "me", "go").await?;
         let (_, name) = peer.text().await?;
@@ -291,14 +299,7 @@ fn g11_a_return_address_is_one_name_which_cannot_be_guessed() {
 /// G11: a name that one connection was given is nobody's on another, beside it or after it.
 #[test]
 fn g11_a_return_address_is_good_on_its_own_connection_alone() {
-    let heard = Arc::new(AtomicU64::new(0));
-    let counts = Arc::clone(&heard);
-    let serve = async move |ctx: Context| -> Result<()> {
-        fronted(&ctx, &counts).await?;
-        listen(&ctx, TcpListenerOptions::new().expose("front")).await?;
-        Ok(())
-    };
-    against(serve, async move |ctx: Context| {
+    against_front(async move |ctx: Context, heard| {
         let mut peer = Raw::connect(&ctx, SERVER).await?;
         peer.send("front", "me", "go").await?;
         let (_, name) = peer.text().await?;
@@ -322,14 +323,7 @@ fn g11_a_return_address_is_good_on_its_own_connection_alone() {
 /// G11: the place of a reply takes one.
 #[test]
 fn g11_the_return_address_of_a_request_is_good_for_one_reply() {
-    let heard = Arc::new(AtomicU64::new(0));
-    let counts = Arc::clone(&heard);
-    let serve = async move |ctx: Context| -> Result<()> {
-        fronted(&ctx, &counts).await?;
-        listen(&ctx, TcpListenerOptions::new().expose("front")).await?;
-        Ok(())
-    };
-    against(serve, async move |ctx: Context| {
+    against_front(async move |ctx: Context, heard| {
         let mut peer = Raw::connect(&ctx, SERVER).await?;
         peer.send("front", "me", "ask").await?;
         let (_, name) = peer.text().await?;
@@ -342,14 +336,7 @@ fn g11_the_return_address_of_a_request_is_good_for_one_reply() {
 /// G11: of whom a peer cannot reach any more it learns no more than before.
 #[test]
 fn g11_who_has_gone_is_named_as_the_peer_knows_it() {
-    let heard = Arc::new(AtomicU64::new(0));
-    let counts = Arc::clone(&heard);
-    let serve = async move |ctx: Context| -> Result<()> {
-        fronted(&ctx, &counts).await?;
-        listen(&ctx, TcpListenerOptions::new().expose("front")).await?;
-        Ok(())
-    };
-    against(serve, async move |ctx: Context| {
+    against_front(async move |ctx: Context, heard| {
         let mut peer = Raw::connect(&ctx, SERVER).await?;
         peer.send("front", "me", "go").await?;
         let (_, name) = peer.text().await?;

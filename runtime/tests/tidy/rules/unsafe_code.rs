@@ -13,12 +13,8 @@ const UNSAFE_MODULES: &[&str] = &[
     // Cells of other sizes than the one that was chosen.
     "mailbox/benches/cell_size.rs",
     // An allocator that counts.
+    "mailbox/tests/support/counting.rs",
     "mailbox/tests/pool_allocations.rs",
-    "router/tests/wire_memory.rs",
-    "runtime/tests/connections_memory.rs",
-    "runtime/tests/allocations.rs",
-    "runtime/tests/budget/main.rs",
-    "benches/tests/allocations.rs",
 ];
 
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
