@@ -7,7 +7,8 @@ use ringpost::net::TcpStream;
 use ringpost::sim::Sim;
 use ringpost::transport::TcpLimits;
 use ringpost::{
-    Any, Context, Limits, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker, route,
+    Any, Context, Error, Limits, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker,
+    route,
 };
 use ringpost_mailbox::sync::Mutex;
 use ringpost_router::wire::VERSION;
@@ -155,5 +156,65 @@ fn g10_what_is_not_handled_is_bounded_in_bytes() {
         assert_eq!(handled, FRAMES, "{case}");
         // One read beyond it.
         assert!(most < (64 + 64 + 9) * 1024, "{case}: {most}");
+    }
+}
+
+/// Takes an hour for each message.
+struct Stuck;
+
+impl Worker for Stuck {
+    type Message = String;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<String>) -> Result<()> {
+        ctx.sleep(Duration::from_secs(3600)).await;
+        Ok(())
+    }
+}
+
+/// G10: what waits is looked at after each frame that found no room, also in a burst of frames that are alike.
+#[test]
+fn g10_a_burst_of_frames_that_are_alike_stops_at_the_limit() {
+    const ROOM: u32 = 4;
+    const WAITING: usize = 8;
+    for seed in 0..10 {
+        let mut limits = Limits::default();
+        (limits.mailbox_credits, limits.worker_burst) = (ROOM, 1000);
+        let server = async |ctx: Context| -> Result<()> {
+            ctx.start_worker("stuck", Stuck).await?;
+            let mut limits = TcpLimits::default();
+            limits.waiting_frames_max = WAITING;
+            let options = TcpListenerOptions::new().expose("stuck").limits(limits);
+            let tcp = TcpTransport::create(&ctx).await?;
+            tcp.listen(SERVER, options).await?;
+            ctx.sleep(Duration::from_secs(1)).await;
+            let read = ctx
+                .handle()
+                .stats()
+                .total(|core| core.transport.frames_read);
+            // One is in hand, and one is that which found the limit.
+            let most = u64::from(ROOM) + WAITING as u64 + 2;
+            assert!(0 < read && read <= most, "{read} frames were taken");
+            Ok(())
+        };
+        let sim = Sim::new(seed).limits(limits).beside(server);
+        let report = sim.run(async |ctx: Context| {
+            ctx.sleep(Duration::from_millis(5)).await;
+            let server = SERVER.parse().map_err(Error::other)?;
+            let mut stream = TcpStream::connect(&ctx, server).await?;
+            let mut bytes = vec![VERSION];
+            for _ in 0..300 {
+                append(route!["stuck"], route!["me"], b"\x05hello", &mut bytes);
+            }
+            stream.write_all(&bytes).await?;
+            ctx.sleep(Duration::from_secs(2)).await;
+            Ok(())
+        });
+        report.output.unwrap();
+        let server = report.neighbours[0].0.as_ref();
+        assert!(
+            server.is_some_and(|it| it.is_ok()),
+            "seed {seed}: {server:?}"
+        );
     }
 }
