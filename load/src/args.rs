@@ -158,7 +158,7 @@ pub(crate) struct Args {
     pub(crate) hgrm: Option<PathBuf>,
 
     /// Draws the latencies by percentile
-    #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
+    #[arg(long, value_name = "FILE.svg", help_heading = "Output", value_parser = svg)]
     pub(crate) plot: Option<PathBuf>,
 
     /// Prints nothing while it runs (nothing is, unless standard error is a terminal, or rates are searched)
@@ -269,6 +269,15 @@ impl Args {
     }
 }
 
+/// The name of a file for a drawing. Others would get SVG by a name that says something else.
+fn svg(name: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(name);
+    match path.extension() {
+        Some(extension) if extension.eq_ignore_ascii_case("svg") => Ok(path),
+        _ => Err("it is drawn as SVG: the name has to end in .svg".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,9 +327,13 @@ mod tests {
 
     #[test]
     fn outputs_are_chosen() {
-        let args = parse("raw://h:1 --json --hgrm a --plot b --max p99=1ms --max lost=3").unwrap();
+        let args =
+            parse("raw://h:1 --json --hgrm a --plot b.svg --max p99=1ms --max lost=3").unwrap();
         assert_eq!(args.json, Some("-".into()));
-        assert_eq!((args.hgrm, args.plot), (Some("a".into()), Some("b".into())));
+        assert_eq!(
+            (args.hgrm, args.plot),
+            (Some("a".into()), Some("b.svg".into()))
+        );
         assert_eq!(args.max.len(), 2);
         let args = parse("--json=out.json raw://h:1").unwrap();
         assert_eq!(args.json, Some("out.json".into()));
@@ -341,6 +354,7 @@ mod tests {
             ("raw://h:1 --size 20M", "at most 16000000"),
             ("raw://h:1 --window 2M", "at most 1048576"),
             ("raw://h:1 --max p99", "no `=`"),
+            ("raw://h:1 --plot out.png", "it is drawn as SVG"),
             ("raw://h:1 --find-rate rate=1", "no latency"),
             ("raw://h:1 --find-rate p99=1ms -n 5", "not for --messages"),
             ("raw://h:1 --to-core 1", "for local:// only"),
