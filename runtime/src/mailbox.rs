@@ -224,6 +224,11 @@ impl Mailbox {
         }
     }
 
+    /// Whether a call of its worker is suspended.
+    pub(crate) fn has_call(&self) -> bool {
+        self.if_more(|more| more.task_key.is_some()) == Some(true)
+    }
+
     /// Whether no send of its owner to another core waits but the one that asks.
     pub(crate) fn is_last_to_wait(&self) -> bool {
         self.if_more(|more| more.waiting_sends <= 1).unwrap_or(true)

@@ -73,7 +73,8 @@ pub trait Worker: 'static {
         Ok(())
     }
 
-    /// What happens to messages for which this worker has no room. Asked once, when it has been made.
+    /// What happens to messages for which this worker has no room. Asked once, when it has been made; of one that is
+    /// restarted, when the first has been.
     fn overflow(&self) -> Overflow {
         Overflow::Wait
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ringpost::sim::{Report, Sim};
 use ringpost::{
-    Backoff, Context, DeadLetter, EndReason, Ended, Error, ErrorKind, Group, NodeStats, Outcome,
-    Reason, Result, Routed, Supervision, Worker,
+    Backoff, Context, DeadLetter, EndReason, Ended, Error, ErrorKind, Group, Limits, NodeStats,
+    Outcome, Reason, Result, Routed, Supervision, Worker,
 };
 use ringpost_mailbox::sync::Mutex;
 
@@ -169,6 +169,43 @@ fn g14_a_group_restarts_those_it_says_in_order() {
             assert_eq!(report.stats.undelivered_total(), 1);
             done(report);
         }
+    }
+}
+
+/// G14: one that waits for its turn when it is taken down comes back, and so the others and the group go on.
+#[test]
+fn g14_a_group_takes_down_who_waits_for_its_turn() {
+    for seed in 0..20 {
+        let mut limits = Limits::default();
+        (limits.worker_burst, limits.turn_messages) = (2, 4);
+        let sim = Sim::new(seed).cores(1 + seed as u16 % 3).limits(limits);
+        let report = sim.run(async move |ctx: Context| {
+            let diary = Diary::default();
+            let supervision = Supervision::transient();
+            let group = three(Group::one_for_all(), &diary, &supervision);
+            let group = group.intensity(100, Duration::from_secs(1));
+            ctx.start_group("group", group).await?;
+            for _ in 0..5 {
+                for number in 0..40 {
+                    ctx.send_message("a", 1u64).await?;
+                    ctx.send_message("c", 1u64).await?;
+                    let fails = number == 20;
+                    ctx.send_message("b", if fails { PANIC } else { 1u64 })
+                        .await?;
+                }
+            }
+            // It waits longer before each restart.
+            ctx.sleep(Duration::from_secs(60)).await;
+            diary.take();
+            for name in ["a", "b", "c"] {
+                ctx.send_message(name, 2u64).await?;
+            }
+            settle(&ctx).await;
+            let deeds = diary.take();
+            assert_eq!(deeds.matches('2').count(), 3, "seed {seed}: {deeds}");
+            ctx.stop().await
+        });
+        done(report);
     }
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost::sim::{Report, Sim};
-use ringpost::{Context, ErrorKind, Limits, Node, Overflow, Reason, Result, Routed, Worker};
+use ringpost::{
+    Context, ErrorKind, Limits, Node, Overflow, Reason, Result, Routed, Supervision, Worker,
+};
 use ringpost_mailbox::sync::Mutex;
 
 type Log<T> = Arc<Mutex<Vec<T>>>;
@@ -182,6 +184,56 @@ fn g4_a_worker_that_refuses_lets_nobody_wait() {
         let behind = flood(seed, Overflow::Refuse, From::Forwarder, 100);
         behind.assert_accounted("behind a forwarder");
         assert!(behind.lost.contains(&Reason::Overflow), "seed {seed}");
+    }
+}
+
+/// G4: what a worker chooses for messages without room holds where it is supervised, too, before and after a restart.
+#[test]
+fn g4_a_supervised_worker_says_what_becomes_of_what_has_no_room() {
+    const FAIL: u64 = 1000;
+    struct Fails(Slow);
+
+    impl Worker for Fails {
+        type Message = u64;
+        type Context = Context;
+
+        fn overflow(&self) -> Overflow {
+            self.0.overflow
+        }
+
+        async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+            assert!(*msg != FAIL, "asked to");
+            self.0.handle_message(ctx, msg).await
+        }
+    }
+
+    for overflow in [Overflow::DropNewest, Overflow::DropOldest, Overflow::Refuse] {
+        for seed in 0..20 {
+            let sim = Sim::new(seed).limits(limits());
+            let report = sim.run(async move |ctx: Context| {
+                let build = move || Fails(slow(overflow, Log::default()));
+                let supervision = Supervision::transient();
+                ctx.start_supervised("slow", supervision, build).await?;
+                for _ in 0..2 {
+                    let mut refused = 0;
+                    for number in 0..100u64 {
+                        refused += u32::from(ctx.send_message("slow", number).await.is_err());
+                    }
+                    let refuses = overflow == Overflow::Refuse;
+                    assert_eq!(refused > 0, refuses, "seed {seed}, {overflow:?}");
+                    ctx.sleep(Duration::from_secs(1)).await;
+                    ctx.send_message("slow", FAIL).await?;
+                    ctx.sleep(Duration::from_secs(1)).await;
+                }
+                ctx.stop().await
+            });
+            report.output.unwrap();
+            let stats = report.stats;
+            let waited = stats.total(|core| core.senders_blocked);
+            assert_eq!(waited, 0, "seed {seed}, {overflow:?}");
+            let dropped = stats.undelivered(Reason::Overflow) > 0;
+            assert_eq!(dropped, overflow != Overflow::Refuse, "{overflow:?}");
+        }
     }
 }
 

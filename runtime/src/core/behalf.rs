@@ -159,8 +159,7 @@ impl Core {
         let call = behalf.call.upgrade()?;
         let is_long = now.saturating_since(behalf.since) >= LONG;
         let worker = self.at(*call).filter(|_| is_long)?;
-        let is_suspended = worker.if_more(|more| more.task_key.is_some()) == Some(true);
-        is_suspended.then_some(worker)
+        worker.has_call().then_some(worker)
     }
 
     /// Notes what workers wait for by handles.

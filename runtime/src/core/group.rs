@@ -407,9 +407,8 @@ impl Core {
         }
         self.answer_when_down(&mailbox, to);
         self.begin_takedown(&mailbox);
-        if state != State::Backlog {
-            self.attend(mailbox);
-        }
+        // Also where it waited for its turn, which comes to nothing now.
+        self.attend(mailbox);
     }
 
     /// Has a worker that was taken down come back.

@@ -22,6 +22,7 @@ use crate::driver::stderr::failure;
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Result, Undelivered};
 use crate::mailbox::{Mailbox, More, State, Stop};
+use crate::overflow::Overflow;
 use crate::routed::Routed;
 use crate::supervision::{Outcome, Supervision};
 use crate::task::panics::drop_guarded;
@@ -149,6 +150,11 @@ where
         }
         let worker = self.worker.get_or_insert_with(&self.build);
         worker.initialize(ctx).await
+    }
+
+    fn overflow(&self) -> Overflow {
+        let worker = self.worker.as_ref();
+        worker.map_or(Overflow::Wait, Worker::overflow)
     }
 
     async fn shutdown(&mut self, ctx: &mut Context) -> Result<()> {

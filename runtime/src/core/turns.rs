@@ -99,7 +99,8 @@ impl Core {
             };
             done += 1;
             match mailbox.state.get() {
-                State::Starting => self.initialize(&mailbox),
+                // One that waited for attention when it was taken down is here twice.
+                State::Starting if !mailbox.has_call() => self.initialize(&mailbox),
                 State::Backlog => {
                     done += self.work_off(&mailbox, Which::Urgent, budget - done);
                     self.wait_again(mailbox);
