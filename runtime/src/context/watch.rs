@@ -7,6 +7,7 @@ use ringpost_router::{Message, Route};
 use crate::context::Context;
 use crate::core::Core;
 use crate::core::watches::{Beyond, Tell, Watching};
+use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::watch::{Ended, Watch};
 
@@ -96,7 +97,8 @@ impl Context {
 
     /// Gives a watch up. Whether it was on: if not, its message has come to this context already.
     pub fn unwatch(&self, watch: Watch) -> bool {
-        self.core.end_watch(&self.mailbox, watch.id)
+        self.core
+            .end_watch(&self.mailbox, watch.id, ReplyTo::NOBODY)
     }
 
     async fn begin_watch(&self, route: Route, tell: Tell) -> Result<Watch> {

@@ -138,12 +138,16 @@ impl Core {
         });
     }
 
-    /// Gives up a watch of a mailbox of this core. Whether it had not been heard of.
-    pub(crate) fn end_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64) -> bool {
+    /// Gives up a watch of a mailbox of this core, and answers when it is forgotten where it was noted. Whether it had not
+    /// been heard of.
+    pub(crate) fn end_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64, to: ReplyTo) -> bool {
         let watching = Self::take_open(mailbox, id);
-        if let Some(watching) = &watching {
-            self.count_out(watching);
-            self.forget_watch(mailbox, id, &watching.at);
+        match &watching {
+            Some(watching) => {
+                self.count_out(watching);
+                self.forget_watch(mailbox, id, &watching.at, to);
+            }
+            None => self.answer(to, Ok(().into_body())),
         }
         watching.is_some()
     }
@@ -166,7 +170,7 @@ impl Core {
         self.watches_open.set(self.watches_open.get() - 1);
     }
 
-    fn forget_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64, at: &Hop) {
+    fn forget_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64, at: &Hop, to: ReplyTo) {
         let watcher = Watcher {
             core: self.id,
             mailbox: mailbox.handle.get(),
@@ -174,9 +178,11 @@ impl Core {
         };
         self.where_noted(at, move |core: &Rc<Core>, found| {
             // Where it has ended, there is nothing to forget.
-            let Some(mailbox) = found else { return };
-            mailbox.with_more(|more| more.watches().watchers.remove(&watcher));
-            ask_peer_no_more(core, &mailbox, watcher);
+            if let Some(mailbox) = found {
+                mailbox.with_more(|more| more.watches().watchers.remove(&watcher));
+                ask_peer_no_more(core, &mailbox, watcher);
+            }
+            core.answer(to, Ok(().into_body()));
         });
     }
 
@@ -247,7 +253,7 @@ impl Core {
             self.tell(watcher, why.clone());
         }
         for (id, watching) in watches.open {
-            self.forget_watch(mailbox, id, &watching.at);
+            self.forget_watch(mailbox, id, &watching.at, ReplyTo::NOBODY);
         }
     }
 

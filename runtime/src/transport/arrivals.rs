@@ -184,7 +184,10 @@ impl<'a> Arrivals<'a> {
             true => self.grants.is_overdrawn(),
             false => self.waiting >= limits.waiting_frames_max,
         };
-        too_many || self.waiting_bytes >= limits.waiting_bytes_max || self.is_spent()
+        too_many
+            || self.waiting_bytes >= limits.waiting_bytes_max
+            || self.is_spent()
+            || self.connection.asks_much()
     }
 
     /// Whether what is not handled yet, wherever it is, is all that the peer may have here.

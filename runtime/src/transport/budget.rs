@@ -99,7 +99,7 @@ impl TcpLimits {
             ),
             pool(
                 "watches",
-                u64::from(self.watches_max).saturating_mul(2 * WATCH_BYTES),
+                u64::from(self.watches_max).saturating_mul(3 * WATCH_BYTES),
             ),
         ];
         Budget { pools }

@@ -33,7 +33,8 @@ pub struct TcpLimits {
     /// closed. Default 512.
     pub peer_credits: u32,
     /// Workers here whose ends a node of this make may ask to be told of at one time; further ones wait there until
-    /// others have ended. 0 for none. Default 1,024.
+    /// others have ended. While more than so many that it asks for, or gives up, are not noted yet by the cores of those
+    /// workers, no more is read. 0 for none. Default 1,024.
     pub watches_max: u32,
     /// Messages of another peer that wait for room at their receivers; then no more is read. Default 64.
     pub waiting_frames_max: usize,

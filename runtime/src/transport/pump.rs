@@ -130,6 +130,9 @@ impl<'a> Pump<'a> {
                 self.stop_reading(reason, polling)?;
             }
         }
+        if connection.asks_much() {
+            connection.await_word(polling);
+        }
         self.note_closing(polling);
         self.check_deadlines(polling)
     }

@@ -13,12 +13,16 @@
 //! News that waits in the mailbox of the connection when the peer gives its watch up is unwanted, and counts for nothing
 //! any more; so that is taken out once it is as much as the peer may watch.
 //!
+//! What a peer asks for is noted on the core of the worker, and forgotten there. Each time that core says when it has done so, and
+//! while more than the peer may watch are to be heard of, nothing more of the peer is read.
+//!
 //! [`TcpLimits::watches_max`]: crate::transport::TcpLimits::watches_max
 
 use std::collections::{BTreeMap, VecDeque};
+use std::task::Context as Polling;
 
 use ringpost_router::wire::{Ending, Note};
-use ringpost_router::{Address, Aliases, Hop, Message, Route};
+use ringpost_router::{Address, Aliases, Handle, Hop, Message, Route};
 
 use crate::core::Core;
 use crate::core::watches::{Beyond, Watcher, Watching};
@@ -47,6 +51,8 @@ pub(super) struct Watches {
     times: u64,
     /// How much news waits in the mailbox of the connection that the peer is not to be told.
     unwanted: u32,
+    /// Where cores say that they have noted, or forgotten, a watch of the peer; the oldest first.
+    asking: VecDeque<Handle>,
 }
 
 /// A watch of the peer.
@@ -222,7 +228,7 @@ impl Connection {
         watches.noted.insert(id, Noted { time, watch });
         drop(watches);
         match at {
-            Some(at) => self.core.watch(&at, None, watcher, ReplyTo::NOBODY),
+            Some(at) => self.core.watch(&at, None, watcher, self.word()),
             None => self.core.tell(watcher, EndReason::NotFound),
         }
         Ok(())
@@ -250,9 +256,48 @@ impl Connection {
 
     /// A watch of the peer is no more. If there was news already, that is on its way through the mailbox.
     fn give_up(&self, mailbox: &MailboxRc, noted: &Noted) {
-        if !self.core.end_watch(mailbox, noted.watch) {
+        if !self.core.end_watch(mailbox, noted.watch, self.word()) {
             let unwanted = &mut self.watches.borrow_mut().unwanted;
             *unwanted = unwanted.saturating_add(1);
+        }
+    }
+
+    /// Where a core is to say that it has done what the peer has asked for.
+    fn word(&self) -> ReplyTo {
+        let core = &self.core;
+        let handle = core.replies.reserve();
+        let asking = &mut self.watches.borrow_mut().asking;
+        self.forget_heard(asking);
+        asking.push_back(handle);
+        let core = core.id;
+        ReplyTo { core, handle }
+    }
+
+    /// Forgets what cores have said.
+    fn forget_heard(&self, asking: &mut VecDeque<Handle>) {
+        let has_said = |first: &mut Handle| self.core.replies.fetch(*first).is_some();
+        while asking.pop_front_if(has_said).is_some() {}
+    }
+
+    /// Whether so much is to be heard of watches of the peer that no more of it is to be read.
+    #[inline]
+    pub(super) fn asks_much(&self) -> bool {
+        let most = self.terms.limits.watches_max as usize;
+        let asking = &mut self.watches.borrow_mut().asking;
+        asking.len() > most && {
+            self.forget_heard(asking);
+            asking.len() > most
+        }
+    }
+
+    /// Has whoever is polled now woken when the next word comes.
+    pub(super) fn await_word(&self, polling: &mut Polling<'_>) {
+        let core = &self.core;
+        let asking = &mut self.watches.borrow_mut().asking;
+        while let Some(next) = asking.front()
+            && core.replies.poll(core, *next, polling).is_some()
+        {
+            asking.pop_front();
         }
     }
 
@@ -285,12 +330,18 @@ impl Connection {
             last: before.last,
             times: before.times,
             unwanted: before.unwanted,
+            asking: before.asking,
             ..Watches::default()
         });
         if let Some(mailbox) = mailbox {
             for noted in before.noted.values() {
                 self.give_up(mailbox, noted);
             }
+        }
+        // Nobody is there to wait for it.
+        let asking = std::mem::take(&mut self.watches.borrow_mut().asking);
+        for handle in asking {
+            self.core.replies.abandon(&self.core, handle);
         }
     }
 }

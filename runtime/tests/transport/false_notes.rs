@@ -7,7 +7,7 @@ use ringpost::net::TcpStream;
 use ringpost::sim::Sim;
 use ringpost::transport::TcpLimits;
 use ringpost::{
-    Address, Context, NodeHandle, Result, Routed, TcpListenerOptions, TcpTransport, Worker,
+    Address, Context, Limits, NodeHandle, Result, Routed, TcpListenerOptions, TcpTransport, Worker,
 };
 use ringpost_mailbox::sync::Mutex;
 use ringpost_router::wire::{Note, Refusal};
@@ -150,4 +150,47 @@ fn g3_a_message_is_refused_once_whatever_the_peer_says() {
     let reason = "the peer refuses more messages than were sent to it";
     let ends = ends.take();
     assert!(ends.iter().any(|end| end == reason), "{ends:?}");
+}
+
+/// G10, G4: what a peer asks of a core that is slow waits with the peer, but for as much as it may watch.
+#[test]
+fn g10_watches_of_workers_of_a_slow_core_do_not_pile_up() {
+    let mut limits = Limits::default();
+    // What one core takes of another in one turn.
+    limits.ring_burst = 1;
+    let mut looked_at = 0;
+    for seed in 0..5 {
+        let there: Arc<Mutex<Option<(NodeHandle, usize)>>> = Arc::default();
+        let node = Arc::clone(&there);
+        let serve = async move |ctx: Context| {
+            *there.lock() = Some((ctx.handle(), ctx.home("talker")));
+            serve(ctx).await
+        };
+        let sim = Sim::new(seed).limits(limits).node("server", 2);
+        let report = sim.main("server", serve).run(async move |ctx: Context| {
+            let mut peer = Raw::connect(&ctx, SERVER).await?;
+            let (node, home) = node.lock().clone().expect("the server runs");
+            let pair = |id| {
+                let address = Address::local("talker");
+                [Note::Watch { id, address }, Note::Unwatch { id }]
+            };
+            let notes: Vec<_> = (1..=1_000).flat_map(pair).collect();
+            let before = node.stats().cores[home].turns;
+            let (mut most, mut is_there) = (0, false);
+            for some in notes.chunks(100) {
+                peer.tell(some).await?;
+                let cores = node.stats().cores;
+                let read: u64 = cores.iter().map(|core| core.transport.frames_read).sum();
+                most = most.max((before + read).saturating_sub(cores[home].turns));
+                is_there = cores[home].transport.frames_read > 0;
+            }
+            peer.tell(&[watch_of_nobody(20_000)]).await?;
+            assert_eq!(peer.next().await?, Some(Came::Ended { id: 20_000 }));
+            Ok(most * u64::from(!is_there))
+        });
+        let most = report.output.expect("the peer keeps to the rules");
+        assert!(most < u64::from(2 * WATCHES), "seed {seed}: {most} wait");
+        looked_at += u32::from(most > 0);
+    }
+    assert!(looked_at > 0, "the connection was where the worker is");
 }
