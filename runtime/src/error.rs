@@ -38,7 +38,8 @@ pub enum ErrorKind {
         /// The receiver.
         address: Address,
     },
-    /// A core has as many of these under way as it may have by this limit of [`Limits`](crate::Limits).
+    /// A core has as many requests under way, or watches and news of them that nobody has taken, as it may have by this limit
+    /// of [`Limits`](crate::Limits).
     LimitReached {
         /// The limit's name.
         limit: &'static str,
@@ -229,9 +230,13 @@ fn fmt_refused(f: &mut fmt::Formatter<'_>, address: &Address) -> fmt::Result {
 }
 
 fn fmt_limit(f: &mut fmt::Formatter<'_>, limit: &str, most: u32) -> fmt::Result {
+    let what = match limit {
+        "watches_max" => "watches under way, or news of them that nobody has taken",
+        _ => "requests under way",
+    };
     write!(
         f,
-        "this core has {limit} = {most} of them under way: wait until one of them has ended, or raise the limit"
+        "this core has {limit} = {most} {what}: wait until there are fewer, or raise the limit"
     )
 }
 

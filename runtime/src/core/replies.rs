@@ -49,11 +49,25 @@ pub(crate) struct Replies {
     most: u32,
 }
 
+/// Young places for which room is made at first.
+const YOUNG_MIN: usize = 16;
+
 struct Pending {
     places: Places,
     /// Places reserved in this turn whose timers are not armed yet: a request that is answered within the turn
     /// does not touch the timer wheel.
     young: Vec<Handle>,
+}
+
+/// Notes one more young place, without those that were freed meanwhile: a handler may make requests and give them up any
+/// number of times before it lets its core go on.
+#[cold]
+#[inline(never)]
+fn add_young(places: &mut Places, young: &mut Vec<Handle>, handle: Handle) {
+    young.retain(|young| places.at_mut(*young).is_some_and(|it| it.is_awaited()));
+    let more = young.len() + YOUNG_MIN;
+    young.reserve(more);
+    young.push(handle);
 }
 
 impl Replies {
@@ -91,10 +105,14 @@ impl Replies {
         if let Some(of) = asking.of {
             terms.of.clone_from(of);
         }
-        match young.last_mut() {
+        let last = young.last_mut();
+        if let Some(last) = last.filter(|last| last.index == handle.index) {
             // The place was freed within the turn: the handle there is stale.
-            Some(last) if last.index == handle.index => *last = handle,
-            _ => young.push(handle),
+            *last = handle;
+        } else if young.len() < young.capacity() {
+            young.push(handle);
+        } else {
+            add_young(places, young, handle);
         }
         Some(handle)
     }

@@ -93,11 +93,11 @@ impl Stage {
     }
 }
 
-/// Whether a worker has handled all that it was sent.
+/// Whether a worker has handled all that it was sent, or a context has received it.
 pub(super) fn is_handled(mailbox: &MailboxRc) -> bool {
     match mailbox.state.get() {
-        State::Idle => mailbox.queued.get() == 0,
-        State::Closed | State::Stub | State::Detached => true,
+        State::Idle | State::Detached => mailbox.queued.get() == 0,
+        State::Closed | State::Stub => true,
         _ => false,
     }
 }

@@ -9,6 +9,7 @@ use ringpost::sim::Sim;
 use ringpost::{Context, ErrorKind, Limits, Result, Routed, Worker};
 
 use crate::TURN;
+use crate::counting::{begin_count, counted_since};
 
 const MOST: u32 = 10;
 
@@ -117,4 +118,30 @@ fn g4_what_else_is_under_way_takes_no_places_of_requests() {
             ctx.stop_now().await
         });
     report.output.unwrap();
+}
+
+/// G4: requests that are begun and given up again leave nothing behind, however many there are until their worker lets
+/// its core go on.
+#[test]
+fn g4_requests_that_are_given_up_at_once_leave_nothing_behind() {
+    let _turn = TURN.lock();
+    let mut limits = limits();
+    limits.mailbox_credits = 4;
+    let report = Sim::new(3).limits(limits).run(async move |ctx: Context| {
+        let starts_after = Duration::from_secs(5);
+        let silent = Silent { starts_after };
+        let start = ctx.start_worker("silent", silent);
+        let start = Box::pin(start) as Asked<'_, ()>;
+        poll_each(&mut [start]).await;
+        let before = begin_count();
+        for _ in 0..50_000 {
+            let mut some = requests(&ctx, MOST);
+            assert_eq!(poll_each(&mut some).await, (MOST, 0));
+        }
+        let held = counted_since(before);
+        ctx.stop_now().await?;
+        Ok(held)
+    });
+    let held = report.output.unwrap();
+    assert!(held < 64 << 10, "{held} bytes are held");
 }

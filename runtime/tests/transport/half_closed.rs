@@ -326,3 +326,35 @@ fn who_asks_a_peer_that_ended_its_side_is_told_at_once() {
     assert_eq!(report.output.expect("it is served"), 1);
     assert!(report.elapsed < SECOND, "{:?}", report.elapsed);
 }
+
+/// Takes what comes to this context, each after a while, and answers at once.
+async fn take_slowly(mut inbox: Context) -> Result<()> {
+    loop {
+        inbox.sleep(8 * SECOND).await;
+        let msg = inbox.receive::<String>().await?;
+        inbox.send_message(msg.return_route(), msg.clone()).await?;
+    }
+}
+
+#[test]
+fn g3_who_ends_its_side_gets_answers_of_contexts() {
+    // Longer than is waited for answers that may never come.
+    for (seed, cores) in [(1, 1), (2, 1), (3, 2), (4, 3), (5, 3)] {
+        let serve = async |ctx: Context| {
+            let inbox = ctx.new_detached("inbox").await?;
+            ctx.spawn(async move { drop(take_slowly(inbox).await) });
+            let options = TcpListenerOptions::new().expose("inbox");
+            let tcp = TcpTransport::create(&ctx).await?;
+            tcp.listen(SERVER, options).await?;
+            Ok(())
+        };
+        let sim = Sim::new(seed).node("server", cores).main("server", serve);
+        let report = sim.run(async |ctx: Context| {
+            let case = Case::new(messages(&route!["inbox"], &me(), 3));
+            case.play(ctx).await
+        });
+        assert_eq!(report.output.expect("it is served"), 3, "seed {seed}");
+        let elapsed = report.elapsed.as_secs();
+        assert!((23..26).contains(&elapsed), "seed {seed}: {elapsed} s");
+    }
+}
