@@ -26,7 +26,8 @@ pub(crate) struct Envelope {
 pub(crate) struct Sender {
     pub(crate) from: MailboxRc,
     /// The place reserved for the reply to a request, or [`Handle::NONE`]; marked [`URGENT`] if the message is. In a
-    /// [`Head`] it may be marked [`SHARED`], or be [`ROUTED`].
+    /// [`Head`] it may be marked [`SHARED`] or [`RECEIVED`], be [`ROUTED`], or if it is no place, have a
+    /// [stamp](Head::set_stamp).
     reply: Cell<Handle>,
 }
 
@@ -253,10 +254,13 @@ const SHARED: u32 = 1 << 31;
 /// Marks an urgent message where the place of its reply is, whether there is one or not. No table has so many either.
 const URGENT: u32 = 1 << 30;
 
+/// Marks a message that was taken by `receive`, where a handler was given one, in the same way.
+const RECEIVED: u32 = 1 << 29;
+
 /// Stands for the place of a reply if there are routes that may lead to one, so that one look tells whether there is
 /// either.
 const ROUTED: Handle = Handle {
-    index: URGENT - 1,
+    index: RECEIVED - 1,
     generation: 1,
 };
 
@@ -401,12 +405,16 @@ impl Head {
     /// The message as it was in its mailbox.
     pub(crate) fn into_envelope(mut self, mut body: Body) -> Envelope {
         let mut reply = self.sender.reply.replace(Handle::NONE);
+        reply.index &= !RECEIVED;
         let mut origin = Origin::FREE;
-        if let Some(routes) = self.towards.take_routes() {
+        let routes = self.towards.take_routes();
+        if routes.is_some() || reply.generation == Handle::NONE.generation {
             reply = Handle {
                 index: reply.index & URGENT,
                 ..Handle::NONE
             };
+        }
+        if let Some(routes) = routes {
             body = Detour::pack(routes, body);
             origin.detour = true;
         }
@@ -431,6 +439,37 @@ impl Head {
             return routes.requester(self.to().core);
         }
         Some(self.place()).filter(|place| place.handle != Handle::NONE)
+    }
+
+    /// Notes that `receive` has taken the message.
+    pub(crate) fn mark_received(&self) {
+        let mut reply = self.sender.reply.get();
+        reply.index |= RECEIVED;
+        self.sender.reply.set(reply);
+    }
+
+    /// Whether `receive` has taken it.
+    pub(crate) fn was_received(&self) -> bool {
+        self.sender.reply.get().index & RECEIVED != 0
+    }
+
+    /// Writes on a message that is no request by which call of its worker it was taken: a number that is not 0, of which the
+    /// lower 29 bits count. A request is told from others by its requester.
+    pub(crate) fn set_stamp(&self, call: u32) {
+        let mut reply = self.sender.reply.get();
+        if reply.generation == Handle::NONE.generation {
+            reply.index = reply.index & URGENT | call & (RECEIVED - 1);
+            self.sender.reply.set(reply);
+        }
+    }
+
+    /// What was written on it; 0 if nothing was.
+    pub(crate) fn stamp(&self) -> u32 {
+        let reply = self.sender.reply.get();
+        match reply.generation == Handle::NONE.generation {
+            true => reply.index & (RECEIVED - 1),
+            false => 0,
+        }
     }
 
     /// Where the answer of a message without routes goes.
@@ -476,7 +515,10 @@ fn owed(
 
 /// Where the answer of a message without routes goes.
 fn place(core: u16, mut handle: Handle) -> ReplyTo {
-    handle.index &= !(SHARED | URGENT);
+    handle.index &= !(SHARED | URGENT | RECEIVED);
+    if handle.generation == Handle::NONE.generation {
+        handle = Handle::NONE;
+    }
     ReplyTo { core, handle }
 }
 

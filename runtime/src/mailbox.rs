@@ -121,6 +121,8 @@ pub(crate) struct More {
     passed: u32,
     /// And of those that are urgent.
     passed_urgent: u32,
+    /// Whether what a handler was given was put back last, and nothing was taken since: so it is of the call that runs.
+    pub(crate) put_back: bool,
     /// How many calls of the worker that had suspended have ended.
     pub(crate) resumed: u32,
     /// How many urgent ones were taken in a row while others waited.
@@ -309,6 +311,7 @@ impl Mailbox {
         }
         let take = |more: &mut More| {
             more.taken = more.taken.wrapping_add(1);
+            more.put_back = false;
             let is_urgent = at < more.urgent;
             if at == more.first(is_urgent) {
                 let passed = more.passed(is_urgent);

@@ -235,8 +235,13 @@ impl Context {
     /// there is no room, because others came in its place, the mailbox holds it beyond its limit, and
     /// takes in nothing from this core until it is within it again. So it is beyond its limit by the
     /// messages at the most that were received, kept, and then put back at once.
+    ///
+    /// What a handler was given and puts back is not in its hands any more: should it panic then, it is the mailbox's
+    /// message, and not reported as [`Reason::InHand`]. Of a worker without supervision, that is taken to be so also where what
+    /// it puts back is what an earlier call was given.
     pub fn put_back<M: Message>(&mut self, message: Routed<M>) {
         self.core.uncount_handled();
+        message.head.to().note_put_back(&message.head);
         self.core
             .put_message_back(&self.mailbox, message.into_envelope());
     }

@@ -75,6 +75,7 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
             if matches!(wanted, Ok(true)) {
                 self.ctx.core.settle(mailbox, origin);
                 self.ctx.core.tally().handled.add(1);
+                routed.head.mark_received();
                 return Some(Ok(routed));
             }
             // It was decoded to be looked at; its credit stays with it.

@@ -19,7 +19,7 @@ use crate::core::Core;
 use crate::core::group::{Led, News, Role};
 use crate::core::replies::Answer;
 use crate::driver::stderr::failure;
-use crate::envelope::ReplyTo;
+use crate::envelope::{Head, ReplyTo};
 use crate::error::{Error, ErrorKind, Reason, Result, Undelivered};
 use crate::mailbox::{Mailbox, More, State, Stop};
 use crate::overflow::Overflow;
@@ -37,13 +37,41 @@ pub(crate) struct Supervised {
     type_name: &'static str,
     /// When it was restarted lately.
     recent: VecDeque<Time>,
-    /// Who sent the message that it handles.
-    in_hand: Option<Address>,
+    /// The message that it handles.
+    in_hand: Option<InHand>,
+    /// How many it has been given.
+    calls: u32,
     /// How it comes back, if that is what `initialize` is called for.
     comeback: Option<Comeback>,
     led: Option<Following>,
     /// Whether it is the leader of a group, whose end is for it to see to.
     leads: bool,
+}
+
+/// A message that a handler was given.
+struct InHand {
+    sender: Address,
+    /// What tells it from others: who waits for the answer, or which call it is that was given it.
+    requester: Option<ReplyTo>,
+    call: u32,
+}
+
+impl InHand {
+    fn new(head: &Head, call: u32) -> Self {
+        head.set_stamp(call);
+        Self {
+            sender: head.first_sender().clone(),
+            requester: head.requester(),
+            call: head.stamp(),
+        }
+    }
+
+    fn is(&self, head: &Head) -> bool {
+        match self.requester {
+            Some(_) => head.requester() == self.requester,
+            None => head.stamp() == self.call,
+        }
+    }
 }
 
 /// What there is to know of a worker that belongs to a group.
@@ -169,10 +197,10 @@ where
         ctx: &mut Context,
         msg: Routed<W::Message>,
     ) -> impl Future<Output = Result<()>> {
-        let sender = msg.sender();
         ctx.mailbox.with_more(|more| {
             if let Some(supervised) = &mut more.supervised {
-                supervised.in_hand = Some(sender);
+                supervised.calls = supervised.calls.wrapping_add(1);
+                supervised.in_hand = Some(InHand::new(&msg.head, supervised.calls));
             }
         });
         let worker = self.worker.get_or_insert_with(&self.build);
@@ -262,6 +290,14 @@ impl Mailbox {
         });
     }
 
+    /// A message that this mailbox's worker had is in a mailbox again. If its call was given it, it has it no more.
+    pub(crate) fn note_put_back(&self, head: &Head) {
+        self.with_more(|more| match &mut more.supervised {
+            Some(supervised) => drop(supervised.in_hand.take_if(|it| it.is(head))),
+            None => more.put_back |= !head.was_received(),
+        });
+    }
+
     fn if_following<R>(&self, f: impl FnOnce(&mut Following) -> R) -> Option<R> {
         let f = |more: &mut More| more.supervised.as_mut()?.led.as_mut().map(f);
         self.if_more(f).flatten()
@@ -294,6 +330,7 @@ impl Core {
                     type_name: std::any::type_name::<W::Message>(),
                     recent: VecDeque::new(),
                     in_hand: None,
+                    calls: 0,
                     comeback: None,
                     led: led.map(Following::new),
                     leads: false,
@@ -437,8 +474,8 @@ impl Core {
             let supervised = more.supervised.as_mut().filter(|it| !it.leads)?;
             Some((supervised.in_hand.take()?, supervised.type_name))
         });
-        if let Some((from, type_name)) = in_hand.flatten() {
-            self.report_unfinished(mailbox, from, type_name, false);
+        if let Some((in_hand, type_name)) = in_hand.flatten() {
+            self.report_unfinished(mailbox, in_hand.sender, type_name, false);
         }
     }
 
@@ -449,6 +486,9 @@ impl Core {
         let is_supervised = mailbox.if_more(|more| more.supervised.is_some()) == Some(true);
         if is_supervised {
             return self.report_in_hand(mailbox);
+        }
+        if mailbox.if_more(|more| more.put_back) == Some(true) {
+            return;
         }
         let (_, type_name) = mailbox.type_names();
         self.report_unfinished(mailbox, self.outside.address.clone(), type_name, true);
