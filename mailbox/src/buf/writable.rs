@@ -27,7 +27,8 @@ pub struct BufMut {
 
 impl BufMut {
     /// An empty buffer of the current pool with room for at least `capacity` bytes; of the global allocator
-    /// if no pool is current, or if that is more than the largest class has.
+    /// if no pool is current, or if that is more than the largest class has. The process ends if there is no memory, as
+    /// with a `Vec`; see [`try_with_capacity`](Self::try_with_capacity).
     ///
     /// # Panics
     ///
@@ -35,6 +36,25 @@ impl BufMut {
     #[inline]
     pub fn with_capacity(capacity: usize) -> BufMut {
         BufMut::from_block(Block::with_room(capacity))
+    }
+
+    /// As [`with_capacity`](Self::with_capacity), for who can do without: `None` if the system has no memory, or whoever made
+    /// the pool refuses it more (see [`Pool::ask_before_growth`](crate::pool::Pool::ask_before_growth)).
+    ///
+    /// # Panics
+    ///
+    /// If `capacity` is more than [`BLOCK_BYTES_MAX`].
+    #[inline]
+    pub fn try_with_capacity(capacity: usize) -> Option<BufMut> {
+        Block::try_with_room(capacity).map(BufMut::from_block)
+    }
+
+    /// The bytes in a buffer of their own, or `None` as for [`try_with_capacity`](Self::try_with_capacity).
+    #[inline]
+    pub fn try_copy(bytes: &[u8]) -> Option<BufMut> {
+        let mut buf = BufMut::try_with_capacity(bytes.len())?;
+        buf.extend_from_slice(bytes);
+        Some(buf)
     }
 
     #[inline]

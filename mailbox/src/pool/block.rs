@@ -13,7 +13,7 @@
 //! each touches only `shares` and reads the data, and the last one holds the block alone again.
 
 use std::alloc::{self, Layout};
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ptr::{self, NonNull};
 
 use super::class::Class;
@@ -70,24 +70,40 @@ fn layout(capacity: u32) -> Layout {
         .expect("a block is smaller than the address space")
 }
 
-/// A new block of `home` from the global allocator, free, held by the caller.
-pub(super) fn allocate(home: Arc<Home>, class: Class) -> Link {
-    let (core, group) = (home.core, home.group);
-    allocate_with(Arc::into_raw(home), core, group, class, class.bytes())
+/// What a block of `class` takes, in bytes.
+pub(super) fn bytes_of(class: Class) -> usize {
+    layout(class.bytes()).size()
 }
 
-/// A new block of no home from the global allocator, free, held by the caller.
-pub(super) fn allocate_homeless(capacity: u32) -> Link {
+/// A new block of `home` from the global allocator, free, held by the caller; `None` if that has no memory.
+pub(super) fn allocate(home: &Arc<Home>, class: Class) -> Option<Link> {
+    let (core, group) = (home.core, home.group);
+    let link = allocate_with(Arc::as_ptr(home), core, group, class, class.bytes())?;
+    // The count that the block holds, which `deallocate` gives back.
+    mem::forget(home.clone());
+    Some(link)
+}
+
+/// A new block of no home from the global allocator, free, held by the caller; `None` if that has no memory.
+fn allocate_homeless(capacity: u32) -> Option<Link> {
     allocate_with(ptr::null(), 0, 0, Class::Huge, capacity)
 }
 
-fn allocate_with(home: *const Home, core: u16, group: u32, class: Class, capacity: u32) -> Link {
-    let layout = layout(capacity);
+/// Ends the process, as there is no memory for a block with so much room for data.
+#[cold]
+pub(super) fn out_of_memory(capacity: u32) -> ! {
+    alloc::handle_alloc_error(layout(capacity))
+}
+
+fn allocate_with(
+    home: *const Home,
+    core: u16,
+    group: u32,
+    class: Class,
+    capacity: u32,
+) -> Option<Link> {
     // SAFETY: the layout is not empty, as it has room for a header.
-    let Some(link) = NonNull::new(unsafe { alloc::alloc(layout) }) else {
-        alloc::handle_alloc_error(layout)
-    };
-    let link = link.cast::<Header>();
+    let link = NonNull::new(unsafe { alloc::alloc(layout(capacity)) })?.cast::<Header>();
     let header = Header {
         home,
         next: UnsafeCell::new(ptr::null_mut()),
@@ -102,7 +118,7 @@ fn allocate_with(home: *const Home, core: u16, group: u32, class: Class, capacit
     };
     // SAFETY: the memory is new, ours, aligned and large enough for a header.
     unsafe { link.write(header) };
-    link
+    Some(link)
 }
 
 /// Gives a block back to the global allocator.
@@ -216,6 +232,16 @@ impl Block {
         current::block(bytes)
     }
 
+    /// As [`with_room`](Self::with_room), where more memory may be refused: by whom the pool asks, or by the system.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is more than [`BLOCK_BYTES_MAX`].
+    #[inline]
+    pub(crate) fn try_with_room(bytes: usize) -> Option<Block> {
+        current::try_block(bytes)
+    }
+
     /// A block of no pool with room for `bytes`.
     ///
     /// # Panics
@@ -223,13 +249,19 @@ impl Block {
     /// If `bytes` is more than [`BLOCK_BYTES_MAX`].
     #[cold]
     pub(crate) fn homeless(bytes: usize) -> Block {
-        assert!(
-            bytes <= BLOCK_BYTES_MAX,
-            "a buffer of {bytes} bytes is too large"
-        );
-        let capacity = bytes.max(1).next_multiple_of(BLOCK_ALIGN);
+        Self::try_homeless(bytes).unwrap_or_else(|| out_of_memory(homeless_capacity(bytes)))
+    }
+
+    /// As [`homeless`](Self::homeless); `None` if the system has no memory.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is more than [`BLOCK_BYTES_MAX`].
+    #[cold]
+    pub(super) fn try_homeless(bytes: usize) -> Option<Block> {
+        let link = allocate_homeless(homeless_capacity(bytes))?;
         // SAFETY: the block is free and nobody else's.
-        unsafe { Block::from_free(allocate_homeless(capacity as u32)) }
+        Some(unsafe { Block::from_free(link) })
     }
 
     /// The handle of a free block, which is in use from now on.
@@ -338,6 +370,19 @@ impl Block {
     pub(crate) fn mark_written(&mut self) {
         self.header().data.with_mut(|_| ());
     }
+}
+
+/// The room of a block of no pool that is to have room for `bytes`.
+///
+/// # Panics
+///
+/// If that is more than [`BLOCK_BYTES_MAX`].
+fn homeless_capacity(bytes: usize) -> u32 {
+    assert!(
+        bytes <= BLOCK_BYTES_MAX,
+        "a buffer of {bytes} bytes is too large"
+    );
+    bytes.max(1).next_multiple_of(BLOCK_ALIGN) as u32
 }
 
 /// All the room for data of a block.

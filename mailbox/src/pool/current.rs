@@ -86,6 +86,15 @@ pub(super) fn block(bytes: usize) -> Block {
     })
 }
 
+/// As [`block`], where more memory may be refused.
+#[inline]
+pub(super) fn try_block(bytes: usize) -> Option<Block> {
+    with(|pool| match pool {
+        Some(pool) => pool.try_block(bytes),
+        None => Block::try_homeless(bytes),
+    })
+}
+
 /// A block of `class`, of the current pool, or of none.
 #[inline]
 pub(super) fn block_of(class: Class) -> Block {

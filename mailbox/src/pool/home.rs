@@ -48,6 +48,7 @@ pub(super) struct Counters {
     pub(super) accepted: Counter,
     pub(super) returned: Counter,
     pub(super) released: Counter,
+    pub(super) refused: Counter,
 }
 
 impl Counters {
@@ -60,6 +61,7 @@ impl Counters {
             accepted: self.accepted.value(),
             returned: self.returned.value(),
             released: self.released.value(),
+            refused: self.refused.value(),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::PoolLimits;
 use super::block::{self, Block, Header, Link};
 use super::chain::{self, Chain, Gathered};
 use super::class::{CLASSES, Class};
+use super::growth::Growth;
 use super::home::{Counters, Home, ReturnStack};
 use crate::sync::{Arc, CachePadded};
 
@@ -20,6 +21,7 @@ pub(super) struct Local {
     lists: [FreeList; CLASSES],
     home: Arc<Home>,
     gathered: Gathered,
+    pub(super) growth: Growth,
     /// How many guards there are that make this pool current, or that did and will again.
     pub(super) entered: Cell<u32>,
 }
@@ -48,6 +50,7 @@ impl Local {
                 returns: CachePadded::new(ReturnStack::new()),
             }),
             gathered: Gathered::default(),
+            growth: Growth::default(),
             entered: Cell::new(0),
         }
     }
@@ -70,6 +73,31 @@ impl Local {
         self.block_of(class)
     }
 
+    /// As [`block`](Self::block); `None` where more memory is refused.
+    #[inline]
+    pub(super) fn try_block(&self, bytes: usize) -> Option<Block> {
+        let Some(class) = Class::with_room(bytes) else {
+            return self.try_oversize(bytes);
+        };
+        let link = match self.pop(class) {
+            Some(link) => link,
+            None => self.try_take_elsewhere(class)?,
+        };
+        // SAFETY: the block is free and nobody else's.
+        Some(unsafe { Block::from_free(link) })
+    }
+
+    #[cold]
+    fn try_oversize(&self, bytes: usize) -> Option<Block> {
+        let is_refused = self.growth.is_refused(bytes);
+        let block = (!is_refused).then(|| Block::try_homeless(bytes)).flatten();
+        match block {
+            Some(_) => self.home.counters.oversize.add(1),
+            None => self.home.counters.refused.add(1),
+        }
+        block
+    }
+
     /// A block of `class`.
     #[inline]
     pub(super) fn block_of(&self, class: Class) -> Block {
@@ -80,25 +108,59 @@ impl Local {
     /// A free block of `class`, held by the caller.
     #[inline]
     fn take(&self, class: Class) -> Link {
+        match self.pop(class) {
+            Some(link) => link,
+            None => self.take_elsewhere(class),
+        }
+    }
+
+    /// A free block of the list of `class`, if there is any, held by the caller.
+    #[inline]
+    fn pop(&self, class: Class) -> Option<Link> {
         let list = &self.lists[class as usize];
-        let Some(link) = Link::new(list.first.get()) else {
-            return self.take_elsewhere(class);
-        };
+        let link = Link::new(list.first.get())?;
         // SAFETY: the list holds its blocks, so this thread does.
         list.first.set(unsafe { block::header(link).next() });
         list.len.set(list.len.get() - 1);
         self.home.counters.hits.add(1);
-        link
+        Some(link)
     }
 
     /// As `take`, when the list is empty: looks for what came home by the return stack, then allocates.
     #[cold]
     fn take_elsewhere(&self, class: Class) -> Link {
-        if self.reclaim() > 0 && !self.lists[class as usize].first.get().is_null() {
-            return self.take(class);
+        self.pop_returned(class)
+            .or_else(|| self.grow(class))
+            .unwrap_or_else(|| block::out_of_memory(class.bytes()))
+    }
+
+    /// As `take_elsewhere`; `None` where more memory is refused.
+    #[cold]
+    fn try_take_elsewhere(&self, class: Class) -> Option<Link> {
+        if let Some(link) = self.pop_returned(class) {
+            return Some(link);
         }
+        let is_refused = self.growth.is_refused(block::bytes_of(class));
+        let link = (!is_refused).then(|| self.grow(class)).flatten();
+        if link.is_none() {
+            self.home.counters.refused.add(1);
+        }
+        link
+    }
+
+    /// A block that came home by the return stack.
+    fn pop_returned(&self, class: Class) -> Option<Link> {
+        match self.reclaim() {
+            0 => None,
+            _ => self.pop(class),
+        }
+    }
+
+    /// A new block, if the system has the memory.
+    fn grow(&self, class: Class) -> Option<Link> {
+        let link = block::allocate(&self.home, class)?;
         self.home.counters.misses.add(1);
-        block::allocate(self.home.clone(), class)
+        Some(link)
     }
 
     /// Takes a block back, whosever it is.

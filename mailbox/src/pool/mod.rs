@@ -39,6 +39,7 @@ mod block;
 mod chain;
 mod class;
 mod current;
+mod growth;
 mod home;
 mod local;
 mod sentinel;
@@ -131,6 +132,24 @@ impl Pool {
         BufMut::from_block(self.local.block(capacity))
     }
 
+    /// Has the pool ask before it takes more memory for who can do without: whether it may have so many bytes. To be
+    /// called once, before the pool is used; nobody is asked otherwise, and what is taken from a free list is not asked for.
+    ///
+    /// ```
+    /// use ringpost_mailbox::buf::BufMut;
+    /// use ringpost_mailbox::pool::{Pool, PoolLimits};
+    ///
+    /// let pool = Pool::new(0, PoolLimits::default());
+    /// pool.ask_before_growth(|bytes| bytes < 1 << 20);
+    /// let _entered = pool.enter();
+    /// assert!(BufMut::try_with_capacity(1 << 20).is_none());
+    /// assert!(BufMut::try_with_capacity(1 << 10).is_some());
+    /// assert_eq!(pool.stats().refused, 1);
+    /// ```
+    pub fn ask_before_growth(&self, may_have: impl Fn(usize) -> bool + 'static) {
+        self.local.growth.ask(Box::new(may_have));
+    }
+
     /// The cores for which dropped blocks are gathered here, in ascending order, as of each step: chains may
     /// be taken meanwhile.
     pub fn chain_owners(&self) -> impl Iterator<Item = u16> + '_ {
@@ -219,4 +238,6 @@ pub struct PoolStats {
     pub returned: u64,
     /// Blocks freed to the global allocator because their class was full.
     pub released: u64,
+    /// Blocks and larger buffers that were asked for and refused; see [`BufMut::try_with_capacity`].
+    pub refused: u64,
 }
