@@ -58,8 +58,8 @@ impl fmt::Display for Field {
 
 /// Why bytes are not a frame, or a message cannot be written as one.
 ///
-/// On a connection each of these is final: where the next frame would begin is not known, or the peer
-/// cannot be relied on. Close the connection, with the error as the reason.
+/// On a connection each of these but [`NoMemory`](Self::NoMemory) is final: where the next frame would begin is not known,
+/// or the peer cannot be relied on. Close the connection, with the error as the reason.
 ///
 /// ```
 /// use ringpost_router::wire::{Frame, Limits};
@@ -119,6 +119,14 @@ pub enum WireError {
     Parts {
         /// Which route it is in.
         field: Field,
+    },
+    /// No memory is to be had for a part of a frame that has come. It is still there, and can be asked for again.
+    #[error("there is no memory for {bytes} bytes of {field}")]
+    NoMemory {
+        /// Which part.
+        field: Field,
+        /// How long it is.
+        bytes: usize,
     },
     /// A text is not UTF-8.
     #[error("{field} is not UTF-8")]

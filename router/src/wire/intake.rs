@@ -1,7 +1,6 @@
 //! What a connection brings, kept until it is whole.
 
 use core::fmt;
-use core::mem;
 use core::ops::Range;
 
 use ringpost_mailbox::buf::{Buf, BufMut};
@@ -41,11 +40,15 @@ pub struct Incoming {
     pub payload: Buf,
 }
 
+/// Makes a buffer with room for so many bytes; `None` if there is no memory.
+type Fresh = fn(usize) -> Option<BufMut>;
+
 /// The receiving side of a connection: room to read into, and the messages that come of it.
 ///
 /// Memory is taken for what has arrived and not for what is announced: a block for one read, and for a
 /// longer frame twice as much as there is of it. An idle connection holds none once
-/// [`rest`](Self::rest) was called.
+/// [`rest`](Self::rest) was called. Where no more memory is to be had nothing of what has arrived is lost, and all goes on
+/// when there is some: see [`try_room`](Self::try_room) and [`next`](Self::next).
 ///
 /// ```
 /// use ringpost_router::wire::{Frame, Intake, Limits};
@@ -176,19 +179,38 @@ impl Intake {
         self.buf.as_ref().map_or(0, BufMut::capacity)
     }
 
-    /// Where to read into; never empty. What was read is [committed](Self::commit).
+    /// Where to read into; never empty. What was read is [committed](Self::commit). The process ends if there is no
+    /// memory, as with a `Vec`.
     pub fn room(&mut self) -> &mut [u8] {
+        self.make_room(|bytes| Some(BufMut::with_capacity(bytes)));
+        self.spare().unwrap_or_default()
+    }
+
+    /// As [`room`](Self::room), where memory may be refused: `None` then, and what has arrived stays as it is.
+    pub fn try_room(&mut self) -> Option<&mut [u8]> {
+        match self.make_room(BufMut::try_with_capacity) {
+            true => self.spare(),
+            false => None,
+        }
+    }
+
+    fn spare(&mut self) -> Option<&mut [u8]> {
+        self.buf.as_mut().map(BufMut::spare)
+    }
+
+    /// Sees to it that there is room worth a read. False if there is no memory for it.
+    fn make_room(&mut self, fresh: Fresh) -> bool {
         let held = self.held();
-        let buf = match self.buf.take() {
-            Some(mut buf) if held == 0 && buf.capacity() == READ_BYTES => {
-                buf.clear();
-                self.at = 0;
-                buf
-            }
-            Some(buf) if held > 0 && self.suits(&buf) => buf,
-            old => self.moved(old, held),
-        };
-        self.buf.insert(buf).spare()
+        if let Some(buf) = &mut self.buf
+            && held == 0
+            && buf.capacity() == READ_BYTES
+        {
+            buf.clear();
+            self.at = 0;
+            return true;
+        }
+        let suits = |buf| held > 0 && self.suits(buf);
+        self.buf.as_ref().is_some_and(suits) || self.move_to_more(held, fresh)
     }
 
     /// Whether to go on reading into a buffer that holds something: the rest of the frame fits, or enough
@@ -212,7 +234,8 @@ impl Intake {
     /// The next whole message, if there is one.
     ///
     /// # Errors
-    /// As [`Decoder::step`]; the connection is to be closed.
+    /// As [`Decoder::step`]; the connection is to be closed. [`WireError::NoMemory`] if there is none for the payload: then
+    /// nothing has happened, and the message comes when it is asked for again and there is some.
     #[allow(clippy::should_implement_trait, reason = "it fails, and goes on later")]
     pub fn next(&mut self) -> Result<Option<Incoming>, WireError> {
         if let Some(payload) = self.next_alike() {
@@ -229,13 +252,20 @@ impl Intake {
         if bytes.is_empty() {
             return Ok(None);
         }
+        let version = usize::from(!self.decoder.is_open());
         let (routes, alike) = ((&mut self.onward, &mut self.return_route), &mut self.alike);
         match read(&mut self.decoder, routes, alike, bytes)? {
-            Next::Frame { frame, .. } => Ok(Some(Incoming {
-                onward: frame.onward,
-                return_route: frame.return_route,
-                payload: self.take(frame.payload, frame.consumed),
-            })),
+            Next::Frame { frame, .. } => {
+                let bytes = frame.payload.len();
+                let Some(payload) = self.take(frame.payload, frame.consumed) else {
+                    return Err(self.read_again(version, bytes));
+                };
+                Ok(Some(Incoming {
+                    onward: frame.onward,
+                    return_route: frame.return_route,
+                    payload,
+                }))
+            }
             Next::More { consumed, needed } => {
                 self.at = self.at.saturating_add(consumed);
                 self.needed = needed;
@@ -271,28 +301,40 @@ impl Intake {
             return None;
         }
         let (begin, end) = (self.alike.head.len(), self.alike.frame_bytes);
-        Some(self.take(begin..end, end))
+        self.take(begin..end, end)
     }
 
-    /// Takes the payload that lies there behind what is done with, and so many bytes with it.
+    /// Takes the payload that lies there behind what is done with, and so many bytes with it. `None`, and nothing is
+    /// taken, if there is no memory for it.
     #[inline]
-    fn take(&mut self, payload: Range<usize>, consumed: usize) -> Buf {
-        let Some(buf) = &self.buf else {
-            return Buf::default();
-        };
+    fn take(&mut self, payload: Range<usize>, consumed: usize) -> Option<Buf> {
+        let buf = self.buf.as_ref()?;
         let begin = self.at.saturating_add(payload.start);
         let range = begin..self.at.saturating_add(payload.end);
-        self.at = self.at.saturating_add(consumed);
-        self.needed = LENGTH_BYTES;
-        let is_last = self.at >= buf.len();
+        let end = self.at.saturating_add(consumed);
+        let is_last = end >= buf.len();
         let is_large =
             range.len() >= OWN_BLOCK_BYTES_MIN && range.len().saturating_mul(2) >= buf.capacity();
         if !is_last || !is_large {
-            return Buf::from(buf.get(range).unwrap_or_default());
+            let payload = BufMut::try_copy(buf.get(range).unwrap_or_default())?;
+            self.at = end;
+            self.needed = LENGTH_BYTES;
+            return Some(payload.freeze());
         }
         self.at = 0;
-        let buf = self.buf.take().unwrap_or_default();
-        buf.freeze().slice(range)
+        self.needed = LENGTH_BYTES;
+        Some(self.buf.take()?.freeze().slice(range))
+    }
+
+    /// The frame that was just read, behind the version or not, is to be read again: there was no memory for its payload.
+    #[cold]
+    fn read_again(&mut self, version: usize, bytes: usize) -> WireError {
+        self.at = self.at.saturating_add(version);
+        self.onward.0.clear();
+        self.return_route.0.clear();
+        self.alike.head.clear();
+        let field = Field::Payload;
+        WireError::NoMemory { field, bytes }
     }
 
     /// Nothing more comes for now: gives back memory beyond what is held.
@@ -302,30 +344,32 @@ impl Intake {
             self.buf = None;
             self.at = 0;
         } else if self.capacity() > held.saturating_mul(4).saturating_add(256) {
-            let old = mem::take(&mut self.buf);
-            self.buf = Some(self.copied(old, held));
+            self.move_to(held, BufMut::try_with_capacity);
         }
     }
 
-    /// A buffer with what is held and room for more of it.
+    /// Moves what is held to a buffer with room for more of it. False if there is no memory.
     #[cold]
-    fn moved(&mut self, old: Option<BufMut>, held: usize) -> BufMut {
+    fn move_to_more(&mut self, held: usize, fresh: Fresh) -> bool {
         let capacity = if self.needed <= READ_BYTES / 2 {
             READ_BYTES
         } else {
             let twice = held.saturating_mul(2).max(READ_BYTES);
             self.needed.min(twice).max(held.saturating_add(1))
         };
-        self.copied(old, capacity)
+        self.move_to(capacity, fresh)
     }
 
-    fn copied(&mut self, old: Option<BufMut>, capacity: usize) -> BufMut {
-        let mut buf = BufMut::with_capacity(capacity);
-        if let Some(old) = old {
+    fn move_to(&mut self, capacity: usize, fresh: Fresh) -> bool {
+        let Some(mut buf) = fresh(capacity) else {
+            return false;
+        };
+        if let Some(old) = &self.buf {
             buf.extend_from_slice(old.get(self.at..).unwrap_or_default());
         }
+        self.buf = Some(buf);
         self.at = 0;
-        buf
+        true
     }
 }
 
@@ -389,6 +433,8 @@ impl fmt::Debug for Intake {
 
 #[cfg(test)]
 mod tests {
+    use ringpost_mailbox::pool::{CLASSES, Pool, PoolLimits};
+
     use super::*;
     use crate::route;
     use crate::wire::Frame;
@@ -473,6 +519,70 @@ mod tests {
         }
         assert_eq!(intake.next().unwrap().unwrap().payload.len(), 1 << 20);
         assert!(moves < 10, "{moves}");
+    }
+
+    /// Feeds the bytes to who gets memory every so many times that it asks, in pieces. What came, and how often it was
+    /// refused.
+    fn receive_refused(sent: &[u8], piece: usize, every: u32) -> (Vec<Vec<u8>>, u64) {
+        let pool = Pool::new(
+            0,
+            PoolLimits {
+                cached_max: [0; CLASSES],
+            },
+        );
+        let asked = core::cell::Cell::new(0_u32);
+        pool.ask_before_growth(move |_| {
+            asked.set(asked.get() + 1);
+            asked.get().is_multiple_of(every)
+        });
+        let _entered = pool.enter();
+        let mut intake = Intake::new(Limits::default());
+        let (mut rest, mut received) = (sent, Vec::new());
+        let (mut onward, mut back) = (Route::new(), Route::new());
+        loop {
+            match intake.next() {
+                Ok(Some(message)) => {
+                    onward = message.onward.unwrap_or(onward);
+                    back = message.return_route.unwrap_or(back);
+                    assert_eq!((&onward, &back), (&route!["to", "a"], &route!["from"]));
+                    received.push(message.payload.to_vec());
+                }
+                Ok(None) if rest.is_empty() => break,
+                Ok(None) => {
+                    let Some(room) = intake.try_room() else {
+                        continue;
+                    };
+                    let count = piece.min(rest.len()).min(room.len());
+                    room[..count].copy_from_slice(&rest[..count]);
+                    intake.commit(count);
+                    rest = &rest[count..];
+                }
+                Err(error) => assert!(matches!(error, WireError::NoMemory { .. }), "{error}"),
+            }
+            intake.rest();
+        }
+        (received, pool.stats().refused)
+    }
+
+    #[test]
+    fn nothing_is_lost_where_memory_is_refused() {
+        let lens = [0, 1, 64, 64, 64, 2048, 30_000, 70_000, 5, 5, 300_000, 9];
+        let payloads: Vec<Vec<u8>> = lens
+            .iter()
+            .map(|len| (0..*len).map(|at| (at % 251) as u8).collect())
+            .collect();
+        let sent = stream(&payloads);
+        for (piece, every) in [
+            (1000, 2),
+            (1000, 7),
+            (65_536, 2),
+            (65_536, 3),
+            (usize::MAX, 2),
+        ] {
+            let (received, refused) = receive_refused(&sent, piece, every);
+            assert!(received == payloads, "{piece} {every}");
+            assert!(refused > 10, "{piece} {every}: {refused}");
+        }
     }
 
     #[test]
