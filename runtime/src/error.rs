@@ -46,6 +46,11 @@ pub enum ErrorKind {
         /// The limit.
         most: u32,
     },
+    /// The system has no memory for this.
+    NoMemory {
+        /// How many bytes were asked for.
+        bytes: usize,
+    },
     /// The receiver takes messages of another type.
     WrongType {
         /// The receiver; of an answer, who asked.
@@ -240,6 +245,13 @@ fn fmt_limit(f: &mut fmt::Formatter<'_>, limit: &str, most: u32) -> fmt::Result 
     )
 }
 
+fn fmt_memory(f: &mut fmt::Formatter<'_>, bytes: usize) -> fmt::Result {
+    write!(
+        f,
+        "the system has no memory for {bytes} bytes more: try again when others have given some back, or give the process more"
+    )
+}
+
 fn fmt_itself(f: &mut fmt::Formatter<'_>, address: &Address) -> fmt::Result {
     write!(
         f,
@@ -273,6 +285,7 @@ impl fmt::Display for Error {
                 "{address} has no room for a message now: wait with send_message, or try again later"
             ),
             ErrorKind::LimitReached { limit, most } => fmt_limit(f, limit, *most),
+            ErrorKind::NoMemory { bytes } => fmt_memory(f, *bytes),
             ErrorKind::WrongType {
                 address,
                 expected,
@@ -292,10 +305,7 @@ impl fmt::Display for Error {
             }
             ErrorKind::WaitsForItself { address } => fmt_itself(f, address),
             ErrorKind::EmptyRoute => {
-                write!(
-                    f,
-                    "the route has no address to send to: append at least one"
-                )
+                f.write_str("the route has no address to send to: append at least one")
             }
             ErrorKind::RouteTooLong { hops } => write!(
                 f,

@@ -27,7 +27,8 @@ macro_rules! stream_methods {
             /// long that may be.
             ///
             /// # Errors
-            /// As [`read`](Self::read).
+            /// As [`read`](Self::read); [`OutOfMemory`](io::ErrorKind::OutOfMemory) if there is none for a block. Nothing is
+            /// lost then, and the same can be read later.
             ///
             /// # Cancellation
             /// As [`read`](Self::read): `buf` holds what it held.

@@ -24,7 +24,7 @@ impl Duplex {
         let stream = &mut self.stream;
         let mut wanted = 0;
         let result = self.place.poll_try(Direction::Read, polling, || {
-            make_room(buf);
+            make_room(buf)?;
             let room = buf.spare();
             wanted = room.len();
             stream.read(room)
@@ -39,28 +39,31 @@ impl Duplex {
 }
 
 /// Sees to it that a read is worth its call.
-fn make_room(buf: &mut BufMut) {
+fn make_room(buf: &mut BufMut) -> io::Result<()> {
     let held = buf.len();
     if held == 0 && buf.capacity() == READ_BYTES {
-        return;
+        return Ok(());
     }
     let spare = buf.capacity().saturating_sub(held);
     if held > 0 && spare >= SPARE_BYTES_MIN {
-        return;
+        return Ok(());
     }
-    move_to(buf, READ_BYTES.max(held.saturating_mul(2)));
+    let moved = move_to(buf, READ_BYTES.max(held.saturating_mul(2)));
+    moved.ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
 /// Nothing is read for now: gives back room beyond what is held.
 fn rest(buf: &mut BufMut) {
     let held = buf.len();
     if buf.capacity() > held.saturating_mul(2).saturating_add(256) {
-        move_to(buf, held);
+        // Without memory for that it keeps what it has.
+        let _ = move_to(buf, held);
     }
 }
 
-fn move_to(buf: &mut BufMut, capacity: usize) {
-    let mut moved = BufMut::with_capacity(capacity);
+fn move_to(buf: &mut BufMut, capacity: usize) -> Option<()> {
+    let mut moved = BufMut::try_with_capacity(capacity)?;
     moved.extend_from_slice(buf);
     *buf = moved;
+    Some(())
 }

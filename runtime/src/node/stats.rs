@@ -20,6 +20,7 @@ pub(crate) struct Tally {
     pub(crate) letters_dropped: Counter,
     pub(crate) blocked: Counter,
     pub(crate) refused: Counter,
+    pub(crate) memory_refused: Counter,
     pub(crate) wait_cycles: Counter,
     pub(crate) turns: Counter,
     pub(crate) wakes: Counter,
@@ -85,6 +86,7 @@ impl Counters {
             letters_dropped: tally.letters_dropped.value(),
             senders_blocked: tally.blocked.value(),
             refused: tally.refused.value(),
+            memory_refused: tally.memory_refused.value(),
             stalls: self.stalls.value(),
             wait_cycles: tally.wait_cycles.value(),
             turns: tally.turns.value(),
@@ -173,6 +175,8 @@ pub struct CoreStats {
     pub senders_blocked: u64,
     /// Sends that a full mailbox refused, as its worker wants it: see [`Overflow`](crate::Overflow).
     pub refused: u64,
+    /// Times that something of this core was put off or refused as there was no memory for it.
+    pub memory_refused: u64,
     /// Times that a handler was reported for holding this core: see [`Stall`](crate::Stall).
     pub stalls: u64,
     /// Circles of workers waiting for each other that this core has reported: see [`WaitCycle`](crate::WaitCycle).

@@ -71,6 +71,7 @@ mod owed;
 mod passing;
 mod pump;
 mod registry;
+mod shortage;
 mod tally;
 mod tcp;
 mod timer;

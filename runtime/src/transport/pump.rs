@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
-use ringpost_router::wire::{Intake, Outlet};
+use ringpost_router::wire::{Intake, Outlet, WireError};
 
 use crate::context::Context;
 use crate::driver::rare::Rare;
@@ -16,6 +16,7 @@ use crate::transport::arrivals::Arrivals;
 use crate::transport::connection::Connection;
 use crate::transport::end::End;
 use crate::transport::owed::{Debts, Owed};
+use crate::transport::shortage::Shortage;
 use crate::transport::timer::Timer;
 
 /// Parts of one vectored write.
@@ -46,6 +47,8 @@ pub(super) struct Pump<'a> {
     closing: Option<Time>,
     /// Since when a message waits for a credit of the peer, which has had all before it; and how often credits had come.
     starved: Option<(Time, u64)>,
+    /// Memory that is lacking to read more, or for what was read.
+    shortage: Shortage,
     timer: Timer,
 }
 
@@ -81,6 +84,7 @@ impl<'a> Pump<'a> {
             ended: None,
             closing: None,
             starved: None,
+            shortage: Shortage::default(),
             timer: Timer::default(),
         }
     }
@@ -154,7 +158,7 @@ impl<'a> Pump<'a> {
 
     /// Notes that the peer has ended its side also while nothing is read.
     fn note_closing(&mut self, polling: &Polling<'_>) {
-        if self.ended.is_some() || !self.is_held_up() {
+        if self.ended.is_some() || !self.is_unread() {
             self.closing = None;
         } else if self.closing.is_none() && self.stream.poll_read_closed(polling).is_ready() {
             self.closing = Some(self.ctx.core.now.get());
@@ -209,6 +213,10 @@ impl<'a> Pump<'a> {
         if self.ended.is_some() {
             return self.work_off(polling).map(|()| false);
         }
+        if !self.shortage.may_ask(&self.ctx.core, polling) {
+            self.last_read = self.ctx.core.now.get();
+            return Ok(false);
+        }
         let mut burst = self.ctx.core.limits.worker_burst;
         for _ in 0..READS_PER_POLL {
             match self.deliver(&mut burst, polling)? {
@@ -216,9 +224,13 @@ impl<'a> Pump<'a> {
                 Delivered::Enough => return Ok(true),
                 Delivered::NoRoom => return Ok(false),
             }
-            let room = self.intake.room();
+            let Some(room) = self.intake.try_room() else {
+                self.lacks_memory(polling);
+                return Ok(false);
+            };
             match self.stream.poll_read_into(polling, room) {
                 Poll::Pending => {
+                    self.shortage.ends();
                     self.note_progress();
                     return Ok(false);
                 }
@@ -231,6 +243,7 @@ impl<'a> Pump<'a> {
                     return Ok(false);
                 }
                 Poll::Ready(Ok(count)) => {
+                    self.shortage.ends();
                     self.intake.commit(count);
                     let tally = &self.ctx.core.tally().transport;
                     tally.bytes_read.add(count as u64);
@@ -312,11 +325,17 @@ impl<'a> Pump<'a> {
                 }
                 continue;
             }
-            if let Some(incoming) = self.intake.next()? {
-                self.note_frame();
-                self.arrivals.deliver(incoming, polling)?;
-            } else {
-                return Ok(Delivered::All);
+            match self.intake.next() {
+                Ok(Some(incoming)) => {
+                    self.note_frame();
+                    self.arrivals.deliver(incoming, polling)?;
+                }
+                Ok(None) => return Ok(Delivered::All),
+                Err(WireError::NoMemory { .. }) => {
+                    self.lacks_memory(polling);
+                    return Ok(Delivered::NoRoom);
+                }
+                Err(error) => return Err(error.into()),
             }
             *burst = rest;
         }
@@ -338,6 +357,16 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
+    /// Memory was refused: it is asked for again later. The peer is not to blame for the time that passes.
+    #[cold]
+    fn lacks_memory(&mut self, polling: &mut Polling<'_>) {
+        let held = self.intake.held();
+        self.shortage.note(&self.ctx.core, held, polling);
+        self.ctx.core.tally().memory_refused.add(1);
+        self.last_read = self.ctx.core.now.get();
+        self.frame_begun = None;
+    }
+
     /// A whole frame has come.
     #[inline]
     fn note_frame(&mut self) {
@@ -354,7 +383,12 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Whether nothing is read now: receivers have no room, or the peer does not take its replies. A node of this
+    /// Whether nothing is read now, for want of room or of memory.
+    fn is_unread(&self) -> bool {
+        self.shortage.since().is_some() || self.is_held_up()
+    }
+
+    /// Whether there is no room to read more: receivers have none, or the peer does not take its replies. A node of this
     /// make is read all the same, lest two of them that send each other much wait for each other.
     fn is_held_up(&self) -> bool {
         let connection = &self.connection;
@@ -368,7 +402,7 @@ impl<'a> Pump<'a> {
         if let Some(ended) = &self.ended {
             return Some(self.due_of(ended));
         }
-        let is_held_up = self.is_held_up();
+        let is_held_up = self.is_unread();
         let begin = || self.opened.saturating_add(limits.handshake);
         let frame = |begun: Time| {
             let rate = f64::from(limits.frame_bytes_per_second_min.max(1));
@@ -380,13 +414,14 @@ impl<'a> Pump<'a> {
         let taken = || self.last_write.saturating_add(limits.stall);
         let is_written = self.connection.outlet.borrow().is_empty();
         let all = [
-            (!self.intake.is_open()).then(|| (begin(), Want::Beginning)),
+            (!self.intake.is_open() && !is_held_up).then(|| (begin(), Want::Beginning)),
             (self.frame_begun.filter(|_| !is_held_up)).map(|begun| (frame(begun), Want::Frame)),
             (limits.idle.filter(|_| !is_held_up)).map(|idle| (more(idle), Want::More)),
             (!is_written).then(|| (taken(), Want::Reader)),
             self.closing.map(|since| (stalled(since), Want::Room)),
             self.starved
                 .map(|(since, _)| (stalled(since), Want::Credit)),
+            (self.shortage.since()).map(|since| (stalled(since), Want::Memory)),
         ];
         all.into_iter().flatten().min_by_key(|(time, _)| *time)
     }
@@ -412,7 +447,11 @@ impl<'a> Pump<'a> {
         let core = &self.ctx.core;
         while let Some((due, want)) = self.due() {
             if core.now.get() >= due {
-                let fault = || End::Fault(want.reason(&self.connection.terms.limits));
+                let reason = || want.reason(&self.connection.terms.limits);
+                let fault = || match want {
+                    Want::Memory => End::Lost(reason()),
+                    _ => End::Fault(reason()),
+                };
                 let no_fault = self.ended.as_ref().filter(|_| want == Want::Nothing);
                 return Err(no_fault.map_or_else(fault, |ended| ended.why.clone()));
             }
@@ -460,6 +499,8 @@ enum Want {
     Reader,
     Credit,
     Room,
+    /// Which is no fault of the peer.
+    Memory,
     /// The peer may have been sent all.
     Nothing,
 }
@@ -492,6 +533,9 @@ impl Want {
             Self::Room => format!(
                 "the peer has ended it, and what it sent before found no room within {stall:?} (stall)"
             ),
+            Self::Memory => {
+                format!("there was no memory for what the peer sends for {stall:?} (stall)")
+            }
             Self::Nothing => {
                 "nothing more is to come of what the peer sent (half_closed)".to_owned()
             }

@@ -14,7 +14,7 @@ const SERVER: &str = "10.0.0.1:4000";
 const MESSAGES: u64 = 3;
 
 /// Answers nothing, so that nothing but messages is sent.
-struct Sink;
+pub(crate) struct Sink;
 
 impl Worker for Sink {
     type Message = Vec<u8>;

@@ -1,7 +1,7 @@
-//! What is refused when a limit is reached. In stable Rust a program cannot go on when the allocator has failed, so a
-//! refused allocation means what ringpost refuses by itself: room, credits, places and blocks, as `Limits`, the limits
-//! of connections, pools and the system's descriptors bound them. Each is at its smallest here, alone and with all
-//! others; who waits is served, who does not is refused and has the message back, and everything is accounted for.
+//! What is refused when a limit is reached: room, credits, places and blocks, as `Limits`, the limits of connections, pools
+//! and the system's descriptors bound them; memory itself is refused in `memory.rs`. Each limit is at its smallest here,
+//! alone and with all others; who waits is served, who does not is refused and has the message back, and everything is
+//! accounted for.
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@
 mod connections;
 mod datagrams;
 mod limits;
+mod memory;
 mod sockets;
 
 use std::time::Duration;

@@ -60,6 +60,11 @@ impl Fate {
         true
     }
 
+    /// Whether there is this kind of fault in the run.
+    pub(crate) fn has(&self, fault: Fault) -> bool {
+        self.faults.rate(fault) > 0
+    }
+
     /// Notes that a fault had its effect.
     pub(crate) fn struck(&self, fault: Fault) {
         self.fired.borrow_mut()[fault.index()] += 1;

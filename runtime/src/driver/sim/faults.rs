@@ -105,6 +105,8 @@ faults! {
     DatagramTwice, "datagram twice", 10000;
     /// A datagram arrives after later ones.
     DatagramLate, "datagram late", 10000;
+    /// A core is refused memory, where it can do without.
+    NoMemory, "no memory", 16000;
 }
 
 impl Fault {

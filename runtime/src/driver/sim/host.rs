@@ -1,5 +1,6 @@
 //! The nodes of a simulation: what each is made of, and how it is started, crashes and is started again.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ impl Host {
         seats: &mut [Seat],
         terms: &Terms,
         net: &SimNet,
-        fate: &Fate,
+        fate: &Rc<Fate>,
         bells: &Arc<Bells>,
         main: Option<MainMaker>,
     ) {
@@ -139,6 +140,11 @@ impl Host {
             let network = Network::Sim(net.port(at));
             let seat = &mut seats[at];
             let (shard, parker) = Shard::new(seed, now, network);
+            if fate.has(Fault::NoMemory) {
+                let fate = Rc::clone(fate);
+                let may_have = move |_| !fate.strikes(Fault::NoMemory);
+                shard.core.pool.ask_before_growth(may_have);
+            }
             self.pools.push(shard.core.pool.clone());
             seat.works = Some((shard, parker));
             (seat.life, seat.state) = (self.life, SeatState::Awake);

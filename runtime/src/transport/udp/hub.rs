@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use ringpost_mailbox::buf::Buf;
+use ringpost_mailbox::buf::{Buf, BufMut};
 use ringpost_router::wire::{Datagram, Frame, Recent};
 
 use crate::context::Context;
 use crate::core::Core;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::net::UdpSocket;
 use crate::task::Wake;
 use crate::transport::carrier::{Line, start};
@@ -101,8 +101,9 @@ impl Hub {
         let id = core.random();
         let accepting = core.transports.note_listener(id, terms, true);
         let hub = Self::new(core, socket, accepting, true);
+        let bytes = hub.room()?;
         let task = async move {
-            hub.receive(&ctx).await;
+            hub.receive(&ctx, bytes).await;
             ctx.core.transports.listener_ended(&ctx.core, id);
         };
         core.tasks.spawn(Box::pin(task));
@@ -118,9 +119,10 @@ impl Hub {
     ) -> Result<Rc<Peer>> {
         let ctx = Context::detached_at(core, core.random_address())?;
         let hub = Self::new(core, socket, Accepting::new(Arc::clone(terms), true), false);
+        let bytes = hub.room()?;
         let peer = hub.add(address);
         core.tasks
-            .spawn(Box::pin(async move { hub.receive(&ctx).await }));
+            .spawn(Box::pin(async move { hub.receive(&ctx, bytes).await }));
         Ok(peer)
     }
 
@@ -154,11 +156,17 @@ impl Hub {
         peer
     }
 
+    /// Where datagrams are read. One that fills this is longer than it may be.
+    fn room(&self) -> Result<BufMut> {
+        let bytes = self.limits().datagram_bytes_max.saturating_add(1);
+        let mut room = BufMut::try_with_capacity(bytes)
+            .ok_or_else(|| Error::new(ErrorKind::NoMemory { bytes }))?;
+        room.resize(bytes, 0);
+        Ok(room)
+    }
+
     /// Reads until told otherwise, and closes the socket.
-    async fn receive(self: Rc<Self>, ctx: &Context) {
-        let most = self.limits().datagram_bytes_max;
-        // One that fills this is longer than it may be.
-        let mut bytes = vec![0; most.saturating_add(1)];
+    async fn receive(self: Rc<Self>, ctx: &Context, mut bytes: BufMut) {
         while let Some(received) = self.next(&mut bytes).await {
             match received {
                 Ok((count, from)) => {
@@ -216,6 +224,10 @@ impl Hub {
         if arrived.len() >= self.accepting.terms.limits.waiting_frames_max {
             return None;
         }
+        let Some(body) = BufMut::try_copy(datagram.body) else {
+            self.core.tally().memory_refused.add(1);
+            return None;
+        };
         if !peer
             .recent
             .borrow_mut()
@@ -223,7 +235,7 @@ impl Hub {
         {
             return None;
         }
-        arrived.push_back(Buf::from(datagram.body));
+        arrived.push_back(body.freeze());
         drop(arrived);
         peer.is_heard.set(true);
         self.core.wake(&peer.task.replace(Wake::Nobody));
