@@ -14,7 +14,7 @@ use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
 use crate::core::returning::place_at_the_end;
 use crate::core::unanswered::Obligation;
-use crate::envelope::{Origin, ReplyTo, Routes};
+use crate::envelope::{Detour, Origin, ReplyTo, Routes};
 use crate::error::{Error, Result, not_found};
 use crate::mailbox::{Waiter, Waiting};
 use crate::task::Wake;
@@ -264,6 +264,11 @@ impl<'a> Forward<'a> {
         forward
     }
 
+    /// What it holds, if it is not sent: it will not be.
+    pub(crate) fn take_payload(&mut self) -> Option<Body> {
+        self.sending.take_payload()
+    }
+
     /// The message has been sent, or could not be.
     fn conclude(&mut self, result: &Result<()>) {
         if result.is_ok() {
@@ -422,6 +427,21 @@ impl Sending {
             *self = Self::Blocked(blocked);
         }
         poll
+    }
+
+    /// What the message holds, as long as it is here.
+    fn take_payload(&mut self) -> Option<Body> {
+        match self {
+            Self::Fresh { body, detour, .. } => {
+                let body = body.take()?;
+                Some(match *detour {
+                    true => Detour::open(body).1,
+                    false => body,
+                })
+            }
+            Self::Blocked(blocked) => blocked.out.take_payload(),
+            Self::Done => None,
+        }
     }
 
     /// Gives up: leaves the queue, and gives back what was granted.

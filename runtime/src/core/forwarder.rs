@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll, ready};
 
-use ringpost_router::{Address, Any, Hint, Hop};
+use ringpost_router::{Address, Any, Body, Hint, Hop};
 
 use crate::context::Context;
 use crate::context::send::Forward;
@@ -184,13 +184,14 @@ impl<'a> Relay<'a> {
         }
     }
 
-    fn give_up(&mut self, reason: Reason) {
+    /// Reports it, with what it held, if that is left.
+    fn give_up(&mut self, reason: Reason, body: Option<Body>) {
         let Some(mut lost) = self.unsent.take() else {
-            return;
+            return drop_guarded(body);
         };
         lost.reason = reason;
         self.core.uncount_handled();
-        self.core.report(&lost);
+        self.core.report_with(&lost, false, body);
     }
 }
 
@@ -206,11 +207,11 @@ impl Future for Relay<'_> {
             }
             Err(error) => {
                 let is_full = matches!(error.kind(), ErrorKind::Full { .. });
-                self.give_up(match is_full {
+                let reason = match is_full {
                     true => Reason::Overflow,
                     false => Reason::NotFound,
-                });
-                drop_guarded(error);
+                };
+                self.give_up(reason, error.into_body());
                 is_full
             }
         };
@@ -220,11 +221,12 @@ impl Future for Relay<'_> {
 
 impl Drop for Relay<'_> {
     fn drop(&mut self) {
-        self.give_up(if self.core.node.is_stopping() {
-            Reason::NodeStopped
-        } else {
-            Reason::Stopped
-        });
+        let reason = match self.core.node.is_stopping() {
+            true => Reason::NodeStopped,
+            false => Reason::Stopped,
+        };
+        let body = self.sending.take_payload();
+        self.give_up(reason, body);
     }
 }
 
