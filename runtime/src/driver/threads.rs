@@ -16,12 +16,13 @@ use ringpost_mailbox::sync::thread::{JoinHandle, ThreadId, current, yield_now};
 use ringpost_mailbox::wake::{Parked, Parker};
 use ringpost_router::Address;
 
+use crate::core::Core;
 use crate::driver::cores::CorePlan;
 use crate::driver::helper;
 use crate::driver::net::Network;
 use crate::driver::stderr::failure;
 use crate::driver::system::{Crew, Os, System};
-use crate::driver::threads::kernel::{Clock, Kernel, SocketPoll, bell_and_kernel, calibrate};
+use crate::driver::threads::kernel::{Clock, Kernel, bell_and_kernel, calibrate};
 use crate::driver::watchdog::Watchdog;
 use crate::driver::{APP, MainMaker};
 use crate::error::{Error, ErrorKind, Result};
@@ -196,7 +197,7 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, spin: Duration, main: Opt
                 }
                 shard.settle();
                 let wait = sleep_time(&shard, now, deadline);
-                woken = sleep(&mut shard, &mut parker, &mut poll, wait);
+                woken = sleep(&mut shard, &mut parker, |core| poll.wait(core, wait));
                 idle_since = None;
                 now = clock.now();
             }
@@ -245,12 +246,11 @@ fn sleep_time(shard: &Shard, now: Time, deadline: Option<Time>) -> Duration {
     deadline.map_or(bound, |deadline| bound.min(deadline.saturating_since(now)))
 }
 
-/// Sleeps until the bell rings, a socket has news or the time is over. Whether the bell ended it.
-fn sleep(shard: &mut Shard, parker: &mut Parker, poll: &mut SocketPoll, wait: Duration) -> bool {
+/// Sleeps in `block`, which ends when the bell rings, a socket has news or the time is over. Whether the bell ended it.
+fn sleep(shard: &mut Shard, parker: &mut Parker, block: impl FnOnce(&Core)) -> bool {
     let core = std::rc::Rc::clone(&shard.core);
     core.tally().parks.add(1);
-    let block = || poll.wait(&core, wait);
-    match parker.park(|| shard.has_arrivals(), block) {
+    match parker.park(|| shard.has_arrivals(), || block(&core)) {
         Parked::Notified => return true,
         Parked::FoundAfterTimeout => core.tally().found_after_timeout.add(1),
         Parked::FoundWork | Parked::TimedOut => {}

@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::mailbox::Stop;
 use crate::node::builder::Node;
 use crate::node::handle::NodeHandle;
-use crate::node::shared::Hooks;
+use crate::node::shared::{Hooks, InboxItem};
 use crate::routed::Routed;
 use crate::worker::Worker;
 
@@ -240,4 +240,37 @@ fn a_call_that_blocks_fails_where_the_system_has_no_thread_for_it() {
     handle.begin_stop(Stop::Drain);
     threads.join();
     assert_eq!(Arc::strong_count(&system.alive), 1);
+}
+
+/// G8: work that came while a core slept, and that nobody told it of, is counted when it is found; what was there before,
+/// or was told of, is not.
+#[test]
+fn g8_work_that_is_found_after_a_timeout_is_counted() {
+    let clock = Clock::start();
+    let (bell, kernel) = bell_and_kernel(&clock).expect("there is a poll");
+    let (other, _) = bell_and_kernel(&clock).expect("there is another");
+    let (node, mut seeds) = assemble(plan(), vec![bell, other]);
+    let seed = seeds.remove(0);
+    let network = Network::System(kernel.registry);
+    let (mut shard, mut parker) = Shard::new(seed, clock.now(), network);
+    let core = &node.cores[0];
+    let publish = || {
+        let item = InboxItem::Connect { from: 1 };
+        assert!(core.inbox.push(item).is_ok(), "there is a place");
+    };
+    let mut sleep_for = |is_told: bool, before: u32, during: u32| {
+        (0..before).for_each(|_| publish());
+        let woken = sleep(&mut shard, &mut parker, |_| {
+            (0..during).for_each(|_| publish());
+            if is_told {
+                core.ring_bell();
+            }
+        });
+        while shard.turn(clock.now()) == Turn::Busy {}
+        (woken, shard.core.tally().found_after_timeout.value())
+    };
+    assert_eq!(sleep_for(false, 0, 0), (false, 0), "there was nothing");
+    assert_eq!(sleep_for(false, 1, 0), (false, 0), "it did not sleep");
+    assert_eq!(sleep_for(true, 0, 1), (true, 0), "it was told");
+    assert_eq!(sleep_for(false, 0, 1), (false, 1), "it was not");
 }
