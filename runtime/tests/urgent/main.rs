@@ -5,3 +5,4 @@ mod ends;
 mod passing;
 mod put_back;
 mod room;
+mod words;
