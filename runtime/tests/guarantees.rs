@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringpost::sim::{Report, Sim};
 use ringpost::{
-    Context, ErrorKind, Limits, Node, NodeStats, Reason, Result, Route, Routed, Worker,
+    Context, CoreStats, ErrorKind, Limits, Node, NodeStats, Reason, Result, Route, Routed, Worker,
     local_message,
 };
 use ringpost_mailbox::sync::Mutex;
@@ -241,7 +241,7 @@ fn g4_a_full_mailbox_refuses_or_makes_wait() {
 
 /// Floods a partner on another core, and answers its requests, with tiny rings.
 struct Chatter {
-    partner: &'static str,
+    partner: String,
     left: u64,
 }
 
@@ -257,7 +257,7 @@ impl Worker for Chatter {
             return Ok(());
         }
         self.left -= 1;
-        ctx.send_message(self.partner, 0u64).await
+        ctx.send_message(self.partner.as_str(), 0u64).await
     }
 }
 
@@ -332,39 +332,38 @@ fn g4_a_mailbox_holds_what_its_formula_says() {
 /// G5: with every ring full in both directions, the cores go on, and replies come through.
 #[test]
 fn g5_full_rings_do_not_stop_the_cores() {
+    const PAIRS: u64 = 8;
+    // Those of one worker at a time fit into the ring, and those of all do not.
+    let mut limits = tight();
+    limits.ring_slots = 8;
     for seed in 0..30 {
-        let report = Sim::new(seed)
-            .cores(2)
-            .limits(tight())
-            .run(async |ctx: Context| {
-                ctx.start_worker_on(
-                    0,
-                    "left",
-                    Chatter {
-                        partner: "right",
-                        left: 300,
-                    },
-                )
-                .await?;
-                ctx.start_worker_on(
-                    1,
-                    "right",
-                    Chatter {
-                        partner: "left",
-                        left: 300,
-                    },
-                )
-                .await?;
-                for _ in 0..4 {
-                    ctx.send_message("left", 0u64).await?;
-                    ctx.send_message("right", 0u64).await?;
+        let sim = Sim::new(seed).cores(2).limits(limits);
+        let report = sim.run(async |ctx: Context| {
+            for number in 0..PAIRS {
+                for (core, own, partner) in [(0, "left", "right"), (1, "right", "left")] {
+                    let (own, partner) = (format!("{own}-{number}"), format!("{partner}-{number}"));
+                    let left = 100;
+                    ctx.start_worker_on(core, own, Chatter { partner, left })
+                        .await?;
                 }
-                for name in ["left", "right"] {
-                    let reply: u64 = ctx.request(name, 1u64).await?;
+            }
+            for number in 0..4 * PAIRS {
+                for side in ["left", "right"] {
+                    let name = format!("{side}-{}", number % PAIRS);
+                    ctx.send_message(name, 0u64).await?;
+                }
+            }
+            for number in 0..PAIRS {
+                for side in ["left", "right"] {
+                    let reply: u64 = ctx.request(format!("{side}-{number}"), 1u64).await?;
                     assert_eq!(reply, 2);
                 }
-                ctx.stop().await
-            });
+            }
+            ctx.stop().await
+        });
+        let is_full = |core: &CoreStats| core.pairs.iter().any(|pair| pair.ring_full > 0);
+        let both = report.stats.cores.iter().all(is_full);
+        assert!(both, "seed {seed}: rings are full in both directions");
         done(report);
     }
 }
@@ -417,7 +416,7 @@ fn g7_a_panic_costs_only_its_worker() {
         ctx.start_worker(
             "chatter",
             Chatter {
-                partner: "chatter",
+                partner: "chatter".to_owned(),
                 left: 0,
             },
         )
@@ -442,13 +441,13 @@ fn g8_no_wake_up_is_lost_and_idle_nodes_sleep() {
     let handle = node.handle();
     handle
         .start_worker_blocking("echo-a", || Chatter {
-            partner: "echo-b",
+            partner: "echo-b".to_owned(),
             left: 0,
         })
         .unwrap();
     handle
         .start_worker_blocking("echo-b", || Chatter {
-            partner: "echo-a",
+            partner: "echo-a".to_owned(),
             left: 0,
         })
         .unwrap();

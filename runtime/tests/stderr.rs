@@ -10,8 +10,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ringpost::{
-    Context, CoreStats, Error, Limits, Node, Result, Routed, TcpListenerOptions, TcpTransport,
-    Worker,
+    Context, CoreStats, Error, Limits, Node, NodeHandle, Result, Routed, TcpListenerOptions,
+    TcpTransport, Worker,
 };
 use tracing::span;
 
@@ -169,6 +169,63 @@ fn messages_that_are_not_delivered_are_printed_where_nobody_traces() {
         all.contains("the worker takes another type, which is u64"),
         "{all}"
     );
+}
+
+/// Asks the next before it answers, or holds its core until that is counted.
+enum Stuck {
+    Asks(&'static str),
+    Holds(NodeHandle),
+}
+
+impl Worker for Stuck {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        match self {
+            Self::Asks(next) => ctx.request::<u64>(*next, *msg).await.map(drop),
+            Self::Holds(node) => {
+                while node.stats().total(|core| core.stalls) == 0 {
+                    std::hint::spin_loop();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// G5, G7: workers that wait for each other, and one that holds its core, are named where nobody traces.
+#[test]
+fn g5_and_g7_what_stands_still_is_printed_where_nobody_traces() {
+    let name = "g5_and_g7_what_stands_still_is_printed_where_nobody_traces";
+    let test = || {
+        let node = Node::builder().cores(1);
+        let node = node.stall_after(Duration::from_millis(100)).start();
+        let node = node.unwrap();
+        let handle = node.handle();
+        let start = |name, worker| handle.start_worker_blocking(name, move || worker).unwrap();
+        start("left", Stuck::Asks("right"));
+        start("right", Stuck::Asks("left"));
+        start("holder", Stuck::Holds(handle.clone()));
+        handle.send_message_blocking("left", 0u64).unwrap();
+        while handle.stats().total(|core| core.wait_cycles) == 0 {
+            pollster::block_on(handle.run_on(0, async |ctx: Context| ctx.yield_now().await))
+                .unwrap();
+        }
+        handle.send_message_blocking("holder", 0u64).unwrap();
+        while handle.stats().total(|core| core.stalls) == 0 {
+            std::hint::spin_loop();
+        }
+        node.stop_now().unwrap();
+    };
+    let Some(lines) = alone(name, test) else {
+        return;
+    };
+    let is_there = |part: &str| lines.iter().any(|line| line.contains(part));
+    let circle =
+        "in a circle: 0#left waits for a reply of 0#right, 0#right waits for a reply of 0#left";
+    assert!(is_there(circle), "{lines:?}");
+    assert!(is_there("a core is held up [0#holder]"), "{lines:?}");
 }
 
 /// Panics when it is dropped.
