@@ -33,6 +33,8 @@ pub struct Load {
     /// Requests that workers have passed on, or connections brought in, and to which no answer has come by there, those to which none
     /// ever will included; [`Limits::passed_on_max`](crate::Limits) of each core at the most.
     pub passed_on: u64,
+    /// Starts and stops of workers under way at one time; [`Limits::starts_max`](crate::Limits) of each core at the most.
+    pub starts: u64,
     /// Watches that have brought no message yet, and such messages that nobody has taken; [`Limits::watches_max`](crate::Limits) of each core at the most.
     pub watches: u64,
     /// Calls that block, at one time; [`Limits::blocking_threads`](crate::Limits) and

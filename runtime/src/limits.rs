@@ -82,6 +82,10 @@ pub struct Limits {
     /// Requests that the workers and futures of one core may have under way; who asks more is refused with
     /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached), and has the message back. Default 65,536.
     pub requests_max: u32,
+    /// Starts and stops of workers, and names for contexts, that the workers and futures of one core may have under way; those
+    /// that were given up count until they are answered. One more is refused with
+    /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached). Default 65,536.
+    pub starts_max: u32,
     /// Watches that the workers and futures of one core may have begun and not heard of, and news of others that wait at
     /// them until they are handled or received, together; one more watch is refused with
     /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached). Default 65,536.
@@ -109,6 +113,7 @@ impl Default for Limits {
             blocking_queue: 1024,
             passed_on_max: 65_536,
             requests_max: 65_536,
+            starts_max: 65_536,
             watches_max: 65_536,
             flush_slots: 16,
         }
@@ -136,6 +141,7 @@ impl Limits {
             ("blocking_queue", self.blocking_queue),
             ("passed_on_max", self.passed_on_max),
             ("requests_max", self.requests_max),
+            ("starts_max", self.starts_max),
             ("watches_max", self.watches_max),
             ("flush_slots", self.flush_slots),
         ];

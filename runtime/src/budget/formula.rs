@@ -36,6 +36,9 @@ const INBOX_BYTES: u64 = 32 + 256;
 const TIMER_BYTES: u64 = GROWTH * (32 + 32);
 /// An answer on its way back to another core: its box, and its place in what waits for the ring.
 const RETURNING_BYTES: u64 = 256 + GROWTH * SLOT_BYTES;
+/// What is done for a start or a stop on another core, up to this size, its place in what waits for the ring, and what is
+/// kept of whoever is to be told, or has given it up.
+const STARTING_BYTES: u64 = 256 + GROWTH * SLOT_BYTES + 128;
 /// A watch at both its ends, with what is to be made of its news.
 const WATCH_BYTES: u64 = 1024;
 /// What its news are made of, up to this size, and who they seem to be from.
@@ -58,6 +61,7 @@ impl Limits {
     /// | places in inboxes | `inbox_slots` |
     /// | requests under way, and their answers | `requests_max` |
     /// | requests passed on, and answers on their way back | `passed_on_max` |
+    /// | starts and stops under way | `starts_max` |
     /// | watches, and news of ends that wait | `watches_max` |
     #[must_use]
     pub fn budget(&self, load: &Load) -> Budget {
@@ -98,12 +102,13 @@ impl Limits {
     }
 
     /// What is noted of what workers do.
-    fn of_doings(&self, load: &Load) -> [BudgetPool; 7] {
+    fn of_doings(&self, load: &Load) -> [BudgetPool; 8] {
         let cores = u64::from(load.cores);
         let up_to = |count: u64, most: u32| count.min(cores * u64::from(most));
         let requests = up_to(load.requests, self.requests_max);
         let passed_on = up_to(load.passed_on, self.passed_on_max);
         let watches = up_to(load.watches, self.watches_max);
+        let starts = up_to(load.starts, self.starts_max);
         let calls = u64::from(self.blocking_threads) + u64::from(self.blocking_queue);
         let let_go = match requests {
             0 => 0,
@@ -129,6 +134,11 @@ impl Limits {
             pool("requests passed on", passed_on, NOTE_BYTES),
             pool("answers on their way back", passed_on, back),
             pool("requests let go of", let_go, UNANSWERED_BYTES),
+            pool(
+                "starts and stops under way",
+                starts,
+                PLACE_BYTES + STARTING_BYTES,
+            ),
             pool("watches, and news of ends", watches, watch),
             pool("calls that block", load.blocking.min(calls), BLOCKING_BYTES),
             pool(
@@ -206,6 +216,7 @@ mod tests {
     fn what_both_load_and_limits_bound_is_the_smaller_of_the_two() {
         let mut limits = Limits::default();
         (limits.requests_max, limits.passed_on_max) = (10, 20);
+        limits.starts_max = 15;
         (
             limits.watches_max,
             limits.blocking_queue,
@@ -217,6 +228,7 @@ mod tests {
                 requests: count,
                 passed_on: count,
                 watches: count,
+                starts: count,
                 blocking: count,
                 ..Load::default()
             };
@@ -228,6 +240,7 @@ mod tests {
             ("requests under way", 20),
             ("requests passed on", 40),
             ("answers on their way back", 40),
+            ("starts and stops under way", 30),
             ("watches, and news of ends", 60),
             ("calls that block", 45),
         ] {

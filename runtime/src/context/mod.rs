@@ -346,6 +346,28 @@ impl Context {
         work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
     ) -> Result<Body> {
         let handle = self.core.replies.reserve();
+        self.call_for(handle, core, work).await
+    }
+
+    /// As [`call`](Self::call), for a start or a stop that user code asks for: there may be so many under way.
+    pub(crate) async fn call_counted(
+        &self,
+        core: u16,
+        work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
+    ) -> Result<Body> {
+        let (limit, most) = ("starts_max", self.core.limits.starts_max);
+        let too_many = || Error::new(ErrorKind::LimitReached { limit, most });
+        let handle = self.core.replies.reserve_start().ok_or_else(too_many)?;
+        self.call_for(handle, core, work).await
+    }
+
+    /// Runs `work` on a core, and waits for the answer at this place.
+    async fn call_for(
+        &self,
+        handle: Handle,
+        core: u16,
+        work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
+    ) -> Result<Body> {
         let place = Place { ctx: self, handle };
         let to = ReplyTo {
             core: self.core.id,

@@ -29,7 +29,8 @@ impl Context {
     /// # Errors
     /// The error of `initialize`; [`ErrorKind::AlreadyExists`] when the address is taken, which
     /// changes nothing; [`ErrorKind::InvalidAddress`]; [`ErrorKind::Stopping`];
-    /// [`ErrorKind::Panicked`].
+    /// [`ErrorKind::Panicked`]; [`ErrorKind::LimitReached`] when as many starts and stops of this core are under way as may be
+    /// ([`Limits::starts_max`](crate::Limits)).
     ///
     /// # Cancellation
     /// Once polled, the worker is started whether or not the future is kept.
@@ -54,7 +55,7 @@ impl Context {
     {
         let address = address.into();
         let home = self.core.placement.home(&address);
-        self.call(home, move |core: &Rc<Core>, to| {
+        self.call_counted(home, move |core: &Rc<Core>, to| {
             core.start_here(address, build, false, to)
         })
         .await
@@ -109,7 +110,7 @@ impl Context {
     {
         let address = address.into();
         let home = self.core.placement.home(&address);
-        self.call(home, move |core: &Rc<Core>, to| {
+        self.call_counted(home, move |core: &Rc<Core>, to| {
             core.start_supervised(address, supervision, build, None, to)
         })
         .await
@@ -159,7 +160,7 @@ impl Context {
         if chosen == home {
             return self.start_worker(address, worker).await;
         }
-        self.call(chosen, move |core: &Rc<Core>, to| {
+        self.call_counted(chosen, move |core: &Rc<Core>, to| {
             core.start_away(address, worker, to)
         })
         .await
@@ -184,7 +185,7 @@ impl Context {
     {
         let address = address.into();
         let home = self.core.placement.home(&address);
-        self.call(home, move |core: &Rc<Core>, to| {
+        self.call_counted(home, move |core: &Rc<Core>, to| {
             core.start_replicated(address, build, to)
         })
         .await
@@ -194,7 +195,7 @@ impl Context {
     /// A context at this address, which every core can send to by name.
     ///
     /// # Errors
-    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::InvalidAddress`], [`ErrorKind::Stopping`].
+    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::InvalidAddress`], [`ErrorKind::Stopping`], [`ErrorKind::LimitReached`].
     ///
     /// # Cancellation
     /// Dropped before it is done, the address is free again.
@@ -208,7 +209,7 @@ impl Context {
         let reservation = Reservation::new(&self.core, address.clone())?;
         let there = place_of(&reservation.mailbox);
         let claim = move |core: &Rc<Core>, to| core.claim(address, there, Behind::Context, to);
-        self.call(home, claim).await?;
+        self.call_counted(home, claim).await?;
         reservation.into_context()
     }
 
@@ -221,7 +222,8 @@ impl Context {
     /// of them calls it. A [`Group`] has ended when all its workers have.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`].
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::LimitReached`], as for [`start_worker`](Self::start_worker), and then the worker
+    /// is not stopped.
     ///
     /// # Cancellation
     /// Once polled, the worker is stopped whether or not the future is kept.
@@ -233,7 +235,7 @@ impl Context {
     /// handler is dropped at its await.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`].
+    /// As [`stop_worker`](Self::stop_worker).
     ///
     /// # Cancellation
     /// As [`stop_worker`](Self::stop_worker).
@@ -274,7 +276,7 @@ impl Context {
     async fn stop_on(&self, core: u16, address: Address, stop: Stop) -> Result<WasReplicated> {
         let drain: Duration = self.core.node.drain;
         let answer = self
-            .call(core, move |core: &Rc<Core>, to| {
+            .call_counted(core, move |core: &Rc<Core>, to| {
                 core.stop_here(&address, stop, drain, to)
             })
             .await?;

@@ -4,9 +4,9 @@
 //! each request is then written once and not moved, and the terms of one request are overwritten by those of the
 //! next.
 //!
-//! There are places of two [kinds](Kind), as there is a limit to requests and none to what else waits. A place is of
-//! one kind for good: so each limit holds whatever there is or has been of the other, and nothing need be counted where a
-//! place is reserved and freed.
+//! There are places of several [kinds](Kind), as there is a limit to requests, one to starts and stops, and none to what
+//! else waits. A place is of one kind for good: so each limit holds whatever there is or has been of the others, and nothing
+//! need be counted where a place is reserved and freed.
 
 use std::mem;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub(super) enum Held {
     Nothing,
     /// Its answer is still to come.
     Awaited,
+    /// As `Awaited`, and nobody waits for it: it frees the place.
+    Abandoned,
     /// This has come, and was not fetched yet.
     Answer(Answer),
 }
@@ -39,7 +41,9 @@ pub(super) enum Held {
 pub(super) enum Kind {
     /// Requests of workers and futures.
     Request,
-    /// What cores ask each other.
+    /// Starts and stops that workers and futures ask for.
+    Start,
+    /// What else cores ask each other.
     Ask,
 }
 
@@ -82,7 +86,7 @@ pub(super) struct Places {
     counts: [u32; KINDS],
 }
 
-const KINDS: usize = 2;
+const KINDS: usize = 3;
 
 /// Ends the list of free places; no place has this index.
 const END: u32 = u32::MAX;
@@ -203,8 +207,15 @@ impl Places {
         self.recycle(handle.index);
         match held {
             Held::Answer(answer) => answer.ok(),
-            Held::Awaited | Held::Nothing => None,
+            Held::Awaited | Held::Abandoned | Held::Nothing => None,
         }
+    }
+
+    /// Frees a place that was abandoned, if this is one.
+    pub(super) fn free_abandoned(&mut self, handle: Handle) -> bool {
+        let place = self.at_mut(handle);
+        let is_it = place.is_some_and(|place| matches!(place.held, Held::Abandoned));
+        is_it && self.free(handle.index).is_some()
     }
 
     /// Frees a place, whose handles are stale from now on. What it held is for the caller to drop, as that may

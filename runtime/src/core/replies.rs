@@ -4,7 +4,6 @@
 //! by a generational handle: an answer that comes after the requester has given up finds nobody.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::mem;
 use std::rc::Rc;
 use std::task::Context as Polling;
@@ -43,10 +42,10 @@ pub(crate) struct Asked {
 /// The pending replies of a core.
 pub(crate) struct Replies {
     pending: RefCell<Pending>,
-    /// Places given up whose answers, which will come, are nobody's messages.
-    abandoned: RefCell<HashSet<Handle>>,
     /// Places that there may be for requests.
     most: u32,
+    /// And for starts and stops.
+    starts_most: u32,
 }
 
 /// Young places for which room is made at first.
@@ -77,8 +76,8 @@ impl Replies {
                 places: Places::new(),
                 young: Vec::new(),
             }),
-            abandoned: RefCell::default(),
             most: limits.requests_max.min(PLACES_MAX),
+            starts_most: limits.starts_max.min(PLACES_MAX),
         }
     }
 
@@ -92,6 +91,14 @@ impl Replies {
             Some((handle, _)) => handle,
             None => panic!("{PLACES_MAX} answers are waited for on one core"),
         }
+    }
+
+    /// As [`reserve`](Self::reserve), for a start or a stop that a worker or a future asks for, unless as many are under way as
+    /// may be. Those that were given up are, until they are answered.
+    pub(crate) fn reserve_start(&self) -> Option<Handle> {
+        let places = &mut self.pending.borrow_mut().places;
+        let (handle, _) = places.reserve(Kind::Start, Wake::Nobody, self.starts_most)?;
+        Some(handle)
     }
 
     /// Reserves a place for the answer to a request, of which somebody is to be told this way, unless as many are under
@@ -153,7 +160,7 @@ impl Replies {
         }
         match held {
             Held::Answer(answer) => Some(answer),
-            Held::Awaited | Held::Nothing => None,
+            Held::Awaited | Held::Abandoned | Held::Nothing => None,
         }
     }
 
@@ -192,24 +199,29 @@ impl Replies {
         }
     }
 
-    /// As [`cancel`](Self::cancel), for what cores ask each other and always answer: the answer is to be
-    /// dropped when it comes. Most have been answered, and their places are not theirs any more.
+    /// As [`cancel`](Self::cancel), for what cores ask each other and always answer: its place is kept for the answer, which
+    /// is to be dropped when it comes. Most have been answered, and their places are not theirs any more.
     #[inline]
     pub(crate) fn abandon(&self, core: &Core, handle: Handle) {
         let waits = |place: &mut Place| place.is_awaited();
         let waits = self.pending.borrow_mut().places.at_mut(handle).map(waits);
-        if let Some(waits) = waits {
-            self.abandon_taken(core, handle, waits);
+        match waits {
+            Some(true) => self.abandon_awaited(handle),
+            Some(false) => self.cancel(core, handle),
+            None => {}
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn abandon_taken(&self, core: &Core, handle: Handle, waits: bool) {
-        if waits {
-            self.abandoned.borrow_mut().insert(handle);
-        }
-        self.cancel(core, handle);
+    fn abandon_awaited(&self, handle: Handle) {
+        let mut pending = self.pending.borrow_mut();
+        let wake = pending.places.at_mut(handle).map(|place| {
+            place.held = Held::Abandoned;
+            mem::replace(&mut place.wake, Wake::Nobody)
+        });
+        drop(pending);
+        drop(wake);
     }
 
     /// Arms the timers of the places reserved in this turn that still wait.
@@ -273,7 +285,7 @@ impl Replies {
     /// Whether this place was abandoned, and its answer has now come.
     #[cold]
     fn was_abandoned(&self, handle: Handle) -> bool {
-        self.abandoned.borrow_mut().remove(&handle)
+        self.pending.borrow_mut().places.free_abandoned(handle)
     }
 
     /// Fails whatever still waits: the node ends.

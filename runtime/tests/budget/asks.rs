@@ -10,6 +10,7 @@ use ringpost::{Context, ErrorKind, Limits, Result, Routed, Worker};
 
 use crate::TURN;
 use crate::counting::{begin_count, counted_since};
+use crate::doings::{assert_within, load};
 
 const MOST: u32 = 10;
 
@@ -37,10 +38,16 @@ type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// Polls each of them once: how many wait, and how many were refused for `requests_max`.
 async fn poll_each<T>(asked: &mut [Asked<'_, T>]) -> (u32, u32) {
-    let reached = ErrorKind::LimitReached {
-        limit: "requests_max",
-        most: MOST,
-    };
+    poll_each_within("requests_max", MOST, asked).await
+}
+
+/// As [`poll_each`], for this limit.
+async fn poll_each_within<T>(
+    limit: &'static str,
+    most: u32,
+    asked: &mut [Asked<'_, T>],
+) -> (u32, u32) {
+    let reached = ErrorKind::LimitReached { limit, most };
     let (mut waiting, mut refused) = (0, 0);
     for one in asked {
         match poll_fn(|polling| Poll::Ready(one.as_mut().poll(polling))).await {
@@ -144,4 +151,50 @@ fn g4_requests_that_are_given_up_at_once_leave_nothing_behind() {
     });
     let held = report.output.unwrap();
     assert!(held < 64 << 10, "{held} bytes are held");
+}
+
+const STARTS: u32 = 1000;
+
+/// G4: a core has so many starts and stops under way, those that were given up and are not answered among them; one more
+/// is refused. What there are takes what the budget says.
+#[test]
+fn g4_starts_and_stops_stay_within_their_pool() {
+    let _turn = TURN.lock();
+    for cores in [1, 2] {
+        let mut limits = Limits::default();
+        limits.starts_max = STARTS;
+        let sim = Sim::new(3).cores(cores).limits(limits);
+        let report = sim.run(async move |ctx: Context| {
+            let starts_after = Duration::from_secs(1);
+            let names = (0..).map(|n| format!("late-{n}"));
+            let is_last = |name: &String| ctx.home(name.as_str()) == usize::from(cores - 1);
+            let name = names.into_iter().find(is_last).unwrap_or_default();
+            let start = || Box::pin(ctx.start_worker(name.as_str(), Silent { starts_after }));
+            let mut first = [start() as Asked<'_, ()>];
+            assert_eq!(poll_each(&mut first).await, (1, 0));
+            // A worker that is being started ends when it has started.
+            let stop = |_| Box::pin(ctx.stop_worker(name.as_str())) as Asked<'_, ()>;
+            let stops = || (0..5 * STARTS).map(stop).collect::<Vec<_>>();
+            let (mut some, mut more) = (stops(), stops());
+            let before = begin_count();
+            let polled = poll_each_within("starts_max", STARTS, &mut some).await;
+            assert_eq!(polled, (STARTS - 1, 4 * STARTS + 1));
+            let pools = ["starts and stops under way"];
+            assert_within(&limits, &load(cores), &pools, counted_since(before));
+            ctx.sleep(starts_after / 2).await;
+            assert_within(&limits, &load(cores), &pools, counted_since(before));
+            // What was given up was asked for all the same.
+            some.clear();
+            let (waiting, _) = poll_each_within("starts_max", STARTS, &mut more).await;
+            assert_eq!(waiting, 0);
+            assert_within(&limits, &load(cores), &pools, counted_since(before));
+            ctx.sleep(starts_after).await;
+            let _ = poll_each(&mut first).await;
+            more.clear();
+            // There are places again.
+            ctx.start_worker("again", Silent { starts_after }).await?;
+            ctx.stop_now().await
+        });
+        report.output.unwrap();
+    }
 }

@@ -19,7 +19,7 @@ type Payload = [u64; 12];
 const BESIDE: u64 = 64 << 10;
 
 /// Holds what these pools may take at the most.
-fn assert_within(limits: &Limits, load: &Load, pools: &[&str], held: u64) {
+pub(crate) fn assert_within(limits: &Limits, load: &Load, pools: &[&str], held: u64) {
     let budget = limits.budget(load);
     let counted = budget.pools.iter().filter(|it| pools.contains(&it.name));
     assert_eq!(counted.clone().count(), pools.len(), "no such pool");
@@ -30,7 +30,7 @@ fn assert_within(limits: &Limits, load: &Load, pools: &[&str], held: u64) {
     );
 }
 
-fn load(cores: u16) -> Load {
+pub(crate) fn load(cores: u16) -> Load {
     Load {
         cores,
         receivers: 2,
@@ -40,6 +40,7 @@ fn load(cores: u16) -> Load {
         requests: u64::MAX,
         passed_on: u64::MAX,
         watches: u64::MAX,
+        starts: u64::MAX,
         blocking: u64::MAX,
         dead_letters: true,
         ..Load::default()

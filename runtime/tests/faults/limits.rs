@@ -38,6 +38,7 @@ const SMALLEST: &[Smallest<Limits>] = &[
     ("blocking_queue", |limits| limits.blocking_queue = 1),
     ("passed_on_max", |limits| limits.passed_on_max = 1),
     ("requests_max", |limits| limits.requests_max = 1),
+    ("starts_max", |limits| limits.starts_max = 1),
     ("watches_max", |limits| limits.watches_max = 1),
     ("flush_slots", |limits| limits.flush_slots = 1),
 ];
