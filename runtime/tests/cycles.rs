@@ -455,7 +455,7 @@ impl Worker for Held {
 /// Who waits at one worker, beside a circle of two.
 const WAITING: u64 = 20_000;
 
-/// Names the circle of two beside those that wait for room at one worker, or, if there is room, for its replies.
+/// Names the circle of two that wait for room beside those that do so at one worker, or, if there is room, for replies.
 fn circle_beside_many(room: u32, by_request: bool) -> usize {
     let mut limits = tight();
     limits.mailbox_credits = room;
@@ -475,8 +475,12 @@ fn circle_beside_many(room: u32, by_request: bool) -> usize {
             });
         }
         ctx.sleep(Duration::from_secs(1)).await;
-        ctx.start_worker("left", asker("right", 60)).await?;
-        ctx.start_worker("right", asker("left", 60)).await?;
+        for (name, partner) in [("left", "right"), ("right", "left")] {
+            match by_request {
+                true => ctx.start_worker(name, asker(partner, 60)).await?,
+                false => ctx.start_worker(name, Doubler(partner)).await?,
+            }
+        }
         for name in ["left", "right"] {
             ctx.send_message(name, 1u64).await?;
         }
