@@ -237,6 +237,7 @@ fn fmt_refused(f: &mut fmt::Formatter<'_>, address: &Address) -> fmt::Result {
 fn fmt_limit(f: &mut fmt::Formatter<'_>, limit: &str, most: u32) -> fmt::Result {
     let what = match limit {
         "watches_max" => "watches under way, or news of them that nobody has taken",
+        "starts_max" => "starts and stops of workers under way",
         _ => "requests under way",
     };
     write!(
