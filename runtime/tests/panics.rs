@@ -73,6 +73,64 @@ fn a_destructor_that_panics_ends_its_worker_at_the_first_poll_and_later() {
     }
 }
 
+/// Panics in a function before there is a future, in the call that is named.
+struct Eager(&'static str);
+
+impl Eager {
+    fn panics_in(&self, call: &str) -> impl Future<Output = Result<()>> + use<> {
+        assert!(self.0 != call, "panics in {call}");
+        async { Ok(()) }
+    }
+}
+
+impl Worker for Eager {
+    type Message = u64;
+    type Context = Context;
+
+    fn initialize(&mut self, _ctx: &mut Context) -> impl Future<Output = Result<()>> {
+        self.panics_in("initialize")
+    }
+
+    fn handle_message(
+        &mut self,
+        _ctx: &mut Context,
+        _msg: Routed<u64>,
+    ) -> impl Future<Output = Result<()>> {
+        self.panics_in("handle_message")
+    }
+
+    fn shutdown(&mut self, _ctx: &mut Context) -> impl Future<Output = Result<()>> {
+        self.panics_in("shutdown")
+    }
+}
+
+/// G7: a call that is no `async fn` may panic before it has returned its future. That costs its worker, too.
+#[test]
+fn g7_a_panic_where_a_future_is_made_costs_only_its_worker() {
+    for call in ["initialize", "handle_message", "shutdown"] {
+        let report = Sim::new(3)
+            .on_undelivered(|_| {})
+            .run(async move |ctx: Context| {
+                let started = ctx.start_worker("eager", Eager(call)).await;
+                assert_eq!(started.is_err(), call == "initialize");
+                if call == "handle_message" {
+                    let asked = ctx.request::<u64>("eager", 1u64).await;
+                    let error = asked.expect_err("nobody answers");
+                    let is_told = matches!(error.kind(), ErrorKind::Dropped { .. });
+                    assert!(is_told, "{error}");
+                } else if started.is_ok() {
+                    ctx.stop_worker("eager").await?;
+                }
+                ctx.start_worker("eager", Eager("none")).await?;
+                ctx.stop().await
+            });
+        report.output.expect("the node goes on");
+        assert_eq!(report.stats.total(|core| core.panics), 1, "{call}");
+        let in_hand = report.stats.undelivered(Reason::InHand);
+        assert_eq!(in_hand, u64::from(call == "handle_message"));
+    }
+}
+
 /// Waits for a number with a predicate that panics, and is ended by that.
 struct Picky;
 

@@ -71,8 +71,7 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
                 // SAFETY: as below.
                 let State { worker, ctx } = unsafe { borrow::<W>(to) };
                 // SAFETY: as below.
-                unsafe { put(at, move || worker.handle_message(ctx, msg)) };
-                Ok(())
+                unsafe { put(at, move || worker.handle_message(ctx, msg)) }
             });
         }
         let make = move || {
@@ -85,8 +84,7 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
             worker.handle_message(ctx, msg)
         };
         // SAFETY: `drive` hands in a place that is empty.
-        unsafe { put(at, make) };
-        Ok(())
+        unsafe { put(at, make) }
     };
     let another = || {
         // SAFETY: the caller upholds that the block is there, and as long as there is a worker it stays.
@@ -137,8 +135,7 @@ pub(super) unsafe fn initialize<W: Worker<Context = Context>>(
         // SAFETY: as in `handle`.
         let State { worker, ctx } = unsafe { borrow::<W>(to) };
         // SAFETY: `drive` hands in a place that is empty.
-        unsafe { put(at, move || worker.initialize(ctx)) };
-        Ok(())
+        unsafe { put(at, move || worker.initialize(ctx)) }
     };
     // SAFETY: the caller upholds it for this function.
     unsafe { drive(to, next, core, polling, go, initialize::<W>, start, || None) }
@@ -160,8 +157,7 @@ pub(super) unsafe fn shutdown<W: Worker<Context = Context>>(
         // SAFETY: as in `handle`.
         let State { worker, ctx } = unsafe { borrow::<W>(to) };
         // SAFETY: `drive` hands in a place that is empty.
-        unsafe { put(at, move || worker.shutdown(ctx)) };
-        Ok(())
+        unsafe { put(at, move || worker.shutdown(ctx)) }
     };
     // SAFETY: the caller upholds it for this function.
     unsafe { drive(to, next, core, polling, go, shutdown::<W>, start, || None) }
@@ -286,14 +282,22 @@ unsafe fn suspend(to: NonNull<Header>, frame: Frame, core: &Rc<Core>, step: Step
     step
 }
 
-/// Makes a future where it is to lie.
+/// Makes a future where it is to lie. That of an `async fn` is just there; but a worker may have a function that returns one,
+/// whose code runs here, and panics as any other of its.
 ///
 /// # Safety
-/// The place is valid for writes, aligned and empty.
+/// The place is valid for writes, aligned and empty. If this fails, it still is.
 #[inline(always)]
-unsafe fn put<F>(at: NonNull<F>, make: impl FnOnce() -> F) {
+unsafe fn put<F>(at: NonNull<F>, make: impl FnOnce() -> F) -> Result<(), Box<Ending>> {
     // SAFETY: the caller upholds it.
-    unsafe { at.write(make()) };
+    let put = || unsafe { at.write(make()) };
+    catch_unwind(AssertUnwindSafe(put)).map_err(panicked_at_once)
+}
+
+#[cold]
+#[inline(never)]
+fn panicked_at_once(panic: Box<dyn Any + Send>) -> Box<Ending> {
+    Box::new(Ending::Panicked(into_text(panic)))
 }
 
 /// Goes on with the suspended call, or drops it. `Pending` if there is none: the wake was late.
