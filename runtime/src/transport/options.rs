@@ -8,6 +8,7 @@ use std::time::Duration;
 use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_router::{Address, Route, TransportType, wire};
 
+use crate::task::panics::guarded;
 use crate::transport::Backoff;
 use crate::transport::tcp::normal;
 
@@ -217,7 +218,7 @@ impl Terms {
     /// Whether the peer may send to this address of the node.
     pub(crate) fn exposes(&self, address: &Address) -> bool {
         self.always_exposes(address)
-            || address.is_local() && self.predicates.iter().any(|allows| allows(address))
+            || address.is_local() && self.predicates.iter().any(|allows| says(allows, address))
     }
 
     /// Whether the peer may send to this address, whatever predicates say from one time to the next.
@@ -242,6 +243,14 @@ impl Terms {
         }
         None
     }
+}
+
+/// What a predicate says. One that panics allows nothing.
+fn says(allows: &Predicate, address: &Address) -> bool {
+    let mut is_allowed = false;
+    let what = "a predicate for what is exposed panicked";
+    guarded(what, Some(address), || is_allowed = allows(address));
+    is_allowed
 }
 
 impl fmt::Debug for Terms {
@@ -284,7 +293,7 @@ macro_rules! options {
                 self
             }
 
-            /// Lets the peer send to workers of whose addresses `allows` says so.
+            /// Lets the peer send to workers of whose addresses `allows` says so. Where that panics, it does not.
             #[must_use]
             pub fn expose_if(
                 mut self,

@@ -106,6 +106,28 @@ fn g11_a_predicate_that_changes_its_mind_is_heard() {
     });
 }
 
+/// G11, G7: a predicate that panics exposes nothing, and costs neither the connection nor who sends over it.
+#[test]
+fn g11_a_predicate_that_panics_exposes_nothing() {
+    let serve = async move |ctx: Context| -> Result<()> {
+        ctx.start_worker("echoer", Echoer).await?;
+        let allows = |name: &Address| {
+            assert!(*name == "echoer".into(), "who is {name}?");
+            true
+        };
+        listen(&ctx, TcpListenerOptions::new().expose_if(allows)).await?;
+        Ok(())
+    };
+    against(serve, async move |ctx: Context| {
+        let mut peer = Raw::connect(&ctx, SERVER).await?;
+        for _ in 0..3 {
+            assert!(!peer.is_refused("echoer").await?);
+            assert!(peer.is_refused("somebody").await?);
+        }
+        Ok(())
+    });
+}
+
 /// Writes the address of its context and of who sent to it to a list.
 struct Witness(Arc<Mutex<Vec<Address>>>);
 
