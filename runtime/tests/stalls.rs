@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Context, ErrorKind, Node, NodeBuilder, Result, Routed, Stall, Worker};
+use ringpost::{Context, ErrorKind, Node, NodeBuilder, Result, Routed, Stall, Supervision, Worker};
 use ringpost_mailbox::sync::Mutex;
 
 /// A node that tells of stalls, and what it tells.
@@ -118,6 +118,50 @@ fn a_worker_that_holds_its_core_when_it_starts_or_ends_is_named() -> Result<()> 
         node.run(async move |ctx: Context| {
             ctx.start_worker("slow", Slow { told, at_start }).await?;
             ctx.stop_worker("slow").await?;
+            ctx.stop().await
+        })?;
+    }
+    Ok(())
+}
+
+/// G7: a worker that is supervised, placed or replicated is named by its own type, too.
+#[test]
+fn a_worker_is_named_by_its_own_type_however_it_was_started() -> Result<()> {
+    /// Of a type with an argument.
+    struct Sure<T>(Mutex<Option<Receiver<Stall>>>, std::marker::PhantomData<T>);
+
+    impl<T: 'static> Worker for Sure<T> {
+        type Message = u64;
+        type Context = Context;
+
+        async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+            let told = self.0.lock().take().expect("once");
+            let mut all = told.iter();
+            let stall = all.find(|stall| stall.worker == Some(ctx.address()));
+            let name = stall.map(|stall| stall.worker_type.to_owned());
+            ctx.send_message(msg.reply(), name.unwrap_or_default())
+                .await
+        }
+    }
+
+    for is_supervised in [true, false] {
+        let (node, told) = watched(Duration::from_millis(10));
+        let told = Arc::new(Mutex::new(Some(told)));
+        node.run(async move |ctx: Context| {
+            let build = move || {
+                let told = told.lock().take();
+                Sure::<(u8, Vec<u16>)>(Mutex::new(told), std::marker::PhantomData)
+            };
+            match is_supervised {
+                true => {
+                    let terms = Supervision::transient();
+                    ctx.start_supervised("sure", terms, build).await?;
+                }
+                false => ctx.start_replicated("sure", build).await?,
+            }
+            let name: String = ctx.request("sure", 1u64).await?;
+            assert!(name.starts_with("stalls::"), "{name}");
+            assert!(name.ends_with("Sure<(u8, alloc::vec::Vec<u16>)>"), "{name}");
             ctx.stop().await
         })?;
     }

@@ -293,6 +293,26 @@ impl MailboxRc {
     }
 }
 
+/// The name of a worker's type, out of those that this crate has put around it: of one that is supervised, for one.
+fn worker_name(mut name: &'static str) -> &'static str {
+    const OURS: &str = concat!(env!("CARGO_PKG_NAME"), "::core::");
+    while name.starts_with(OURS)
+        && let Some((_, inner)) = name.split_once('<')
+    {
+        let (mut depth, mut before) = (0_u32, ' ');
+        let end = inner.find(|part| {
+            let closes = matches!(part, '>' | ')' | ']') && before != '-';
+            let is_end = depth == 0 && (part == ',' || closes);
+            depth += u32::from(matches!(part, '<' | '(' | '['));
+            depth -= u32::from(depth > 0 && closes);
+            before = part;
+            is_end
+        });
+        name = inner.get(..end.unwrap_or(inner.len())).unwrap_or(inner);
+    }
+    name
+}
+
 impl<W: Worker<Context = Context>> Vacant<W> {
     /// A mailbox with room for its worker.
     pub(crate) fn new(mailbox: Mailbox) -> Self {
@@ -305,7 +325,7 @@ impl<W: Worker<Context = Context>> Vacant<W> {
                     shutdown: call::shutdown::<W>,
                     drop_state: drop_state::<W>,
                     free: free::<W>,
-                    names: || (type_name::<W>(), type_name::<W::Message>()),
+                    names: || (worker_name(type_name::<W>()), type_name::<W::Message>()),
                 }
             },
             phase: Cell::new(Phase::Vacant),
