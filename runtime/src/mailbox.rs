@@ -121,7 +121,8 @@ pub(crate) struct More {
     passed: u32,
     /// And of those that are urgent.
     passed_urgent: u32,
-    /// Whether what a handler was given was put back last, and nothing was taken since: so it is of the call that runs.
+    /// Whether what a handler was given was put back, and nothing was handled or received since: so it is of the call that
+    /// runs, even if it has been dropped meanwhile.
     pub(crate) put_back: bool,
     /// How many calls of the worker that had suspended have ended.
     pub(crate) resumed: u32,
@@ -311,7 +312,6 @@ impl Mailbox {
         }
         let take = |more: &mut More| {
             more.taken = more.taken.wrapping_add(1);
-            more.put_back = false;
             let is_urgent = at < more.urgent;
             if at == more.first(is_urgent) {
                 let passed = more.passed(is_urgent);
@@ -331,6 +331,7 @@ impl Mailbox {
             return None;
         }
         let next = |more: &mut More| {
+            more.put_back = false;
             let is_mixed = more.urgent > 0 && more.urgent < more.stash.len();
             let is_their_turn = is_mixed && more.urgent_run >= urgent_max;
             more.urgent_run = match is_mixed && !is_their_turn {

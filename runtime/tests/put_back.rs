@@ -7,7 +7,10 @@ mod dice;
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Context, Error, Group, Reason, Result, Routed, Supervision, Worker, local_message};
+use ringpost::{
+    Context, Error, Group, Limits, Overflow, Reason, Result, Routed, Supervision, Worker,
+    local_message,
+};
 use ringpost_mailbox::sync::Arc;
 use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,6 +59,43 @@ fn g3_a_message_that_was_put_back_is_not_in_hand() {
         assert_eq!(report.stats.undelivered(Reason::Panicked), 1);
         assert_eq!(report.stats.undelivered_total(), 1);
     }
+}
+
+/// G3: one that was put back, and dropped for a newer one since, is reported for that alone.
+#[test]
+fn g3_a_message_that_was_put_back_and_dropped_is_not_in_hand() {
+    struct Panics;
+
+    impl Worker for Panics {
+        type Message = u64;
+        type Context = Context;
+
+        fn overflow(&self) -> Overflow {
+            Overflow::DropOldest
+        }
+
+        async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+            ctx.put_back(msg);
+            ctx.sleep(Duration::from_millis(1)).await;
+            panic!("asked to");
+        }
+    }
+
+    let mut limits = Limits::default();
+    limits.mailbox_credits = 1;
+    let sim = Sim::new(1).limits(limits).on_undelivered(|_| {});
+    let report = sim.run(async |ctx: Context| {
+        ctx.start_worker("panics", Panics).await?;
+        ctx.send_message("panics", 1u64).await?;
+        ctx.yield_now().await;
+        ctx.send_message("panics", 2u64).await?;
+        ctx.sleep(Duration::from_secs(1)).await;
+        ctx.stop().await
+    });
+    report.output.expect("the books are right");
+    assert_eq!(report.stats.undelivered(Reason::Overflow), 1);
+    assert_eq!(report.stats.undelivered(Reason::Panicked), 1);
+    assert_eq!(report.stats.undelivered_total(), 2);
 }
 
 /// G14: a group takes its worker down, which comes back and is given the message again.

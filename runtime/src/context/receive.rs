@@ -76,6 +76,7 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
                 self.ctx.core.settle(mailbox, origin);
                 self.ctx.core.tally().handled.add(1);
                 routed.head.mark_received();
+                mailbox.if_more(|more| more.put_back = false);
                 return Some(Ok(routed));
             }
             // It was decoded to be looked at; its credit stays with it.
