@@ -41,7 +41,7 @@ mod vtable;
 pub use apart::Apart;
 pub use boxed::Boxed;
 
-use payload::Payload;
+use payload::{Payload, Place};
 
 /// The largest value, in bytes, that lies in the cell itself. `benches/cell_size.rs` has the reasons.
 pub const INLINE_BYTES: usize = 24;
@@ -136,6 +136,12 @@ impl<C: Catalog> MessageCell<C> {
             payload: Payload::new(value),
             not_sync: PhantomData,
         }
+    }
+
+    /// Whether a value of this type lies apart from its cell, and so takes memory.
+    #[inline]
+    pub const fn takes_memory<T>() -> bool {
+        !matches!(Payload::<INLINE_BYTES>::place::<T>(), Place::Inline)
     }
 
     /// Whether the value is a `T`.

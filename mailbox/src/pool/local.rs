@@ -8,17 +8,20 @@ use std::cell::Cell;
 use std::ptr;
 
 use super::PoolLimits;
-use super::block::{self, Block, Header, Link};
+use super::block::{self, Block, Link};
 use super::chain::{self, Chain, Gathered};
 use super::class::{CLASSES, Class};
+use super::free_list::FreeList;
 use super::growth::Growth;
 use super::home::{Counters, Home, ReturnStack};
+use super::spares::Spares;
 use crate::sync::{Arc, CachePadded};
 
 /// The private half of a pool.
 #[derive(Debug)]
 pub(super) struct Local {
     lists: [FreeList; CLASSES],
+    pub(super) spares: Spares,
     home: Arc<Home>,
     gathered: Gathered,
     pub(super) growth: Growth,
@@ -26,23 +29,12 @@ pub(super) struct Local {
     pub(super) entered: Cell<u32>,
 }
 
-/// Free blocks of one class, the last one freed first.
-#[derive(Debug)]
-struct FreeList {
-    first: Cell<*mut Header>,
-    len: Cell<u32>,
-    len_max: u32,
-}
-
 impl Local {
     pub(super) fn new(group: u32, core: u16, limits: &PoolLimits) -> Self {
-        let free_list = |class: Class| FreeList {
-            first: Cell::new(ptr::null_mut()),
-            len: Cell::new(0),
-            len_max: limits.cached_max[class as usize],
-        };
+        let free_list = |class: Class| FreeList::new(limits.cached_max[class as usize]);
         Local {
             lists: Class::ALL.map(free_list),
+            spares: Spares::default(),
             home: Arc::new(Home {
                 core,
                 group,
@@ -70,7 +62,8 @@ impl Local {
             self.home.counters.oversize.add(1);
             return Block::homeless(bytes);
         };
-        self.block_of(class)
+        // SAFETY: the block is free and nobody else's.
+        unsafe { Block::from_free(self.take(class)) }
     }
 
     /// As [`block`](Self::block); `None` where more memory is refused.
@@ -98,11 +91,15 @@ impl Local {
         block
     }
 
-    /// A block of `class`.
+    /// A block of `class`; a spare one where more memory is refused.
     #[inline]
     pub(super) fn block_of(&self, class: Class) -> Block {
+        let link = match self.pop(class) {
+            Some(link) => link,
+            None => self.take_or_spare(class),
+        };
         // SAFETY: the block is free and nobody else's.
-        unsafe { Block::from_free(self.take(class)) }
+        unsafe { Block::from_free(link) }
     }
 
     /// A free block of `class`, held by the caller.
@@ -117,11 +114,7 @@ impl Local {
     /// A free block of the list of `class`, if there is any, held by the caller.
     #[inline]
     fn pop(&self, class: Class) -> Option<Link> {
-        let list = &self.lists[class as usize];
-        let link = Link::new(list.first.get())?;
-        // SAFETY: the list holds its blocks, so this thread does.
-        list.first.set(unsafe { block::header(link).next() });
-        list.len.set(list.len.get() - 1);
+        let link = self.lists[class as usize].pop()?;
         self.home.counters.hits.add(1);
         Some(link)
     }
@@ -140,12 +133,43 @@ impl Local {
         if let Some(link) = self.pop_returned(class) {
             return Some(link);
         }
+        self.try_grow(class)
+    }
+
+    /// As `take_elsewhere`; a spare block where more memory is refused.
+    #[cold]
+    fn take_or_spare(&self, class: Class) -> Link {
+        if let Some(link) = self.pop_returned(class) {
+            return link;
+        }
+        self.spares.note_use(class);
+        // Where there is no spare one a refusal would end the process, so nobody is asked.
+        let link = match self.spares.has(class) {
+            true => self.try_grow(class),
+            false => self.grow(class),
+        };
+        if let Some(link) = link {
+            self.spares.fill(self);
+            return link;
+        }
+        self.spares
+            .take(class)
+            .unwrap_or_else(|| block::out_of_memory(class.bytes()))
+    }
+
+    /// A new block, if it is not refused.
+    pub(super) fn try_grow(&self, class: Class) -> Option<Link> {
         let is_refused = self.growth.is_refused(block::bytes_of(class));
         let link = (!is_refused).then(|| self.grow(class)).flatten();
         if link.is_none() {
             self.home.counters.refused.add(1);
         }
         link
+    }
+
+    /// A free block of the list of `class`, to be kept as a spare one.
+    pub(super) fn pop_spare(&self, class: Class) -> Option<Link> {
+        self.lists[class as usize].pop()
     }
 
     /// A block that came home by the return stack.
@@ -195,10 +219,8 @@ impl Local {
                 self.home.counters.released.add(1);
                 return block::deallocate(link);
             }
-            block::header(link).set_next(list.first.get());
+            list.push(link);
         }
-        list.first.set(link.as_ptr());
-        list.len.set(list.len.get() + 1);
     }
 
     /// Takes a block that is not this pool's.
@@ -275,7 +297,8 @@ impl Local {
 
     /// How many free blocks there are.
     pub(super) fn len(&self) -> u32 {
-        self.lists.iter().map(|list| list.len.get()).sum()
+        let listed: u32 = self.lists.iter().map(|list| list.len.get()).sum();
+        listed + self.spares.len()
     }
 }
 
@@ -305,7 +328,7 @@ impl Drop for Local {
         // linked up to null, and forgotten here.
         unsafe {
             chain::free_all(self.home.returns.close());
-            for list in &self.lists {
+            for list in self.lists.iter().chain(self.spares.lists()) {
                 chain::free_all(list.first.replace(ptr::null_mut()));
             }
         }

@@ -39,10 +39,12 @@ mod block;
 mod chain;
 mod class;
 mod current;
+mod free_list;
 mod growth;
 mod home;
 mod local;
 mod sentinel;
+mod spares;
 
 pub use block::{BLOCK_ALIGN, BLOCK_BYTES_MAX};
 pub use chain::Chain;
@@ -148,6 +150,40 @@ impl Pool {
     /// ```
     pub fn ask_before_growth(&self, may_have: impl Fn(usize) -> bool + 'static) {
         self.local.growth.ask(Box::new(may_have));
+    }
+
+    /// Keeps up to so many spare blocks of each size, in the order of [`CLASS_BYTES`]; of sizes that values of
+    /// [cells](crate::cell) were put into. Such a value cannot be refused where it is made, so when there is no more memory
+    /// it lies in one of these, as long as there are any, and the pool [is short](Self::is_short).
+    pub fn keep_spares(&self, most: [u32; CLASSES]) {
+        self.local.spares.keep(most);
+    }
+
+    /// Whether spare blocks had to be used, and there is no memory yet to put others in their place. Who begins something
+    /// that takes blocks asks first, and lets it be: what is under way needs those that are left.
+    ///
+    /// ```
+    /// use ringpost_mailbox::cell::Boxed;
+    /// use ringpost_mailbox::pool::{Pool, PoolLimits};
+    /// # use std::{cell::Cell, rc::Rc};
+    ///
+    /// let pool = Pool::new(0, PoolLimits::default());
+    /// let memory = Rc::new(Cell::new(true));
+    /// # let asked = Rc::clone(&memory);
+    /// pool.ask_before_growth(move |_| asked.get());
+    /// pool.keep_spares([2; 5]);
+    /// let _entered = pool.enter();
+    /// let first = Boxed::new([0_u8; 60]);
+    ///
+    /// memory.set(false);
+    /// let second = Boxed::new([1_u8; 60]);
+    /// assert!(pool.is_short());
+    /// drop(first);
+    /// assert!(!pool.is_short(), "a block came home");
+    /// ```
+    #[inline]
+    pub fn is_short(&self) -> bool {
+        self.local.spares.is_short() && !self.local.spares.fill(&self.local)
     }
 
     /// The cores for which dropped blocks are gathered here, in ascending order, as of each step: chains may
