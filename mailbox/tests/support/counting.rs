@@ -1,5 +1,5 @@
-//! The system's allocator, counting: for tests of any crate that say what code asks of it. Each includes this file, as an
-//! allocator belongs to a program.
+//! The system's allocator, counting, and refusing when told to: for tests of any crate that say what code asks of it. Each
+//! includes this file, as an allocator belongs to a program.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -12,14 +12,19 @@ struct Counting;
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static HELD: AtomicU64 = AtomicU64::new(0);
 static HELD_MAX: AtomicU64 = AtomicU64::new(0);
+static REFUSED_FROM: AtomicU64 = AtomicU64::new(u64::MAX);
 
-// SAFETY: every call is passed on to the system's allocator as it came; counting touches no memory
-// that the allocator hands out.
+// SAFETY: every call is passed on to the system's allocator as it came, or is answered with null as one that has no
+// memory may; counting touches no memory that the allocator hands out.
 unsafe impl GlobalAlloc for Counting {
     /// # Safety
     /// As the system's `alloc`.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let bytes = layout.size() as u64;
+        // Relaxed: tests that refuse see to it that the threads they mean know of it.
+        if bytes >= REFUSED_FROM.load(Ordering::Relaxed) {
+            return std::ptr::null_mut();
+        }
         // Relaxed, here and below: a sum needs no order with anything else.
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         let held = HELD.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -40,6 +45,12 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
+
+/// From now on there is no memory for allocations of so many bytes or more; `u64::MAX` is an end of it.
+pub(crate) fn refuse_from(bytes: u64) {
+    // Relaxed: as above.
+    REFUSED_FROM.store(bytes, Ordering::Relaxed);
+}
 
 /// How often the program has allocated.
 pub(crate) fn allocations() -> u64 {

@@ -53,6 +53,9 @@ impl From<Body> for Any {
 }
 
 impl Message for Any {
+    /// It travels as what it is.
+    const TAKES_MEMORY: bool = false;
+
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), CodecError> {
         (self.0.meta().encode)(&self.0, out)
     }

@@ -77,6 +77,10 @@ fn encode_as<T: Message>(body: &Body, out: &mut Vec<u8>) -> Result<(), CodecErro
 /// # Ok::<(), ringpost_router::CodecError>(())
 /// ```
 pub trait Message: Send + Sized + 'static {
+    /// Whether [`into_body`](Self::into_body) takes a block of memory.
+    #[doc(hidden)]
+    const TAKES_MEMORY: bool = Body::takes_memory::<Self>();
+
     /// Appends the encoded message.
     ///
     /// # Errors

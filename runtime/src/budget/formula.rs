@@ -3,6 +3,7 @@
 use ringpost_mailbox::pool::{CLASS_BYTES, PoolLimits};
 
 use super::{Budget, BudgetPool, Load};
+use crate::core::SPARES;
 use crate::core::passed_on::NOTE_BYTES;
 use crate::core::replies::PLACE_BYTES;
 use crate::core::unanswered::UNANSWERED_BYTES;
@@ -45,6 +46,15 @@ const WATCH_BYTES: u64 = 1024;
 const NEWS_BYTES: u64 = 128;
 /// A call that blocks, with its closure, its place in the queue, and what its result comes by.
 const BLOCKING_BYTES: u64 = 768;
+
+/// What the spare blocks of a core take.
+fn spare_blocks() -> u64 {
+    let most = SPARES.map(u64::from).into_iter();
+    let bytes = CLASS_BYTES.map(u64::from).into_iter();
+    most.zip(bytes)
+        .map(|(most, bytes)| most * block(bytes))
+        .sum()
+}
 
 impl Limits {
     /// The most memory that messages take in a node with these limits, under this load.
@@ -91,6 +101,7 @@ impl Limits {
             pool("payloads in blocks", payloads, block(load.payload)),
             pool("routes in blocks", payloads, routes(load)),
             pool("free blocks", cores, free),
+            pool("spare blocks", cores, spare_blocks()),
             pool("links", links, LINK_BYTES),
             pool("senders known on other cores", known, KNOWN_BYTES),
             pool("messages that wait for room", load.senders, WAITING_BYTES),

@@ -129,8 +129,8 @@ impl Context {
     /// # Errors
     /// [`ErrorKind::NotFound`] when the first hop is known not to exist, [`ErrorKind::EmptyRoute`],
     /// [`ErrorKind::RouteTooLong`], [`ErrorKind::NoTransport`], [`ErrorKind::Full`] where the receiver lets
-    /// nobody wait, and [`ErrorKind::WaitsForItself`]. The error hands the message back
-    /// ([`Error::into_message`]).
+    /// nobody wait, [`ErrorKind::WaitsForItself`], and [`ErrorKind::NoMemory`] where the message or its routes need a block
+    /// and the system has no memory. The error hands the message back ([`Error::into_message`]).
     #[inline(always)]
     pub fn send_message(&self, route: impl Into<Route>, message: impl Message) -> SendMessage<'_> {
         SendMessage::new(self, route.into(), message)
@@ -143,7 +143,7 @@ impl Context {
     /// back.
     #[inline]
     pub fn try_send_message(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
-        let (route, body) = (route.into(), message.into_body());
+        let (route, body) = (route.into(), self.core.body_of(message)?);
         let Some(to) = self.core.receiver_here(&route) else {
             return self.try_further(Outgoing::with_body(route, body));
         };

@@ -331,10 +331,13 @@ impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
             };
         }
         match std::mem::replace(&mut this.state, State::Done) {
-            State::Fresh(route, message) => this.begin(route.into(), message.into_body(), polling),
+            State::Fresh(route, message) => match this.ctx.core.body_of(message) {
+                Ok(body) => this.begin(route.into(), body, polling),
+                Err(error) => Poll::Ready(Err(error)),
+            },
             State::Waiting(place) => this.wait(place, polling),
             State::Urgent(route, message) => {
-                let unsent = Unsent(route.into(), message.into_body());
+                let unsent = Unsent(route.into(), this.ctx.core.body_of(message)?);
                 this.begin_urgent(unsent, polling)
             }
             State::Blocked(place, blocked) => this.go_on(place, blocked, polling),

@@ -50,7 +50,12 @@ impl<'a> SendMessage<'a> {
     /// Sends the message if that can be done at once: where it is called, as long as route and payload
     /// are still in registers.
     #[inline(always)]
-    pub(crate) fn new(ctx: &'a Context, route: Route, message: impl Message) -> Self {
+    pub(crate) fn new<M: Message>(ctx: &'a Context, route: Route, message: M) -> Self {
+        if ctx.core.lacks_memory_for::<M>() {
+            let error = ctx.core.no_memory(message);
+            let rest = Some(Box::new(Rest::Fail(error)));
+            return Self { ctx, rest };
+        }
         let rest = match ctx.core.receiver_here(&route) {
             Some(to) => {
                 let body = message.into_body();
@@ -154,6 +159,10 @@ fn set_up(ctx: &Context, unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
             to.room.set(to.room.get().saturating_add(1));
             return None;
         };
+        if ctx.core.pool.is_short() {
+            to.room.set(to.room.get().saturating_add(1));
+            return Some(Box::new(Rest::Fail(ctx.core.no_memory_for_routes(body))));
+        }
         let routes = Routes::new(route, Route::from(ctx.mailbox.hop()));
         ctx.core.enqueue_along(to, &ctx.mailbox, routes, body);
         return None;

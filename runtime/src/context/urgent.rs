@@ -59,7 +59,8 @@ impl Context {
     /// # Cancellation
     /// Dropped before it is done, the message is not sent.
     pub async fn send_urgent(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
-        let mut pressing = Pressing::new(&self.core, Outgoing::new(route.into(), message));
+        let out = Outgoing::with_body(route.into(), self.core.body_of(message)?);
+        let mut pressing = Pressing::new(&self.core, out);
         poll_fn(|polling| pressing.poll(&self.mailbox, polling)).await
     }
 
@@ -68,7 +69,7 @@ impl Context {
     /// # Errors
     /// As [`try_send_message`](Self::try_send_message).
     pub fn try_send_urgent(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
-        let mut out = Outgoing::new(route.into(), message);
+        let mut out = Outgoing::with_body(route.into(), self.core.body_of(message)?);
         match self.core.attempt_urgent(&self.mailbox, &mut out, None) {
             Hurry::Done(Attempt::Sent) => Ok(()),
             Hurry::Done(Attempt::Failed(error)) => Err(error),

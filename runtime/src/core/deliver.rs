@@ -260,6 +260,12 @@ impl Core {
             if let Err(kind) = crate::error::check_route(&out.route) {
                 return out.fail(kind);
             }
+            if self.pool.is_short() {
+                self.tally().memory_refused.add(1);
+                return out.fail(ErrorKind::NoMemory {
+                    bytes: size_of::<Routes>(),
+                });
+            }
             self.wrap(from, out);
         }
         if out.detour && self.send_back(from, out) {

@@ -22,6 +22,7 @@ pub(crate) mod inbound;
 pub(crate) mod io;
 pub(crate) mod lifecycle;
 pub(crate) mod links;
+mod memory;
 pub(crate) mod names;
 pub(crate) mod outbound;
 pub(crate) mod overflow;
@@ -50,7 +51,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringpost_mailbox::pool::Pool;
+use ringpost_mailbox::pool::{CLASSES, Pool};
 use ringpost_mailbox::queue::LocalQueue;
 use ringpost_router::{Address, Handle, NodeCore, Placement, WorkersOf};
 use slab::Slab;
@@ -160,6 +161,8 @@ impl Core {
             crate::mailbox::State::Stub,
             0,
         );
+        let pool = Pool::in_group(node.id, id, network.pool_limits());
+        pool.keep_spares(SPARES);
         Rc::new(Self {
             id,
             here,
@@ -193,7 +196,7 @@ impl Core {
             owing: Cell::default(),
             timers: RefCell::new(TimerQueue::new(now)),
             frames: Frames::new(),
-            pool: Pool::in_group(node.id, id, network.pool_limits()),
+            pool,
             rare: network.rare(),
             io: Io::new(network),
             transports: Registry::default(),
@@ -320,6 +323,10 @@ impl Core {
 /// Mailboxes of workers that have ended in a turn, before the first of them go. Each time costs a fence; allocators keep
 /// about so many of a size at hand.
 const GRAVES_MAX: usize = 7;
+
+/// Spare blocks of each size, for what is under way when the system has no more memory. Nothing is begun then that takes
+/// any, so what there may be is a message that is handed back, one with its routes, answers and news of the node itself.
+pub(crate) const SPARES: [u32; CLASSES] = [16, 32, 4, 1, 1];
 
 /// What a timer does when it fires.
 pub(crate) enum Timed {

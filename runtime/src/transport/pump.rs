@@ -23,6 +23,8 @@ use crate::transport::timer::Timer;
 const PARTS: usize = 64;
 /// Reads before the other tasks of the core get their turn.
 const READS_PER_POLL: usize = 4;
+/// Frames before it is looked whether there is memory for more: no more than there are spare blocks for.
+const BEFORE_A_LOOK: u32 = 16;
 /// When it is looked again whether a worker has handled all: it says nothing of that if it sends nothing back.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -217,6 +219,10 @@ impl<'a> Pump<'a> {
             self.last_read = self.ctx.core.now.get();
             return Ok(false);
         }
+        if self.ctx.core.pool.is_short() {
+            self.lacks_memory(polling);
+            return Ok(false);
+        }
         let mut burst = self.ctx.core.limits.worker_burst;
         for _ in 0..READS_PER_POLL {
             match self.deliver(&mut burst, polling)? {
@@ -317,6 +323,10 @@ impl<'a> Pump<'a> {
             let Some(rest) = burst.checked_sub(1) else {
                 return Ok(Delivered::Enough);
             };
+            if burst.is_multiple_of(BEFORE_A_LOOK) && self.ctx.core.pool.is_short() {
+                self.lacks_memory(polling);
+                return Ok(Delivered::NoRoom);
+            }
             if let Some(payload) = self.intake.next_alike() {
                 self.note_frame();
                 *burst = rest;
@@ -345,7 +355,7 @@ impl<'a> Pump<'a> {
     /// much waits as before, and that is not looked at again.
     #[inline]
     fn deliver_plain(&mut self, burst: &mut u32, polling: &mut Polling<'_>) -> Result<(), End> {
-        while *burst > 0
+        while !burst.is_multiple_of(BEFORE_A_LOOK)
             && let Some(payload) = self.intake.next_alike()
         {
             self.note_frame();

@@ -6,6 +6,7 @@ mod connections;
 mod datagrams;
 mod limits;
 mod memory;
+mod sends;
 mod sockets;
 
 use std::time::Duration;

@@ -198,6 +198,10 @@ impl Exchange<'_> {
 
     /// The message of a datagram; `None` if there is none that can be taken. Of notes only refusals mean anything here.
     fn incoming(&self, body: Buf) -> Option<Incoming> {
+        if self.ctx.core.pool.is_short() {
+            self.ctx.core.tally().memory_refused.add(1);
+            return None;
+        }
         let frame = Frame::decode(&body, &self.connection.terms.limits.frame).ok()?;
         let is_refusal = || matches!(Note::decode(frame.payload), Some(Note::Refused { .. }));
         if frame.is_heartbeat() && !is_refusal() {
