@@ -308,6 +308,9 @@ impl Shard {
             if is_full && core.queue.is_empty() {
                 core.io.resume_writers(core);
             }
+            if !core.woken_later.is_empty() && core.queue.is_empty() {
+                core.wake_later_ones();
+            }
             done += core.run_ready(slice);
             done += core.run_attention(slice);
             if !core.turns.borrow().is_empty() {
@@ -317,6 +320,9 @@ impl Shard {
             if done == before || !core.has_local_work() {
                 break;
             }
+        }
+        if !core.woken_later.is_empty() {
+            core.wake_later_ones();
         }
         done
     }

@@ -576,8 +576,27 @@ impl Core {
             }
             next
         });
-        if let Some(waiter) = next {
-            self.grant(&waiter);
+        let Some(waiter) = next else { return };
+        match mailbox.queued.get() > self.limits.worker_burst {
+            true => self.grant_for_later(&waiter),
+            false => self.grant(&waiter),
+        }
+    }
+
+    /// As [`grant`](Self::grant), to one whom nobody misses before this turn has ended, as the receiver has messages for
+    /// longer than a slice of it: woken at once it would find as much room as that slice has made, and wait again.
+    fn grant_for_later(&self, waiter: &Waiter) {
+        waiter.state.set(Waiting::Granted);
+        let wake = waiter.wake.replace(Wake::Nobody);
+        self.woken_later.push(wake);
+    }
+
+    /// Wakes those who were granted room in this turn and whom nobody missed.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn wake_later_ones(&self) {
+        while let Some(wake) = self.woken_later.pop() {
+            self.wake(&wake);
         }
     }
 

@@ -83,7 +83,6 @@ impl Core {
         self.settle(to, origin);
         self.tally().handled.add(1);
         begin_step();
-        to.state.set(State::Busy);
     }
 
     #[cold]

@@ -119,6 +119,8 @@ pub(crate) struct Core {
     /// Mailboxes of workers that have ended, which somebody may be looking at.
     graves: RefCell<Vec<MailboxRc>>,
     pub(crate) tasks: Tasks,
+    /// Whom to wake when this turn's messages have been handled.
+    pub(crate) woken_later: LocalQueue<Wake>,
     pub(crate) pairs: RefCell<Pairs>,
     /// Cores for which something was written and not published.
     pub(crate) dirty: RefCell<Vec<u16>>,
@@ -188,6 +190,7 @@ impl Core {
             on_behalf: OnBehalf::default(),
             graves: RefCell::default(),
             tasks: Tasks::new(Arc::clone(&shared)),
+            woken_later: LocalQueue::new(),
             counters: Arc::clone(&shared.counters),
             pairs: RefCell::new(Pairs::new(node.limits, node.placement.cores())),
             dirty: RefCell::default(),
@@ -316,6 +319,7 @@ impl Core {
             || !self.attention.is_empty()
             || !self.turns.borrow().is_empty()
             || self.tasks.has_ready()
+            || !self.woken_later.is_empty()
             || self.io.has_put_off()
     }
 }

@@ -155,6 +155,7 @@ impl Queue {
             return Next::NotReady;
         }
         header.assert_idle();
+        header.mailbox().state.set(State::Busy);
         core.shared.shown.show(&next.to);
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
