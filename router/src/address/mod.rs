@@ -120,6 +120,12 @@ impl Address {
         }
     }
 
+    /// Makes such a copy one of this address, whose name may be long.
+    #[inline(always)]
+    pub(crate) fn share_long(&mut self, of: &Self) {
+        self.repr.share_long(&of.repr);
+    }
+
     #[inline]
     fn from_parts(transport: u8, bytes: &[u8]) -> Self {
         Self {

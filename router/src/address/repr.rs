@@ -82,6 +82,12 @@ impl Repr {
         }
     }
 
+    /// Makes such a copy one of this, whose name may be long.
+    #[inline(always)]
+    pub(super) fn share_long(&mut self, of: &Self) {
+        self.long = of.long.clone();
+    }
+
     #[inline]
     pub(super) fn hash64(&self) -> u64 {
         self.hash64

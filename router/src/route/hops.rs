@@ -231,20 +231,20 @@ impl Hops {
 }
 
 impl Clone for Hops {
-    /// A plain copy for a route of one short name, which is what senders clone for each message.
+    /// A plain copy for a route of one short name, which is what senders clone for each message. The words of any other are
+    /// copied likewise, and what is counted is put there then.
     #[inline(always)]
     fn clone(&self) -> Self {
-        if self.count == Count::One {
-            return Self {
-                one: self.one.copy_short(),
-                count: Count::One,
-                many: More(None),
-            };
+        let mut one = self.one.copy_short();
+        let mut many = More(None);
+        if self.count != Count::One {
+            one.share_long(&self.one);
+            many = self.many.clone();
         }
         Self {
-            one: self.one.clone(),
+            one,
             count: self.count,
-            many: self.many.clone(),
+            many,
         }
     }
 }

@@ -68,6 +68,12 @@ impl Hop {
         }
     }
 
+    /// Makes such a copy one of this hop, whose name may be long.
+    #[inline(always)]
+    fn share_long(&mut self, of: &Self) {
+        self.address.share_long(&of.address);
+    }
+
     /// Whether nothing is known of where that worker is.
     #[inline]
     pub fn is_unseen(&self) -> bool {

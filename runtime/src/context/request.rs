@@ -133,16 +133,17 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         let Some(to) = found else {
             return self.begin_further(Unsent(route, body), polling);
         };
+        // A short route: there is nothing to drop. Forgotten before anything that may panic is done, so that it need not be
+        // in memory; what is given back below is the message alone.
+        std::mem::forget(route);
         if MailboxRc::ptr_eq(&to, &ctx.mailbox) {
             core.give_grant_back(&Lack::Local(to.clone()), 1);
-            return refuse_own(&to, Outgoing::with_body(route, body));
+            return refuse_own(&to, Outgoing::with_body(Route::new(), body));
         }
         let Some(place) = self.reserve(Some(&to.address), core.tasks.register(polling)) else {
             core.give_grant_back(&Lack::Local(to), 1);
-            return self.refuse_one_more(Outgoing::with_body(route, body));
+            return self.refuse_one_more(Outgoing::with_body(Route::new(), body));
         };
-        // A short route: there is nothing to drop.
-        std::mem::forget(route);
         core.enqueue(to, &ctx.mailbox, place, Origin::LOCAL, body);
         // Nobody can have answered yet.
         self.state = State::Waiting(place);
