@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput};
 use ringpost_benches::bounce::{CpuPair, line_bounce};
-use ringpost_benches::{Arenas, Machine, wakes};
+use ringpost_benches::{Arenas, Machine, floor, wakes};
 use ringpost_mailbox::ring::{Consumer, Producer, ring};
 
 /// As many as a ring of a node of two cores has.
@@ -21,6 +21,7 @@ const SLOTS: u32 = 1024;
 fn main() {
     let cpus = cpus();
     let mut criterion = settings::criterion();
+    messages(&mut criterion, cpus);
     shared_memory(&mut criterion, cpus);
     streams(&mut criterion, cpus);
     sleeping_threads(&mut criterion, cpus);
@@ -108,6 +109,20 @@ fn stream<const WORDS: usize>(cpus: CpuPair, n: u64, batch: u32) -> Duration {
         took
     };
     cpus.run(consume, produce)
+}
+
+fn messages(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {
+    let mut group = criterion.benchmark_group("floors, a message");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("one core, a bounded queue and a call", |bencher| {
+        bencher.iter_custom(floor::queue_and_call);
+    });
+    group.bench_function("one core, with what the contract adds", |bencher| {
+        bencher.iter_custom(floor::with_the_contract);
+    });
+    group.bench_function("two cores, a ring and a call", |bencher| {
+        bencher.iter_custom(|n| floor::ring_and_call(cpus, n));
+    });
 }
 
 fn shared_memory(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {

@@ -8,6 +8,7 @@ pub mod arena;
 pub mod bounce;
 pub mod callgrind;
 pub mod counted;
+pub mod floor;
 pub mod machine;
 pub mod measured;
 pub mod process;
