@@ -332,3 +332,17 @@ pub(crate) fn next_node_id() -> u32 {
     // Relaxed: only the uniqueness of the number matters.
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// G7: a handler may hold its core for a quarter of a second before anybody is told, where nothing else is said.
+    #[test]
+    fn g7_a_core_is_held_after_a_quarter_of_a_second() {
+        let quarter = Duration::from_millis(250);
+        assert_eq!(Node::builder().stall_after, quarter);
+        let soon = Node::builder().stall_after(Duration::ZERO);
+        assert_eq!(soon.stall_after, Duration::from_millis(1));
+    }
+}

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringpost::net::{ListenOptions, TcpListener};
-use ringpost::sim::Sim;
-use ringpost::transport::Backoff;
+use ringpost::net::{ListenOptions, TcpListener, TcpStream};
+use ringpost::sim::{Network, Sim};
+use ringpost::transport::{Backoff, TcpLimits};
 use ringpost::{
     Address, Any, Context, Group, Reason, Result, Route, Routed, Supervision, TCP,
     TcpConnectionOptions, TcpListenerOptions, TcpTransport, Worker, route,
@@ -14,7 +14,7 @@ use ringpost::{
 use ringpost_mailbox::sync::Mutex;
 use ringpost_mailbox::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::common::{Echoer, SERVER};
+use crate::common::{Echoer, SERVER, append, connected, greeting, serve};
 use crate::raw::{Came, Raw};
 
 const A_WHILE: Duration = Duration::from_millis(20);
@@ -397,4 +397,43 @@ fn g11_a_return_address_is_gone_when_its_connection_is_opened_again() {
         assert!(reaches(&ctx, &mut peer, name, &heard).await?);
         Ok(())
     });
+}
+
+/// G11: a peer that is refused much and does not read is told of as much as may wait to be sent to it; all is counted.
+#[test]
+fn g11_of_what_is_refused_a_peer_is_told_as_much_as_may_wait() {
+    const REFUSED: usize = 900;
+    const BYTES: usize = 2000;
+    let serve = async |ctx: Context| {
+        let mut limits = TcpLimits::default();
+        limits.queued_bytes_max = BYTES;
+        serve(ctx, limits).await
+    };
+    let network = Network::new().buffer(BYTES);
+    let sim = Sim::new(1)
+        .network(network)
+        .on_undelivered(|_| {})
+        .beside(serve);
+    let report = sim.run(async |ctx: Context| {
+        let _tcp = connected(&ctx, SERVER).await?;
+        let mut stream = TcpStream::connect(&ctx, SERVER.parse()?).await?;
+        let mut bytes = greeting(1000);
+        for _ in 0..REFUSED {
+            append(route!["secret"], route!["me"], b"\x02hi", &mut bytes);
+        }
+        stream.write_all(&bytes).await?;
+        ctx.sleep(Duration::from_secs(1)).await;
+        stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let (mut piece, mut told) = (vec![0; 4096], Vec::new());
+        while let Ok(count @ 1..) = stream.read(&mut piece).await {
+            told.extend_from_slice(&piece[..count]);
+        }
+        let parts = told.windows("secret".len());
+        Ok(parts.filter(|part| part == b"secret").count())
+    });
+    let told = report.output.expect("it is told");
+    let refused = report.neighbours[0].1.undelivered(Reason::Refused);
+    assert_eq!(refused, REFUSED as u64);
+    // What waits, and what is on its way.
+    assert!(10 < told && told < 4 * BYTES / 20, "{told} were told");
 }

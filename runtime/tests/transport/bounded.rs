@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost::net::TcpStream;
-use ringpost::sim::Sim;
+use ringpost::sim::{Network, Sim};
 use ringpost::transport::TcpLimits;
 use ringpost::{
     Any, Context, Error, Limits, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker,
@@ -172,49 +172,106 @@ impl Worker for Stuck {
     }
 }
 
-/// G10: what waits is looked at after each frame that found no room, also in a burst of frames that are alike.
+/// Sends each message back.
+struct Echo;
+
+impl Worker for Echo {
+    type Message = String;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<String>) -> Result<()> {
+        ctx.send_message(msg.return_route(), msg.clone()).await
+    }
+}
+
+/// How many frames are taken, within a second, of a peer that says this first, sends so many messages to a worker and
+/// reads nothing.
+fn frames_taken(
+    sim: Sim,
+    first: &[u8],
+    (to, count): (&'static str, usize),
+    of_tcp: &TcpLimits,
+) -> u64 {
+    let (taken, of_tcp) = (Arc::new(Mutex::new(0)), of_tcp.clone());
+    let seen = Arc::clone(&taken);
+    let server = async move |ctx: Context| -> Result<()> {
+        ctx.start_worker("stuck", Stuck).await?;
+        ctx.start_worker("echo", Echo).await?;
+        let options = TcpListenerOptions::new().expose("stuck").expose("echo");
+        let tcp = TcpTransport::create(&ctx).await?;
+        tcp.listen(SERVER, options.limits(of_tcp.clone())).await?;
+        ctx.sleep(Duration::from_secs(1)).await;
+        let stats = ctx.handle().stats();
+        *seen.lock() = stats.total(|core| core.transport.frames_read);
+        Ok(())
+    };
+    let mut bytes = first.to_vec();
+    for _ in 0..count {
+        append(route![to], route!["me"], b"\x05hello", &mut bytes);
+    }
+    let report = sim.beside(server).run(async move |ctx: Context| {
+        ctx.sleep(Duration::from_millis(5)).await;
+        let server = SERVER.parse().map_err(Error::other)?;
+        let stream = TcpStream::connect(&ctx, server).await?;
+        ctx.spawn(async move {
+            let mut stream = stream;
+            let _ = stream.write_all(&bytes).await;
+            std::future::pending::<()>().await;
+        });
+        ctx.sleep(Duration::from_secs(2)).await;
+        Ok(())
+    });
+    report.output.unwrap();
+    *taken.lock()
+}
+
+/// G10: what waits is looked at after each frame that found no room, also in a burst of frames that are alike; and so is
+/// what a peer sends that greets as nodes of this make do, and does not keep to its credits.
 #[test]
 fn g10_a_burst_of_frames_that_are_alike_stops_at_the_limit() {
     const ROOM: u32 = 4;
-    const WAITING: usize = 8;
+    const WAITING: u32 = 8;
+    let mut limits = Limits::default();
+    (limits.mailbox_credits, limits.worker_burst) = (ROOM, 1000);
+    let mut of_tcp = TcpLimits::default();
+    (of_tcp.waiting_frames_max, of_tcp.peer_credits) = (WAITING as usize, WAITING);
     for seed in 0..10 {
-        let mut limits = Limits::default();
-        (limits.mailbox_credits, limits.worker_burst) = (ROOM, 1000);
-        let server = async |ctx: Context| -> Result<()> {
-            ctx.start_worker("stuck", Stuck).await?;
-            let mut limits = TcpLimits::default();
-            limits.waiting_frames_max = WAITING;
-            let options = TcpListenerOptions::new().expose("stuck").limits(limits);
-            let tcp = TcpTransport::create(&ctx).await?;
-            tcp.listen(SERVER, options).await?;
-            ctx.sleep(Duration::from_secs(1)).await;
-            let read = ctx
-                .handle()
-                .stats()
-                .total(|core| core.transport.frames_read);
-            // One is in hand, and one is that which found the limit.
-            let most = u64::from(ROOM) + WAITING as u64 + 2;
-            assert!(0 < read && read <= most, "{read} frames were taken");
-            Ok(())
+        let taken = |first: &[u8]| {
+            let sim = Sim::new(seed).limits(limits);
+            frames_taken(sim, first, ("stuck", 300), &of_tcp)
         };
-        let sim = Sim::new(seed).limits(limits).beside(server);
-        let report = sim.run(async |ctx: Context| {
-            ctx.sleep(Duration::from_millis(5)).await;
-            let server = SERVER.parse().map_err(Error::other)?;
-            let mut stream = TcpStream::connect(&ctx, server).await?;
-            let mut bytes = vec![VERSION];
-            for _ in 0..300 {
-                append(route!["stuck"], route!["me"], b"\x05hello", &mut bytes);
-            }
-            stream.write_all(&bytes).await?;
-            ctx.sleep(Duration::from_secs(2)).await;
-            Ok(())
-        });
-        report.output.unwrap();
-        let server = report.neighbours[0].0.as_ref();
-        assert!(
-            server.is_some_and(|it| it.is_ok()),
-            "seed {seed}: {server:?}"
-        );
+        let read = taken(&[VERSION]);
+        // One is in hand, and one is that which found the limit.
+        let most = u64::from(ROOM + WAITING + 2);
+        assert!(0 < read && read <= most, "{read} frames were taken");
+        let read = taken(&greeting(CREDITS));
+        // As many again may have been sent before it had heard what it may, and the first is the greeting.
+        let most = u64::from(ROOM + 2 * WAITING + 3);
+        assert!(0 < read && read <= most, "{read} frames were taken");
+    }
+}
+
+/// G10: a peer that sends and does not read is not read once half of what may wait for it does; one that greets as nodes of
+/// this make do is, up to twice what it may have under way, as it is given no credits for more.
+#[test]
+fn g10_who_does_not_read_is_not_read_once_half_of_what_may_wait_does() {
+    const QUEUED: usize = 2000;
+    const BUFFER: usize = 2000;
+    const PEER: u32 = 100;
+    let mut of_tcp = TcpLimits::default();
+    (of_tcp.queued_frames_max, of_tcp.peer_credits) = (QUEUED, PEER);
+    for seed in 0..5 {
+        let taken = |first: &[u8]| {
+            let network = Network::new().buffer(BUFFER);
+            let sim = Sim::new(seed).network(network).on_undelivered(|_| {});
+            frames_taken(sim, first, ("echo", 10_000), &of_tcp)
+        };
+        // What is on its way is out of the queue, and a burst comes before it is looked at again.
+        let [half, more] = [QUEUED / 2, QUEUED / 2 + 2 * BUFFER / 20 + 2 * 64];
+        let read = taken(&[VERSION]) as usize;
+        assert!(half < read && read <= more, "{read} frames were taken");
+        let read = taken(&greeting(1_000_000)) as usize;
+        let more = more + 2 * PEER as usize;
+        assert!(half < read && read <= more, "{read} frames were taken");
     }
 }

@@ -7,12 +7,13 @@ use ringpost::net::TcpStream;
 use ringpost::sim::{Report, Sim};
 use ringpost::transport::TcpLimits;
 use ringpost::{
-    Any, Context, ErrorKind, Node, Result, Route, Routed, TcpListenerOptions, TcpTransport, Worker,
-    route,
+    Any, Context, ErrorKind, Limits, Node, Result, Route, Routed, TcpListenerOptions, TcpTransport,
+    Worker, route,
 };
 use ringpost_router::wire::VERSION;
 
 use crate::common::{SERVER, append, greeting};
+use crate::hostile::Ends;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -261,6 +262,26 @@ fn g10_a_peer_that_ended_its_side_is_gone_by_its_deadline() {
     report.output.expect("it has waited");
     let server = &report.neighbours[0].1;
     assert_eq!(server.total(|core| core.transport.closed), 1);
+}
+
+/// What it had sent before finds no room, whether all of that was read or not.
+#[test]
+fn g10_what_finds_no_room_of_a_peer_that_ended_its_side_is_given_up() {
+    let room = Limits::default().mailbox_credits as usize;
+    for more in [30, TcpLimits::default().waiting_frames_max + 100] {
+        let mut case = Case::new(messages(&slow(), &me(), room + more));
+        case.each = Duration::from_secs(3600);
+        case.limits.stall = Duration::from_secs(20);
+        let ends = Ends::default();
+        let run = || case.run(1, 1);
+        let report = tracing::subscriber::with_default(ends.clone(), run);
+        assert_eq!(report.output.expect("it is served"), 0);
+        let elapsed = report.elapsed.as_secs();
+        assert!((20..22).contains(&elapsed), "{more}: {elapsed} s");
+        let reason = "what it sent before found no room within 20s (stall)";
+        let ends = ends.take();
+        assert!(ends.iter().any(|end| end.contains(reason)), "{ends:?}");
+    }
 }
 
 #[test]
