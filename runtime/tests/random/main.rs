@@ -7,3 +7,4 @@ mod dice;
 mod hoarders;
 mod pipelines;
 mod relays;
+mod watching;
