@@ -214,6 +214,24 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         self.proceed(place, sent, polling, || State::Pressing(place, pressing))
     }
 
+    /// Hands the message back, if it has not been sent, as there is no memory for it.
+    #[cold]
+    #[inline(never)]
+    fn refuse_memory(&mut self) -> Option<Error>
+    where
+        M: Message,
+    {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Fresh(_, message) | State::Urgent(_, message) => {
+                Some(self.ctx.core.no_memory(message))
+            }
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
     /// As many requests of this core are under way as may be.
     #[cold]
     #[inline(never)]
@@ -331,14 +349,16 @@ impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
                 None => this.wait(place, polling),
             };
         }
+        if this.ctx.core.lacks_memory_for::<M>()
+            && let Some(error) = this.refuse_memory()
+        {
+            return Poll::Ready(Err(error));
+        }
         match std::mem::replace(&mut this.state, State::Done) {
-            State::Fresh(route, message) => match this.ctx.core.body_of(message) {
-                Ok(body) => this.begin(route.into(), body, polling),
-                Err(error) => Poll::Ready(Err(error)),
-            },
+            State::Fresh(route, message) => this.begin(route.into(), message.into_body(), polling),
             State::Waiting(place) => this.wait(place, polling),
             State::Urgent(route, message) => {
-                let unsent = Unsent(route.into(), this.ctx.core.body_of(message)?);
+                let unsent = Unsent(route.into(), message.into_body());
                 this.begin_urgent(unsent, polling)
             }
             State::Blocked(place, blocked) => this.go_on(place, blocked, polling),
