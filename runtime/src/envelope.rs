@@ -7,6 +7,7 @@ use ringpost_router::{
     Address, Body, CodecError, Handle, HandleKind, Hint, Hop, Message, NodeCore, Route,
 };
 
+use crate::core::kept::{Kin, keep};
 use crate::core::unanswered::{Obligation, note};
 use crate::held::Hold;
 use crate::task::panics::guarded;
@@ -148,6 +149,8 @@ pub(crate) struct Routes {
     pub(crate) shared: Cell<bool>,
     /// What it counts for at the connection that brought it.
     pub(crate) hold: Option<Hold>,
+    /// Who may have these routes for another message, if nobody edits them.
+    pub(crate) kin: Kin,
     /// The payload, while both are under way; otherwise nothing.
     body: Body,
 }
@@ -159,6 +162,7 @@ impl Routes {
             back,
             shared: Cell::new(false),
             hold: None,
+            kin: Kin::NONE,
             body: ().into_body(),
         })
     }
@@ -197,14 +201,24 @@ impl Detour {
         Self(routes).into_body()
     }
 
-    /// Packs a payload that comes along these routes.
+    /// Packs a payload that comes along these routes, which are those of others of its kin.
     #[inline]
-    pub(crate) fn along(onward: Route, back: Route, hold: Option<Hold>, body: Body) -> Body {
+    pub(crate) fn along(
+        kin: Kin,
+        (onward, back): (&Route, &Route),
+        hold: Option<Hold>,
+        body: Body,
+    ) -> Body {
+        if let Some(mut routes) = kin.take(onward, back) {
+            routes.hold = hold;
+            return Self::pack(routes, body);
+        }
         Self(Boxed::new(Routes {
-            onward,
-            back,
+            onward: onward.clone(),
+            back: back.clone(),
             shared: Cell::new(false),
             hold,
+            kin,
             body,
         }))
         .into_body()
@@ -318,7 +332,10 @@ impl Drop for Towards {
 #[cold]
 #[inline(never)]
 extern "C" fn drop_routes(routes: Boxed<Routes>) {
-    drop(routes);
+    match routes.kin {
+        Kin::NONE => drop(routes),
+        _ => keep(routes),
+    }
 }
 
 impl Head {
@@ -384,7 +401,10 @@ impl Head {
     pub(crate) fn into_routes(mut self) -> (Boxed<Routes>, Option<Obligation>) {
         let obligation = self.obligation();
         let routes = match self.towards.take_routes() {
-            Some(routes) => routes,
+            Some(mut routes) => {
+                routes.kin = Kin::NONE;
+                routes
+            }
             None => {
                 let routes = Routes::new(self.onward_route(), self.return_route());
                 let shared = obligation.as_ref().is_some_and(|it| it.shared);
@@ -399,7 +419,9 @@ impl Head {
     /// The routes that the message has with it: whoever takes them sees to it that a requester is told.
     pub(crate) fn take_routes(mut self) -> Option<Boxed<Routes>> {
         self.sender.reply.set(Handle::NONE);
-        self.towards.take_routes()
+        let mut routes = self.towards.take_routes()?;
+        routes.kin = Kin::NONE;
+        Some(routes)
     }
 
     /// The message as it was in its mailbox.

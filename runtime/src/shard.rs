@@ -15,6 +15,7 @@ use ringpost_mailbox::wake::Parker;
 use ringpost_mailbox::wake_list::WakeList;
 
 use crate::core::inbound::Inbound;
+use crate::core::kept;
 use crate::core::{Core, Timed};
 use crate::driver::net::Network;
 use crate::driver::rare::Rare;
@@ -178,6 +179,7 @@ impl Shard {
         let is_time = core.tally().turns.value().is_multiple_of(TURNS_PER_ERRAND);
         if is_time || core.rare.takes(Rare::EarlyErrands) {
             core.run_errands();
+            kept::let_go_unused();
         }
         core.flush();
         if done > 0 || core.has_local_work() {
@@ -443,6 +445,7 @@ impl Shard {
         while self.take_arrivals() > 0 || self.has_untaken() {}
         while self.core.run_urgent(u32::MAX) > 0 || self.core.run_queue(u32::MAX) > 0 {}
         self.core.drop_user_code();
+        kept::let_go_all();
     }
 }
 

@@ -4,6 +4,7 @@ use ringpost_mailbox::pool::{CLASS_BYTES, PoolLimits};
 
 use super::{Budget, BudgetPool, Load};
 use crate::core::SPARES;
+use crate::core::kept::KEPT_MAX;
 use crate::core::passed_on::NOTE_BYTES;
 use crate::core::replies::PLACE_BYTES;
 use crate::core::unanswered::UNANSWERED_BYTES;
@@ -68,6 +69,7 @@ impl Limits {
     /// | senders known on other cores | `senders_known`; grows with the workers that have sent to another core |
     /// | payloads in blocks, messages set aside and in the queues of cores, each counted at all three | `mailbox_credits`, `link_credits` |
     /// | free blocks | none: what a core keeps of each size, up to that of the longest payload |
+    /// | routes kept for connections | none: 1,024 blocks on each core, where messages have several hops |
     /// | places in inboxes | `inbox_slots` |
     /// | requests under way, and their answers | `requests_max` |
     /// | requests passed on, and answers on their way back | `passed_on_max` |
@@ -90,6 +92,10 @@ impl Limits {
         let longest = load.payload.max(ROUTES_BYTES).max(letter);
         let longest = usize::try_from(longest).unwrap_or(usize::MAX);
         let free = PoolLimits::default().bytes_max_up_to(longest);
+        let kept = match load.hops {
+            0 | 1 => 0,
+            _ => cores * KEPT_MAX,
+        };
         let mut pools = vec![
             pool("messages set aside", waiting, GROWTH * SET_ASIDE_BYTES),
             pool(
@@ -100,6 +106,7 @@ impl Limits {
             pool("slots of rings", rings, SLOT_BYTES),
             pool("payloads in blocks", payloads, block(load.payload)),
             pool("routes in blocks", payloads, routes(load)),
+            pool("routes kept for connections", kept, block(ROUTES_BYTES)),
             pool("free blocks", cores, free),
             pool("spare blocks", cores, spare_blocks()),
             pool("links", links, LINK_BYTES),

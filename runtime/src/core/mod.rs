@@ -20,6 +20,7 @@ pub(crate) mod forwarder;
 pub(crate) mod group;
 pub(crate) mod inbound;
 pub(crate) mod io;
+pub(crate) mod kept;
 pub(crate) mod lifecycle;
 pub(crate) mod links;
 mod memory;

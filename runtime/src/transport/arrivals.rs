@@ -18,6 +18,7 @@ use ringpost_router::{Address, Aliases, Encoded, Handle, Hop, Message, Route};
 use crate::context::Context;
 use crate::context::send::Blocked;
 use crate::core::deliver::{Attempt, Outgoing};
+use crate::core::kept::Kin;
 use crate::core::returning::place_of_name;
 use crate::core::watches::Watcher;
 use crate::envelope::{Detour, Origin, ReplyTo, Routes};
@@ -83,8 +84,9 @@ struct Waiting {
 }
 
 /// The way of the message that came last, which is that of the next one too, as a rule.
-#[derive(Default)]
 struct Way {
+    /// Whose routes its messages have.
+    kin: Kin,
     onward: Route,
     /// The way back, this connection in front.
     back: Route,
@@ -103,6 +105,21 @@ struct Way {
 }
 
 impl Way {
+    /// None that leads anywhere.
+    fn none(core: u16) -> Self {
+        Self {
+            kin: Kin::new(core),
+            onward: Route::new(),
+            back: Route::new(),
+            sender: None,
+            is_plain: false,
+            is_counted: false,
+            cover: None,
+            asks: None,
+            bytes: 0,
+        }
+    }
+
     /// What is to be known of a message of this way that waits.
     fn waiting(&self, bytes: usize) -> Waiting {
         Waiting {
@@ -127,6 +144,7 @@ impl Way {
     }
 
     fn change(&mut self, incoming: &Incoming, connection: &Connection, carrier: &MailboxRc) {
+        self.kin.turn();
         if let Some(onward) = &incoming.onward {
             self.onward.clone_from(onward);
         }
@@ -156,7 +174,7 @@ impl<'a> Arrivals<'a> {
         Self {
             ctx,
             connection,
-            way: Way::default(),
+            way: Way::none(ctx.core.id),
             lines: Vec::new(),
             waiting: 0,
             waiting_bytes: 0,
@@ -407,8 +425,8 @@ impl<'a> Arrivals<'a> {
             && let Some(to) = self.ctx.core.receiver_at(first)
         {
             let hold = self.hold(payload.len(), polling);
-            let (onward, back) = (self.way.onward.clone(), self.way.back.clone());
-            let body = Detour::along(onward, back, hold, Encoded(payload).into_body());
+            let ways = (&self.way.onward, &self.way.back);
+            let body = Detour::along(self.way.kin, ways, hold, Encoded(payload).into_body());
             let from = &self.ctx.mailbox;
             self.ctx
                 .core
