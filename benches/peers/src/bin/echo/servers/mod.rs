@@ -1,6 +1,7 @@
 //! The servers: each listens on a port of its own, says which, and echoes until it is killed.
 
 mod by_hand;
+mod floor;
 mod glommio;
 mod monoio;
 mod ockam;
@@ -39,8 +40,10 @@ pub const SERVERS: &[Server] = &[
     tokio::CURRENT_THREAD,
     monoio::SERVER,
     glommio::SERVER,
+    floor::FRAMED,
     ringpost::ROUTED,
     ockam::SERVER,
+    floor::ROUTED,
 ];
 
 /// Any port of this machine.
