@@ -48,7 +48,7 @@ impl Kin {
             numbers.place.set((place + 1) % PLACES as u8);
             place
         });
-        KEPT.with_borrow_mut(|kept| kept.core = core);
+        KEPT.with(|kept| kept.borrow_mut().core = core);
         let (way, core) = (0, core);
         Self { way, core, place }
     }
@@ -65,7 +65,8 @@ impl Kin {
     /// Routes of this kin, which have these hops, if some are kept.
     #[inline]
     pub(crate) fn take(self, onward: &Route, back: &Route) -> Option<Boxed<Routes>> {
-        let routes = KEPT.with_borrow_mut(|kept| {
+        let routes = KEPT.with(|kept| {
+            let kept = &mut *kept.borrow_mut();
             kept.used |= 1 << self.place;
             kept.places.get_mut(usize::from(self.place))?.pop()
         });
