@@ -240,12 +240,12 @@ impl Leader {
     async fn ask(
         &self,
         member: usize,
-        what: fn(&Rc<Core>, &Address, ReplyTo),
+        what: fn(&Rc<Core>, &Address, Role, ReplyTo),
         ctx: &Context,
     ) -> Result<()> {
-        let name = self.name(member);
+        let (name, role) = (self.name(member), self.role(member));
         let home = ctx.core.placement.home(&name);
-        let ask = move |core: &Rc<Core>, to| what(core, &name, to);
+        let ask = move |core: &Rc<Core>, to| what(core, &name, role, to);
         ctx.call(home, ask).await.map(drop)
     }
 
@@ -376,7 +376,7 @@ impl Core {
 
     /// Ends a worker of a group, if it is still the leader's who asks; the asker is answered when it has ended.
     fn stop_led(self: &Rc<Self>, name: &Address, role: Role, stop: Stop, to: ReplyTo) {
-        match self.named(name).is_some_and(|it| it.is_led_as(role)) {
+        match self.led_as(name, role).is_some() {
             true => self.stop_here(name, stop, self.node.drain, to),
             false => {
                 let address = name.clone();
@@ -385,13 +385,18 @@ impl Core {
         }
     }
 
+    /// The worker of this name, if that is what it is of its group. Another may have come to the name since.
+    fn led_as(&self, name: &Address, role: Role) -> Option<MailboxRc> {
+        self.named(name).filter(|it| it.is_led_as(role))
+    }
+
     /// Takes a worker of a group down, to come back at its leader's word.
-    fn take_down(self: &Rc<Self>, name: &Address, to: ReplyTo) {
+    fn take_down(self: &Rc<Self>, name: &Address, role: Role, to: ReplyTo) {
         let gone = || {
             let address = name.clone();
             Err(Error::new(ErrorKind::NotFound { address }))
         };
-        let Some(mailbox) = self.named(name).filter(|it| it.accepts() && it.is_led()) else {
+        let Some(mailbox) = self.led_as(name, role).filter(|it| it.accepts()) else {
             return self.answer(to, gone());
         };
         let state = mailbox.state.get();
@@ -412,8 +417,8 @@ impl Core {
     }
 
     /// Has a worker that was taken down come back.
-    fn bring_back(self: &Rc<Self>, name: &Address, to: ReplyTo) {
-        match self.named(name).filter(|it| it.accepts() && it.is_led()) {
+    fn bring_back(self: &Rc<Self>, name: &Address, role: Role, to: ReplyTo) {
+        match self.led_as(name, role).filter(|it| it.accepts()) {
             Some(mailbox) => {
                 self.let_come_back(&mailbox, to);
                 self.hurry(&mailbox);
