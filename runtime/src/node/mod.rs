@@ -2,6 +2,7 @@
 
 mod behalf;
 pub(crate) mod builder;
+mod circles;
 pub(crate) mod handle;
 pub(crate) mod outside;
 pub(crate) mod patience;

@@ -4,13 +4,14 @@
 //! cores are not further apart than that, there was a moment at which all of them were true: a circle in them
 //! is one, though the cores did not look at the same time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ringpost_mailbox::sync::Mutex;
 use ringpost_router::Address;
 
 use crate::core::patrol::LONG;
 use crate::envelope::ReplyTo;
+use crate::node::circles::circles;
 use crate::time::Time;
 use crate::waits::{Awaited, Wait, WaitCycle};
 
@@ -72,7 +73,8 @@ pub(crate) struct Board(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    notes: HashMap<u16, Notes>,
+    /// In order, so that the same notes bring the same circles (G12).
+    notes: BTreeMap<u16, Notes>,
     /// The circles that have been reported, each as its edges.
     reported: HashSet<Vec<Edge>>,
 }
@@ -120,7 +122,7 @@ fn wait(edge: Edge) -> Wait {
 /// What all cores have seen lately, without the requests that their requesters do not wait for any more, and with the
 /// workers who wait for those of others. Who is waited for by nobody is in no circle, and left out: where very many
 /// wait, that is most of them.
-fn edges_at(notes: &HashMap<u16, Notes>, now: Time) -> Vec<Edge> {
+fn edges_at(notes: &BTreeMap<u16, Notes>, now: Time) -> Vec<Edge> {
     let recent = |notes: &&Notes| {
         let (early, late) = (notes.time.min(now), notes.time.max(now));
         late.saturating_since(early) <= LONG
@@ -146,49 +148,6 @@ fn edges_at(notes: &HashMap<u16, Notes>, now: Time) -> Vec<Edge> {
     edges.flat_map(with_who_is_behind).collect()
 }
 
-/// The circles among these edges, each beginning with its lowest worker: one for each edge that closes one in
-/// a search that visits everybody once.
-fn circles(edges: &[&Edge]) -> Vec<Vec<Edge>> {
-    let mut waits_of: HashMap<&Who, Vec<&Edge>> = HashMap::new();
-    for edge in edges {
-        waits_of.entry(&edge.who).or_default().push(edge);
-    }
-    let mut starts: Vec<_> = waits_of.keys().copied().collect();
-    starts.sort_unstable();
-    let mut seen = HashSet::new();
-    let mut circles: Vec<Vec<Edge>> = Vec::new();
-    for start in starts {
-        // The way to where the search is, with what is still to be looked at there.
-        let mut path: Vec<(&Who, usize)> = Vec::new();
-        if seen.insert(start) {
-            path.push((start, 0));
-        }
-        while let Some((who, at)) = path.last_mut() {
-            let Some(edge) = waits_of.get(*who).and_then(|waits| waits.get(*at)) else {
-                path.pop();
-                continue;
-            };
-            *at += 1;
-            if seen.insert(&edge.of) {
-                path.push((&edge.of, 0));
-            } else if let Some(first) = path.iter().position(|(who, _)| **who == edge.of) {
-                let taken =
-                    |(who, at): &(&Who, usize)| Some((*waits_of.get(*who)?.get(at - 1)?).clone());
-                circles.push(path[first..].iter().filter_map(taken).collect());
-            }
-        }
-    }
-    circles
-        .iter_mut()
-        .for_each(|circle| begin_with_lowest(circle));
-    circles
-}
-
-fn begin_with_lowest(circle: &mut [Edge]) {
-    let lowest = (0..circle.len()).min_by_key(|at| &circle[*at].who);
-    circle.rotate_left(lowest.unwrap_or(0));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,26 +158,6 @@ mod tests {
             instance: None,
         };
         Edge::new(0, who_of(who), Awaited::Room, who_of(of))
-    }
-
-    fn found(edges: &[(&str, &str)]) -> Vec<String> {
-        let edges: Vec<_> = edges.iter().map(|(who, of)| edge(who, of)).collect();
-        let circles = circles(&edges.iter().collect::<Vec<_>>());
-        let shown = |circle: Vec<Edge>| {
-            let names = circle.iter().map(|edge| edge.who.address.to_string());
-            names.collect::<Vec<_>>().join(" ")
-        };
-        circles.into_iter().map(shown).collect()
-    }
-
-    #[test]
-    fn circles_are_found_among_chains() {
-        assert_eq!(found(&[("a", "b"), ("b", "c"), ("d", "b")]), [""; 0]);
-        assert_eq!(found(&[("a", "a")]), ["0#a"]);
-        let chain = [("z", "c"), ("c", "a"), ("a", "b"), ("b", "c"), ("b", "x")];
-        assert_eq!(found(&chain), ["0#a 0#b 0#c"]);
-        let two = [("a", "b"), ("b", "a"), ("c", "d"), ("d", "c"), ("a", "d")];
-        assert_eq!(found(&two), ["0#a 0#b", "0#c 0#d"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod asking;
 mod chaos;
 mod dice;
 mod hoarders;
+mod knots;
 mod pipelines;
 mod relays;
 mod watching;
