@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use futures_channel::oneshot;
 use hashbrown::HashTable;
 use ringpost_router::Address;
 
@@ -123,6 +124,14 @@ impl Core {
         if let Some(first) = lines.line_up(&to, send(turn)) {
             self.tasks.spawn(first);
         }
+    }
+
+    /// As [`enter`](Self::enter), for a future that has more to wait for than its turn: it is given that when it comes, or
+    /// nothing when the core ends. If it waits no more then, it is the next one's turn.
+    pub(crate) fn call_up(self: &Rc<Self>, gate: Gate, to: Address) -> oneshot::Receiver<Turn> {
+        let (call, called) = oneshot::channel();
+        self.enter(gate, to, |turn| Box::pin(async { drop(call.send(turn)) }));
+        called
     }
 }
 

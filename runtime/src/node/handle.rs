@@ -1,19 +1,16 @@
 //! The node as threads outside it see it.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use futures_channel::oneshot;
 use ringpost_mailbox::inbox::InboxError;
-use ringpost_router::{Address, Any, Message, Route};
+use ringpost_router::{Address, Message, Route};
 
 use crate::context::Context;
-use crate::context::request::{REQUEST_TIMEOUT, Request};
+use crate::context::request::REQUEST_TIMEOUT;
 use crate::core::Core;
 use crate::core::deliver::Outgoing;
 use crate::core::entrance::Gate;
@@ -21,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result, check_route};
 use crate::mailbox::Stop;
 use crate::node::outside::{Errand, Visit};
 use crate::node::permits::{Permit, Permits};
+use crate::node::question::Question;
 use crate::node::shared::{InboxItem, NodeShared};
 use crate::node::stats::NodeStats;
 use crate::shard::{core_of_this_thread, node_of_this_thread};
@@ -330,40 +328,16 @@ impl NodeHandle {
             return Err(out.error(ErrorKind::EmptyRoute));
         };
         let (permit, patience) = self.permit_within(timeout, core, gate, &mut out).await?;
-        let (mut sender, receiver) = oneshot::channel();
+        let (asker, receiver) = oneshot::channel();
         let ask = move |core: &Rc<Core>, out: Outgoing| {
-            let timeout = patience.left(core.now.get());
-            let ctx = Context::of_outside(core);
-            let Some(Ok(message)) = out.body.map(Any::from_body) else {
-                return;
+            let question = Question::<R> {
+                gate,
+                patience,
+                permit,
+                out,
+                asker,
             };
-            let Some(to) = out.route.first().map(|hop| hop.address.clone()) else {
-                return;
-            };
-            let ask = async move |turn| {
-                let mut turn = Some(turn);
-                let request = Request::<R, _, _>::new(&ctx, out.route, message).within(timeout);
-                let mut request = pin!(match gate {
-                    Gate::Usual => request,
-                    Gate::Urgent => request.urgent(),
-                });
-                // Ends when it is answered, or when nobody listens any more.
-                let reply = poll_fn(|polling| {
-                    if sender.poll_canceled(polling).is_ready() {
-                        return Poll::Ready(None);
-                    }
-                    let reply = request.as_mut().poll(polling);
-                    turn.take_if(|_| request.is_sent());
-                    reply.map(Some)
-                })
-                .await;
-                drop((turn, permit));
-                if let Some(reply) = reply {
-                    // Whoever asked may have given up in this very moment.
-                    let _ = sender.send(reply);
-                }
-            };
-            core.enter(gate, to, |turn| Box::pin(ask(turn)));
+            question.enter(core);
         };
         let answer = async move {
             self.hand_over(core, out, Errand::run(ask)).await?;

@@ -7,6 +7,7 @@ pub(crate) mod handle;
 pub(crate) mod outside;
 pub(crate) mod patience;
 pub(crate) mod permits;
+mod question;
 pub(crate) mod shared;
 pub(crate) mod stats;
 pub(crate) mod stop;

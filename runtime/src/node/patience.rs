@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use ringpost_router::{Message, Route};
+use ringpost_router::{Address, Message, Route};
 
 use crate::context::sleep::Sleep;
 use crate::core::Core;
@@ -33,6 +33,19 @@ impl Patience {
         let waited = self.began.map(|began| now.saturating_since(began));
         self.timeout.saturating_sub(waited.unwrap_or_default())
     }
+
+    /// It runs from now on, if it does not already.
+    pub(super) fn begin(&mut self, now: Time) {
+        self.began.get_or_insert(now);
+    }
+
+    /// What it comes to when it ends before there was room to ask.
+    pub(super) fn is_over(&self, address: &Address) -> ErrorKind {
+        ErrorKind::Timeout {
+            waiting_for: format!("room to ask {address}"),
+            after: self.timeout,
+        }
+    }
 }
 
 impl NodeHandle {
@@ -48,8 +61,9 @@ impl NodeHandle {
             return Err(Error::new(ErrorKind::EmptyRoute));
         };
         let (began, permits) = (None, self.permits(gate));
+        let patience = Patience { timeout, began };
         if let Some(permit) = permits.try_acquire(&address) {
-            return Ok((permit, Patience { timeout, began }));
+            return Ok((permit, patience));
         }
         let (begin, mut begun) = oneshot::channel();
         let mut over = pin!(self.count(core, timeout, begin));
@@ -64,10 +78,7 @@ impl NodeHandle {
                 let began = begun.try_recv().ok().flatten();
                 Ok((permit, Patience { timeout, began }))
             }
-            None if !self.is_stopping() => {
-                let (waiting_for, after) = (format!("room to ask {address}"), timeout);
-                Err(out.error(ErrorKind::Timeout { waiting_for, after }))
-            }
+            None if !self.is_stopping() => Err(out.error(patience.is_over(&address))),
             Some(Err(kind)) => Err(out.error(kind)),
             None => Err(stopping(out)),
         }
