@@ -8,7 +8,7 @@ use ringpost_router::{
 };
 
 use crate::core::kept::{Kin, keep};
-use crate::core::unanswered::{Obligation, note};
+use crate::core::unanswered::{Obligation, is_nothing_noted, note, note_first};
 use crate::held::Hold;
 use crate::task::panics::guarded;
 use crate::task::raw::{MailboxRc, MailboxRef};
@@ -270,6 +270,9 @@ const URGENT: u32 = 1 << 30;
 
 /// Marks a message that was taken by `receive`, where a handler was given one, in the same way.
 const RECEIVED: u32 = 1 << 29;
+
+/// What is no part of the place of a reply.
+const MARKS: u32 = SHARED | URGENT | RECEIVED;
 
 /// Stands for the place of a reply if there are routes that may lead to one, so that one look tells whether there is
 /// either.
@@ -537,7 +540,7 @@ fn owed(
 
 /// Where the answer of a message without routes goes.
 fn place(core: u16, mut handle: Handle) -> ReplyTo {
-    handle.index &= !(SHARED | URGENT | RECEIVED);
+    handle.index &= !MARKS;
     if handle.generation == Handle::NONE.generation {
         handle = Handle::NONE;
     }
@@ -554,8 +557,26 @@ extern "C" fn let_go(
     holder: MailboxRef<'_>,
     routes: Option<&Routes>,
 ) {
-    let reply = Handle { index, generation };
     // True of most requests, also of those that have been answered.
+    if index & SHARED != 0 && is_nothing_noted() {
+        let index = index & !MARKS;
+        let handle = Handle { index, generation };
+        return note_first(ReplyTo { core: from, handle });
+    }
+    let_go_further(from, index, generation, holder, routes);
+}
+
+/// As [`let_go`], which hands on what it was given where that is.
+#[cold]
+#[inline(never)]
+extern "C" fn let_go_further(
+    from: u16,
+    index: u32,
+    generation: u32,
+    holder: MailboxRef<'_>,
+    routes: Option<&Routes>,
+) {
+    let reply = Handle { index, generation };
     if index & SHARED != 0 && note(place(from, reply)) {
         return;
     }

@@ -104,6 +104,18 @@ pub(crate) fn note(requester: ReplyTo) -> bool {
     true
 }
 
+/// Whether a request would be the first to be noted of a step that is not marked, as most are.
+#[inline]
+pub(crate) fn is_nothing_noted() -> bool {
+    NOTED.with(|noted| matches!(noted.get(), Noted::Nothing))
+}
+
+/// As [`note`], where [nothing is noted](is_nothing_noted).
+#[inline]
+pub(crate) fn note_first(requester: ReplyTo) {
+    NOTED.with(|noted| noted.set(Noted::Request(requester)));
+}
+
 /// Marks the present step of a worker: in it something waits in another's name (`core/behalf.rs`). Whether it was not marked
 /// before; nothing where a worker ends.
 pub(crate) fn mark_step() -> Option<bool> {
