@@ -88,6 +88,12 @@ impl Repr {
         self.long = of.long.clone();
     }
 
+    #[cold]
+    #[inline(never)]
+    fn replace_long(&mut self, by: &LongName) {
+        self.long = by.clone();
+    }
+
     #[inline]
     pub(super) fn hash64(&self) -> u64 {
         self.hash64
@@ -153,8 +159,12 @@ impl Clone for Repr {
     /// Word by word too, so that what is overwritten is nowhere else before.
     #[inline]
     fn clone_from(&mut self, other: &Self) {
-        (self.hash64, self.words) = (other.hash64, other.words);
-        self.long = other.long.clone();
+        let [first, second, third] = other.words;
+        self.hash64 = other.hash64;
+        self.words = [first, second, third];
+        if !(self.is_short() && other.is_short()) {
+            self.replace_long(&other.long);
+        }
     }
 }
 

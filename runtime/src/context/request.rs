@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context as Polling, Poll, ready};
 use std::time::Duration;
@@ -38,7 +39,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 #[must_use = "nothing is sent until this is awaited"]
 pub struct Request<'a, A, R, M> {
     ctx: &'a Context,
-    state: State<R, M>,
+    /// Dropped by [`let_go`](Self::let_go), if it is not `Done`: then there is nothing to drop, and nothing to look at.
+    state: ManuallyDrop<State<R, M>>,
     timeout: Option<Duration>,
     answer: PhantomData<fn() -> A>,
 }
@@ -65,7 +67,7 @@ impl<'a, A: Message, R: Into<Route>, M: Message> Request<'a, A, R, M> {
     pub(crate) fn new(ctx: &'a Context, route: R, message: M) -> Self {
         Self {
             ctx,
-            state: State::Fresh(route, message),
+            state: ManuallyDrop::new(State::Fresh(route, message)),
             timeout: Some(REQUEST_TIMEOUT),
             answer: PhantomData,
         }
@@ -112,7 +114,7 @@ impl<'a, A: Message, R: Into<Route>, M: Message> Request<'a, A, R, M> {
     /// # }
     /// ```
     pub fn urgent(mut self) -> Self {
-        self.state = match std::mem::replace(&mut self.state, State::Done) {
+        *self.state = match std::mem::replace(&mut *self.state, State::Done) {
             State::Fresh(route, message) => State::Urgent(route, message),
             other => other,
         };
@@ -140,13 +142,19 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
             core.give_grant_back(&Lack::Local(to.clone()), 1);
             return refuse_own(&to, Outgoing::with_body(Route::new(), body));
         }
-        let Some(place) = self.reserve(Some(&to.address), core.tasks.register(polling)) else {
+        // A waker of somebody else's is noted out of line, so that what is written here is the key of a task.
+        let own = core.tasks.own_at_once(polling);
+        let wake = own.map_or(Wake::Nobody, Wake::Task);
+        let Some(place) = self.reserve(Some(&to.address), wake) else {
             core.give_grant_back(&Lack::Local(to), 1);
             return self.refuse_one_more(Outgoing::with_body(Route::new(), body));
         };
-        core.enqueue(to, &ctx.mailbox, place, Origin::LOCAL, body);
-        // Nobody can have answered yet.
-        self.state = State::Waiting(place);
+        if own.is_none() {
+            core.replies.register(core, place, polling);
+        }
+        core.enqueue_request(to, &ctx.mailbox, place, Origin::LOCAL, body);
+        // Nobody can have answered yet. What is overwritten is `Done`, which has nothing to drop.
+        std::mem::forget(std::mem::replace(&mut *self.state, State::Waiting(place)));
         Poll::Pending
     }
 
@@ -221,12 +229,12 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
     where
         M: Message,
     {
-        match std::mem::replace(&mut self.state, State::Done) {
+        match std::mem::replace(&mut *self.state, State::Done) {
             State::Fresh(_, message) | State::Urgent(_, message) => {
                 Some(self.ctx.core.no_memory(message))
             }
             other => {
-                self.state = other;
+                *self.state = other;
                 None
             }
         }
@@ -269,7 +277,7 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
                 Poll::Ready(Err(error))
             }
             Poll::Pending => {
-                self.state = blocked();
+                *self.state = blocked();
                 self.ctx.note_behalf(place);
                 self.poll_deadline(place, polling)
             }
@@ -288,18 +296,18 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
 
     /// Whether the message is on its way, or the request over.
     pub(crate) fn is_sent(&self) -> bool {
-        matches!(self.state, State::Waiting(_) | State::Done)
+        matches!(*self.state, State::Waiting(_) | State::Done)
     }
 
     #[inline(never)]
     fn wait(&mut self, place: Handle, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         match self.ctx.poll_place(place, polling) {
             Poll::Ready(answer) => {
-                self.state = State::Done;
+                *self.state = State::Done;
                 Poll::Ready(answer.and_then(|body| read(self.ctx, body)))
             }
             Poll::Pending => {
-                self.state = State::Waiting(place);
+                *self.state = State::Waiting(place);
                 self.ctx.note_behalf(place);
                 Poll::Pending
             }
@@ -308,10 +316,17 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
 }
 
 impl<A, R, M> Request<'_, A, R, M> {
+    /// It is dropped before it is over, which most are not.
+    #[cold]
+    #[inline(never)]
+    fn let_go(&mut self) {
+        drop(self.give_up());
+    }
+
     /// Gives the place of the reply up. The message, if it has not been sent.
     fn give_up(&mut self) -> Option<Body> {
         let core = &self.ctx.core;
-        match std::mem::replace(&mut self.state, State::Done) {
+        match std::mem::replace(&mut *self.state, State::Done) {
             State::Fresh(..) | State::Urgent(..) | State::Done => None,
             State::Waiting(place) => {
                 core.replies.cancel(core, place);
@@ -339,11 +354,11 @@ impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
     #[inline]
     fn poll(self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         let this = self.get_mut();
-        if let State::Waiting(place) = this.state {
+        if let State::Waiting(place) = *this.state {
             // What most often comes of it in registers, all else out of line.
             return match this.ctx.core.replies.fetch(place) {
                 Some(body) => {
-                    this.state = State::Done;
+                    *this.state = State::Done;
                     Poll::Ready(read(this.ctx, body))
                 }
                 None => this.wait(place, polling),
@@ -354,7 +369,7 @@ impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
         {
             return Poll::Ready(Err(error));
         }
-        match std::mem::replace(&mut this.state, State::Done) {
+        match std::mem::replace(&mut *this.state, State::Done) {
             State::Fresh(route, message) => this.begin(route.into(), message.into_body(), polling),
             State::Waiting(place) => this.wait(place, polling),
             State::Urgent(route, message) => {
@@ -401,15 +416,15 @@ fn unreadable(ctx: &Context, mismatch: Unpack) -> Error {
 impl<A, R, M> Drop for Request<'_, A, R, M> {
     #[inline]
     fn drop(&mut self) {
-        if !matches!(self.state, State::Done) {
-            self.give_up();
+        if !matches!(*self.state, State::Done) {
+            self.let_go();
         }
     }
 }
 
 impl<A, R, M> fmt::Debug for Request<'_, A, R, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match &self.state {
+        let state = match &*self.state {
             State::Fresh(..) | State::Urgent(..) => "not polled yet",
             State::Blocked(..) | State::Pressing(..) => "waiting for room",
             State::Waiting(_) => "waiting for the reply",

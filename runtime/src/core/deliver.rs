@@ -335,11 +335,26 @@ impl Core {
         origin: Origin,
         body: Body,
     ) {
+        if reply != Handle::NONE {
+            return self.enqueue_request(to, from, reply, origin, body);
+        }
         to.queued.set(to.queued.get() + 1);
         self.sent.set(self.sent.get() + 1);
-        if reply == Handle::NONE {
-            return self.queue.push_plain(to, from, origin, body);
-        }
+        self.queue.push_plain(to, from, origin, body);
+    }
+
+    /// As [`enqueue`](Self::enqueue), for a message that wants an answer at this place.
+    #[inline]
+    pub(crate) fn enqueue_request(
+        &self,
+        to: MailboxRc,
+        from: &MailboxRc,
+        reply: Handle,
+        origin: Origin,
+        body: Body,
+    ) {
+        to.queued.set(to.queued.get() + 1);
+        self.sent.set(self.sent.get() + 1);
         let sender = Sender::new(from.clone(), reply);
         let envelope = Envelope {
             sender,

@@ -15,7 +15,7 @@ use crate::mailbox::{Mailbox, State, Stop};
 use crate::supervision::Outcome;
 use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::{Call, Ending, MailboxRc, Next, Step};
-use crate::task::{ReadyTask, Spare, Spawned};
+use crate::task::{Ready, ReadyTask, Spare, Spawned};
 use crate::transport::bounce;
 
 impl Core {
@@ -259,20 +259,20 @@ impl Core {
             if is_enough {
                 return done;
             }
-            let Some(ready) = self.tasks.next_ready() else {
+            let Some(Ready { key, waker, task }) = self.tasks.next_ready() else {
                 return done;
             };
-            match ready.task {
+            match task {
                 ReadyTask::Nothing => {}
                 ReadyTask::Handler(mailbox) => {
                     begin_step();
                     self.shared.shown.show(&mailbox);
-                    let step = self.tasks.with_task(ready.key, &ready.waker, |polling| {
-                        mailbox.resume(self, polling)
-                    });
-                    self.after_resume(&mailbox, ready.key, step);
+                    let step = self
+                        .tasks
+                        .with_task(key, &waker, |polling| mailbox.resume(self, polling));
+                    self.after_resume(&mailbox, key, step);
                 }
-                ReadyTask::Future(future) => self.poll_spawned(ready.key, &ready.waker, future),
+                ReadyTask::Future(future) => self.poll_spawned(key, &waker, future),
             }
         }
         budget

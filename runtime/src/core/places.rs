@@ -59,6 +59,8 @@ pub(super) struct Place {
     pub(super) wake: Wake,
     /// Whether its terms have begun to count, and may have a timer.
     pub(super) is_timed: bool,
+    /// Whether it is noted that it was reserved in this turn; freed or not, it stays so as long as it is noted.
+    pub(super) is_young: bool,
     /// Those of a request; of anything else they are what was left here.
     pub(super) terms: Terms,
     /// On whose behalf the answer is waited for, and of which request that was noted: it is left here too.
@@ -107,6 +109,7 @@ impl Place {
             held: Held::Nothing,
             wake: Wake::Nobody,
             is_timed: false,
+            is_young: false,
             terms: Terms {
                 since: Time::ZERO,
                 limit: None,
@@ -157,8 +160,13 @@ impl Places {
         let index = self.free[kind as usize];
         let place = &mut self.all[index as usize];
         self.free[kind as usize] = place.next;
-        place.held = Held::Awaited;
-        place.wake = wake;
+        // A free place holds nothing and wakes nobody: there is nothing to drop, and so nothing to look at.
+        debug_assert!(matches!(
+            (&place.held, &place.wake),
+            (Held::Nothing, Wake::Nobody)
+        ));
+        mem::forget(mem::replace(&mut place.held, Held::Awaited));
+        mem::forget(mem::replace(&mut place.wake, wake));
         let generation = place.generation;
         Some((Handle { index, generation }, place))
     }
@@ -190,6 +198,14 @@ impl Places {
         let place = self.all.get_mut(handle.index as usize)?;
         let is_current = place.generation == handle.generation;
         (is_current || is_planted(Canary::StaleGeneration)).then_some(place)
+    }
+
+    /// The place at this index, which is young no longer, with its handle.
+    pub(super) fn grown_up(&mut self, index: u32) -> Option<(Handle, &mut Place)> {
+        let place = self.all.get_mut(index as usize)?;
+        place.is_young = false;
+        let generation = place.generation;
+        Some((Handle { index, generation }, place))
     }
 
     /// Takes the answer that lies there, if it is no error and there is nothing else to be done with its place than to free it.
@@ -240,7 +256,8 @@ impl Places {
             return;
         };
         // A place whose generations are used up keeps the last, which nobody has, and is not used again.
-        place.generation = place.generation.saturating_add(1);
+        debug_assert!(place.generation != u32::MAX);
+        place.generation = place.generation.wrapping_add(1);
         if place.generation != u32::MAX {
             place.next = mem::replace(&mut self.free[place.kind as usize], index);
         }

@@ -48,25 +48,17 @@ pub(crate) struct Replies {
     starts_most: u32,
 }
 
-/// Young places for which room is made at first.
-const YOUNG_MIN: usize = 16;
-
 struct Pending {
     places: Places,
     /// Places reserved in this turn whose timers are not armed yet: a request that is answered within the turn
-    /// does not touch the timer wheel.
-    young: Vec<Handle>,
+    /// does not touch the timer wheel. Each is here once, however often it was freed and reserved again.
+    young: Vec<u32>,
 }
 
-/// Notes one more young place, without those that were freed meanwhile: a handler may make requests and give them up any
-/// number of times before it lets its core go on.
-#[cold]
+/// Notes one more young place, which happens once in a turn to each.
 #[inline(never)]
-fn add_young(places: &mut Places, young: &mut Vec<Handle>, handle: Handle) {
-    young.retain(|young| places.at_mut(*young).is_some_and(|it| it.is_awaited()));
-    let more = young.len() + YOUNG_MIN;
-    young.reserve(more);
-    young.push(handle);
+fn note_young(young: &mut Vec<u32>, index: u32) {
+    young.push(index);
 }
 
 impl Replies {
@@ -112,14 +104,8 @@ impl Replies {
         if let Some(of) = asking.of {
             terms.of.clone_from(of);
         }
-        let last = young.last_mut();
-        if let Some(last) = last.filter(|last| last.index == handle.index) {
-            // The place was freed within the turn: the handle there is stale.
-            *last = handle;
-        } else if young.len() < young.capacity() {
-            young.push(handle);
-        } else {
-            add_young(places, young, handle);
+        if !mem::replace(&mut place.is_young, true) {
+            note_young(young, handle.index);
         }
         Some(handle)
     }
@@ -171,6 +157,13 @@ impl Replies {
         if let Some(place) = self.pending.borrow_mut().places.at_mut(handle) {
             place.behalf().renew(core);
         }
+    }
+
+    /// Whoever is polled now is to be told of the answer.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn register(&self, core: &Core, handle: Handle, polling: &Polling<'_>) {
+        self.wait(handle, core.tasks.register(polling));
     }
 
     /// Notes whom to wake. Whom it was before is dropped when the places are free again: a foreign waker
@@ -231,8 +224,8 @@ impl Replies {
             return;
         }
         let mut timers = core.timers.borrow_mut();
-        for handle in young.drain(..) {
-            if let Some(place) = places.at_mut(handle)
+        for index in young.drain(..) {
+            if let Some((handle, place)) = places.grown_up(index)
                 && place.is_awaited()
             {
                 place.is_timed = true;
