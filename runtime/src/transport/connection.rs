@@ -15,7 +15,7 @@ use crate::envelope::{ReplyTo, Routes};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
 use crate::routed::Routed;
 use crate::task::Wake;
-use crate::task::panics::into_text;
+use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
 use crate::transport::arrivals::ENCODED;
@@ -473,6 +473,7 @@ impl Connection {
         };
         let reason = Reason::Disconnected;
         self.lose(&routes, message.type_name(), reason, Some(kind));
+        drop_guarded(message);
     }
 
     fn put<'a>(
@@ -492,6 +493,7 @@ impl Connection {
             let mut payload = self.encoded.take();
             payload.clear();
             let encoded = encode(&message, &mut payload).map_err(failed);
+            drop_guarded(message);
             let put = encoded.map(|()| {
                 let mut outlet = self.outlet.borrow_mut();
                 outlet.push_copy(onward, back, &payload)

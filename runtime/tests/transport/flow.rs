@@ -355,3 +355,36 @@ fn g7_a_message_that_panics_when_it_is_encoded_costs_itself_alone() {
     });
     report.output.expect("the main function ends well");
 }
+
+/// Is a text for its peer, and panics when it is dropped.
+struct Fragile;
+
+impl Message for Fragile {
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        "hi".to_string().encode(out)
+    }
+
+    fn decode(_bytes: &[u8]) -> Result<Self, CodecError> {
+        Ok(Self)
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        panic!("it is fragile");
+    }
+}
+
+/// G7: nor does one that panics when its connection is done with it, which has been sent then.
+#[test]
+fn g7_a_message_that_panics_when_it_is_dropped_costs_nobody_anything() {
+    let report = Sim::new(1).beside(server).run(async |ctx: Context| {
+        let _tcp = connected(&ctx, SERVER).await?;
+        for _ in 0..3 {
+            let reply: String = ctx.request(to(SERVER, "echoer"), Fragile).await?;
+            assert_eq!(reply, "hi");
+        }
+        Ok(())
+    });
+    report.output.expect("the main function ends well");
+}
