@@ -121,6 +121,13 @@ fn table_of(
         .filter(|one| one.row.cores == cores && one.distance == distance)
         .collect();
     let Some(first) = rows.first() else { return };
+    let has_figures = |one: &&Measurement| one.cells.iter().any(|cell| cell.figure.is_ok());
+    if let Some(distance) = distance.filter(|_| !rows.iter().any(has_figures)) {
+        return line(
+            out,
+            &format!("\nToo few runs for any figure while the two cores were {distance}."),
+        );
+    }
     let mut header = match (cores, distance) {
         (1, _) => "\n| same core | mailbox |".to_owned(),
         (2, Some(distance)) => format!("\n| two cores, {distance} | mailbox |"),
@@ -151,9 +158,10 @@ fn shown(row: &Measurement, at: usize, rounds: usize, reasons: &mut Vec<String>)
                 worst,
                 runs,
             } = *figure;
-            let few = match runs < rounds {
-                true => format!("; {runs} runs"),
-                false => String::new(),
+            let few = match runs {
+                _ if runs >= rounds => String::new(),
+                1 => "; 1 run".to_owned(),
+                _ => format!("; {runs} runs"),
             };
             format!("{} ({}–{}{few})", nanos(median), nanos(best), nanos(worst))
         }

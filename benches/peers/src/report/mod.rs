@@ -143,7 +143,7 @@ mod tests {
             "44 to 51 ns are near, 410 to 410 ns are far; 2 runs were both and do not count.",
             "\n| two cores, near | mailbox | one way, a message |",
             "\n| two cores, far | mailbox | one way, a message |",
-            "| ringpost | bounded | 16.0 (16.0–16.0; 1 runs) |",
+            "| ringpost | bounded | 16.0 (16.0–16.0; 1 run) |",
             "| one way, two cores, far | 50.0 | ",
             "- two cores, near: the fastest actor library takes this many times as long: 2.0 in one way (",
             "- Faster than ringpost, floors aside: nobody, in anything.",
@@ -152,6 +152,17 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_distance_without_figures_has_no_table() {
+        let mut report = report();
+        for cell in &mut report.measurements[2].cells {
+            cell.figure = Err(Dash("too few runs".into()));
+        }
+        let text = markdown::tables(&report);
+        assert!(text.contains("any figure while the two cores were far."));
+        assert!(!text.contains("| two cores, far |"), "in\n{text}");
     }
 
     #[test]
