@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Context, ErrorKind, Limits, Result, Routed, Worker};
+use ringpost::{Any, Context, ErrorKind, Limits, Result, Routed, TcpTransport, Worker, route};
+use ringpost_mailbox::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use ringpost_mailbox::sync::{Arc, Mutex};
 
 /// Takes a message and never ends with it.
 struct Stuck;
@@ -115,4 +117,44 @@ fn a_message_in_an_error_may_panic_when_it_is_dropped() {
         ctx.stop().await
     });
     report.output.unwrap();
+}
+
+/// Passes messages on, and counts them.
+struct Hop(Arc<AtomicU32>);
+
+impl Worker for Hop {
+    type Message = Any;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<Any>) -> Result<()> {
+        self.0.fetch_add(1, Relaxed);
+        ctx.forward(msg).await
+    }
+}
+
+#[test]
+fn g3_who_passed_on_what_nobody_takes_gets_no_message_for_it() {
+    for (cores, has_transport) in [(1, false), (2, false), (1, true)] {
+        let (passed, reported) = (Arc::new(AtomicU32::new(0)), Arc::<Mutex<Vec<_>>>::default());
+        let (hop, hook) = (Hop(Arc::clone(&passed)), Arc::clone(&reported));
+        let report = Sim::new(5)
+            .cores(cores)
+            .on_undelivered(move |undelivered| hook.lock().push(undelivered.type_name))
+            .run(async move |ctx: Context| {
+                if has_transport {
+                    TcpTransport::create(&ctx).await?;
+                }
+                ctx.start_worker("hop", hop).await?;
+                ctx.start_worker("stuck", Stuck).await?;
+                let handle = ctx.handle().clone();
+                handle.send_message(route!["hop", "stuck"], 7u8).await?;
+                ctx.sleep(Duration::from_millis(5)).await;
+                ctx.stop().await
+            });
+        report.output.unwrap();
+        assert_eq!(
+            (passed.load(Relaxed), reported.lock().as_slice()),
+            (1, &["u8"][..])
+        );
+    }
 }

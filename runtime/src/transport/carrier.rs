@@ -220,6 +220,10 @@ pub(crate) fn bounce(
         }
     };
     if let (Some(connection), Some(sender)) = (connection, sender) {
+        // What a thread outside has sent, and a worker passed on, has such a route, too.
+        if !core.transports.may_carry(connection, core.here) {
+            return;
+        }
         let bounce = Bounce {
             sender: sender.address.clone(),
             address: address.clone(),

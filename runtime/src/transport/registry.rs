@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use ringpost_router::{Address, Handle, Message, TransportType};
+use ringpost_router::{Address, Handle, Hop, Message, NodeCore, TransportType};
 
 use crate::core::Core;
 use crate::envelope::ReplyTo;
@@ -124,6 +124,14 @@ impl Registry {
             there.filter(|(worker, _)| worker.handle.get() == place)
         })
         .ok()
+    }
+
+    /// Whether a connection can be at this hop. Of another core it is known only whether there are transports.
+    pub(super) fn may_carry(&self, hop: &Hop, here: NodeCore) -> bool {
+        match hop.worker_on(here) {
+            Some(place) => self.carried_by(place).is_some(),
+            None => !self.on.borrow().is_empty(),
+        }
     }
 
     /// The connection behind this mailbox, also where its worker has not begun.
