@@ -1,5 +1,7 @@
 //! What a connection is between the worker that takes its messages and the task that writes them.
 
+mod ends;
+
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -12,19 +14,16 @@ use ringpost_router::{Address, Aliases, Any, Body, CodecError, Encoded, Hop, Mes
 
 use crate::core::Core;
 use crate::envelope::{ReplyTo, Routes};
-use crate::error::{Error, ErrorKind, Reason, Undelivered};
+use crate::error::{ErrorKind, Reason, Undelivered};
 use crate::routed::Routed;
 use crate::task::Wake;
 use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::MailboxRc;
 use crate::transport::Terms;
-use crate::transport::arrivals::ENCODED;
 use crate::transport::carrier::Bounce;
 use crate::transport::covers::{Cover, Covers, leads_back};
 use crate::transport::credits::Allowance;
-use crate::transport::end::End;
 use crate::transport::watches::{EndedHere, Watches};
-use crate::watch::EndReason;
 
 /// Room to encode in that is kept from one message to the next.
 const ENCODED_BYTES_KEPT: usize = 64 * 1024;
@@ -236,37 +235,6 @@ impl Connection {
         AwaitsCredit(self)
     }
 
-    /// Nothing can be written any more. Who waits to send is not kept until what has come is delivered.
-    #[cold]
-    pub(super) fn broke(&self) {
-        self.is_broken.set(true);
-        self.drop_queued();
-        self.wake_waiting();
-    }
-
-    /// The peer has ended its side, so no credit will come.
-    #[cold]
-    pub(super) fn gives_no_credit(&self) {
-        self.allowance.borrow_mut().lift();
-        self.wake_waiting();
-    }
-
-    /// All that the peer has sent was read: no credit will come, and no reply.
-    #[cold]
-    pub(super) fn peer_ended(&self, end: &End) {
-        self.gives_no_credit();
-        self.refuse_waiting(end);
-    }
-
-    /// Whoever waits for a reply of the peer is told that there will be none.
-    pub(super) fn refuse_waiting(&self, end: &End) {
-        for route in self.aliases.borrow_mut().take_waiting() {
-            let hint = route.first().and_then(Hop::hint);
-            let requester = hint.and_then(ReplyTo::from_hint);
-            self.core.refuse(requester, self.disconnected(end));
-        }
-    }
-
     /// Whether no message is left to be written.
     pub(super) fn is_written(&self) -> bool {
         self.covers.is_empty() && self.outlet.borrow().messages() == 0
@@ -316,7 +284,8 @@ impl Connection {
         let Some(routes) = routes else { return };
         let type_name = message.type_name();
         if routes.onward.len() < 2 {
-            return self.lose(&routes, type_name, Reason::NotFound, None);
+            self.lose(&routes, type_name, Reason::NotFound, None);
+            return drop_guarded(message);
         }
         let back = self.name_back(&routes.back);
         let onward = routes.onward.iter().skip(1);
@@ -448,7 +417,8 @@ impl Connection {
             return self.tell_ended(ended);
         }
         if message.peek::<Bounce>().is_none() {
-            return self.lose(&routes, type_name, Reason::NotFound, None);
+            self.lose(&routes, type_name, Reason::NotFound, None);
+            return drop_guarded(message);
         }
         if let Ok(bounce) = message.unpack::<Bounce>() {
             let Bounce {
@@ -458,22 +428,6 @@ impl Connection {
             } = bounce;
             self.refuse(Some(sender), address, refusal);
         }
-    }
-
-    /// Reports a message that waited when the connection ended.
-    #[cold]
-    pub(super) fn drop_message(&self, message: Routed<Any>) {
-        let (routes, message, obligation) = message.into_rerouted(Route::new());
-        if let Some(obligation) = obligation {
-            obligation.pass_on();
-        }
-        let kind = ErrorKind::Disconnected {
-            address: self.name.clone(),
-            reason: "it has ended".to_owned(),
-        };
-        let reason = Reason::Disconnected;
-        self.lose(&routes, message.type_name(), reason, Some(kind));
-        drop_guarded(message);
     }
 
     fn put<'a>(
@@ -601,71 +555,6 @@ impl Connection {
         }
         *self.waiting.borrow_mut() = self.core.tasks.register(polling);
         Poll::Pending
-    }
-
-    /// The connection does not stand any more: what was under way is reported, and whoever waits for a
-    /// reply is told.
-    pub(super) fn interrupted(&self, end: &End) {
-        if self.is_open.replace(false) {
-            self.core.tally().transport.note_end(end);
-        }
-        self.has_notes.set(false);
-        for message in self.covers.take() {
-            self.drop_message(message);
-        }
-        self.drop_queued();
-        self.refuse_waiting(end);
-        // Should it be opened again, the peer has been given no name yet.
-        self.aliases.replace(new_aliases(&self.core, &self.terms));
-        let mailbox = self.core.named(&self.name);
-        self.lose_watches(mailbox.as_ref());
-        if let Some(mailbox) = mailbox {
-            let reason = end.to_string();
-            let why = EndReason::Disconnected { reason };
-            self.core.tell_watchers(&mailbox, &why);
-        }
-    }
-
-    /// Reports what was to be written.
-    fn drop_queued(&self) {
-        self.straight_last.take();
-        let next = Outlet::new(self.terms.limits.frame);
-        let messages = self.outlet.replace(next).messages();
-        for _ in 0..messages {
-            self.lose_queued();
-        }
-    }
-
-    /// Reports a message that was queued, of which only the bytes are left, and will not be written.
-    #[cold]
-    pub(super) fn lose_queued(&self) {
-        self.core.uncount_handled();
-        self.core.report(&Undelivered {
-            to: self.name.clone(),
-            from: self.name.clone(),
-            type_name: ENCODED,
-            expected: None,
-            reason: Reason::Disconnected,
-        });
-    }
-
-    /// The connection has ended for good: whoever waited for it is told.
-    pub(super) fn ended(&self, mailbox: &MailboxRc, end: &End) {
-        self.ending.set(true);
-        self.interrupted(end);
-        for to in self.openers.take() {
-            self.core
-                .answer(to, Err(Error::new(self.disconnected(end))));
-        }
-        self.core.transports.forget(self);
-        self.core.close(mailbox, Reason::Disconnected);
-    }
-
-    fn disconnected(&self, end: &End) -> ErrorKind {
-        ErrorKind::Disconnected {
-            address: self.name.clone(),
-            reason: end.to_string(),
-        }
     }
 }
 

@@ -381,6 +381,9 @@ fn g7_a_message_that_panics_when_it_is_dropped_costs_nobody_anything() {
     let report = Sim::new(1).beside(server).run(async |ctx: Context| {
         let _tcp = connected(&ctx, SERVER).await?;
         for _ in 0..3 {
+            // For nobody there, so it is reported; and for the echoer.
+            let nobody = Route::new().append_t(TCP, SERVER);
+            ctx.send_message(nobody, Fragile).await?;
             let reply: String = ctx.request(to(SERVER, "echoer"), Fragile).await?;
             assert_eq!(reply, "hi");
         }

@@ -3,17 +3,17 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use core_affinity::CoreId;
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
+use mio::net::TcpStream;
 use ringpost_router::wire::{Decoder, Frame, LENGTH_BYTES, Limits, Step, VERSION};
 
-use crate::servers::{ANYWHERE, Server, Speaks, listening};
+use crate::servers::mio_loop::{self, Turn};
+use crate::servers::{Server, Speaks};
 
 pub const FRAMED: Server = Server {
     name: "floor: bytes",
     setup: "a loop that sends back what it reads, and looks for no frames; what no server of frames can pass",
     speaks: Speaks::Frames,
-    serve: |_| serve(|| Answers::Same),
+    serve: |_: CoreId| mio_loop::serve(|stream| Echoed::new(stream, Answers::Same)),
 };
 
 pub const ROUTED: Server = Server {
@@ -21,10 +21,11 @@ pub const ROUTED: Server = Server {
     setup: "the same loop; it decodes the first message of a connection, and answers those that begin like it with their \
             payload behind a head that it has kept; no worker, and no other message",
     speaks: Speaks::Routes,
-    serve: |_: CoreId| serve(|| Answers::Routed(Box::default())),
+    serve: |_: CoreId| {
+        mio_loop::serve(|stream| Echoed::new(stream, Answers::Routed(Box::default())))
+    },
 };
 
-const LISTENER: Token = Token(usize::MAX);
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// What is sent back.
@@ -52,38 +53,6 @@ struct Echoed {
     written: usize,
 }
 
-fn serve(answers: fn() -> Answers) -> io::Result<()> {
-    let mut listener = TcpListener::bind(ANYWHERE.parse().map_err(io::Error::other)?)?;
-    listening(listener.local_addr()?)?;
-    let mut poll = Poll::new()?;
-    let registry = poll.registry().try_clone()?;
-    registry.register(&mut listener, LISTENER, Interest::READABLE)?;
-    let mut streams: Vec<Option<Echoed>> = Vec::new();
-    let mut events = Events::with_capacity(1024);
-    loop {
-        poll.poll(&mut events, None)?;
-        for event in &events {
-            if event.token() == LISTENER {
-                while let Ok((mut stream, _)) = listener.accept() {
-                    stream.set_nodelay(true)?;
-                    let both = Interest::READABLE | Interest::WRITABLE;
-                    registry.register(&mut stream, Token(streams.len()), both)?;
-                    streams.push(Some(Echoed::new(stream, answers())));
-                }
-                continue;
-            }
-            let place = &mut streams[event.token().0];
-            let is_open = place.as_mut().is_some_and(|echoed| match echoed.turn() {
-                Ok(()) => true,
-                Err(error) => error.kind() == ErrorKind::WouldBlock,
-            });
-            if !is_open {
-                *place = None;
-            }
-        }
-    }
-}
-
 impl Echoed {
     fn new(stream: TcpStream, answers: Answers) -> Self {
         Self {
@@ -93,24 +62,6 @@ impl Echoed {
             held: 0,
             out: Vec::new(),
             written: 0,
-        }
-    }
-
-    /// Echoes until the socket has nothing to read or no room.
-    fn turn(&mut self) -> io::Result<()> {
-        loop {
-            self.write()?;
-            let room = &mut self.read[self.held..];
-            let wanted = room.len();
-            let count = self.stream.read(room)?;
-            if count == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            self.held += count;
-            self.answer()?;
-            if count < wanted {
-                return self.write();
-            }
         }
     }
 
@@ -135,6 +86,26 @@ impl Echoed {
         self.out.clear();
         self.written = 0;
         Ok(())
+    }
+}
+
+impl Turn for Echoed {
+    /// Echoes until the socket has nothing to read or no room.
+    fn turn(&mut self) -> io::Result<()> {
+        loop {
+            self.write()?;
+            let room = &mut self.read[self.held..];
+            let wanted = room.len();
+            let count = self.stream.read(room)?;
+            if count == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            self.held += count;
+            self.answer()?;
+            if count < wanted {
+                return self.write();
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod by_hand;
 mod floor;
 mod glommio;
+mod mio_loop;
 mod monoio;
 mod ockam;
 mod ringpost;
