@@ -3,11 +3,16 @@
 //! An [`Error`] is one pointer wide, so that `Result<()>` stays small on the message path. A failed
 //! send keeps the message inside the error: [`Error::into_message`] gives it back.
 
+mod text;
+mod undelivered;
+
 use std::fmt;
 use std::time::Duration;
 
 use ringpost_mailbox::sync::Mutex;
-use ringpost_router::{Address, Any, Body, CodecError, Message, Route};
+use ringpost_router::{Address, Body, CodecError, Message, Route};
+
+pub use self::undelivered::{DeadLetter, Reason, Undelivered};
 
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -215,129 +220,6 @@ impl Error {
     }
 }
 
-/// The sentence of `Display`, as this is what a person sees when `main` returns an error or one is
-/// unwrapped; `{:#?}` shows the kind with its fields.
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() {
-            f.debug_tuple("Error").field(&self.0.kind).finish()
-        } else {
-            fmt::Display::fmt(self, f)
-        }
-    }
-}
-
-fn fmt_refused(f: &mut fmt::Formatter<'_>, address: &Address) -> fmt::Result {
-    write!(
-        f,
-        "the peer does not let messages reach {address}: it has to be exposed to this connection"
-    )
-}
-
-fn fmt_limit(f: &mut fmt::Formatter<'_>, limit: &str, most: u32) -> fmt::Result {
-    let what = match limit {
-        "watches_max" => "watches under way, or news of them that nobody has taken",
-        "starts_max" => "starts and stops of workers under way",
-        _ => "requests under way",
-    };
-    write!(
-        f,
-        "this core has {limit} = {most} {what}: wait until there are fewer, or raise the limit"
-    )
-}
-
-fn fmt_memory(f: &mut fmt::Formatter<'_>, bytes: usize) -> fmt::Result {
-    write!(
-        f,
-        "the system has no memory for {bytes} bytes more: try again when others have given some back, or give the process more"
-    )
-}
-
-fn fmt_itself(f: &mut fmt::Formatter<'_>, address: &Address) -> fmt::Result {
-    write!(
-        f,
-        "{address} would wait for itself: let its own code do what is asked, or send with try_send_message and go on"
-    )
-}
-
-fn fmt_disconnected(f: &mut fmt::Formatter<'_>, address: &Address, reason: &str) -> fmt::Result {
-    write!(
-        f,
-        "no connection by {address}: {reason}; what it had taken may have been handled or not"
-    )
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.kind {
-            ErrorKind::NotFound { address } => write!(
-                f,
-                "no worker at {address}: it was never started, or it has stopped; start it first or check the name"
-            ),
-            ErrorKind::AlreadyExists { address } => write!(
-                f,
-                "the address {address} is taken: stop its worker first or choose another name"
-            ),
-            ErrorKind::InvalidAddress { address, reason } => {
-                write!(f, "the address {address} cannot be used: {reason}")
-            }
-            ErrorKind::Full { address } => write!(
-                f,
-                "{address} has no room for a message now: wait with send_message, or try again later"
-            ),
-            ErrorKind::LimitReached { limit, most } => fmt_limit(f, limit, *most),
-            ErrorKind::NoMemory { bytes } => fmt_memory(f, *bytes),
-            ErrorKind::WrongType {
-                address,
-                expected,
-                found,
-            } => write!(
-                f,
-                "{address} takes messages of type {expected}, but was sent {found}"
-            ),
-            ErrorKind::Timeout { waiting_for, after } => {
-                write!(f, "waited {after:?} for {waiting_for}, and nothing came")
-            }
-            ErrorKind::Panicked { address, message } => {
-                write!(f, "the worker at {address} panicked: {message}")
-            }
-            ErrorKind::Dropped { address } => {
-                write!(f, "{address} ended, or left it, without an answer")
-            }
-            ErrorKind::WaitsForItself { address } => fmt_itself(f, address),
-            ErrorKind::EmptyRoute => {
-                f.write_str("the route has no address to send to: append at least one")
-            }
-            ErrorKind::RouteTooLong { hops } => write!(
-                f,
-                "the route has {hops} addresses and may have {}: shorten it, or look for workers that pass the message round in a circle",
-                Route::HOPS_MAX
-            ),
-            ErrorKind::WouldBlockCore { call } => write!(
-                f,
-                "{call} was called on a core of the same node, which would wait for itself for ever; \
-                 await the call of Context or NodeHandle that does not block, or make it from another thread"
-            ),
-            ErrorKind::NoTransport { address } => write!(
-                f,
-                "no transport for {address}: create the transport of type {} first",
-                address.transport().0
-            ),
-            ErrorKind::NoSuchCore { core, cores } => write!(
-                f,
-                "there is no core {core}: the node has {cores}, numbered from 0; ask for one below {cores}"
-            ),
-            ErrorKind::Stopping => write!(f, "the node is stopping and takes no new work"),
-            ErrorKind::Config { reason } => write!(f, "the node cannot start: {reason}"),
-            ErrorKind::Codec(cause) => write!(f, "{cause}"),
-            ErrorKind::Refused { address } => fmt_refused(f, address),
-            ErrorKind::Disconnected { address, reason } => fmt_disconnected(f, address, reason),
-            ErrorKind::Io(cause) => write!(f, "the operating system says: {cause}"),
-            ErrorKind::Other(text) => f.write_str(text),
-        }
-    }
-}
-
 impl std::error::Error for Error {}
 
 impl From<CodecError> for Error {
@@ -382,125 +264,6 @@ from_text!(
     String,
 );
 
-/// Why a message was not handled. Open: later versions add reasons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Reason {
-    /// No worker at the address.
-    NotFound,
-    /// The worker takes another type.
-    WrongType,
-    /// The payload could not be decoded.
-    Undecodable,
-    /// The worker was stopped before it took the message.
-    Stopped,
-    /// The worker panicked before it took the message.
-    Panicked,
-    /// The reply came after its requester had given up.
-    LateReply,
-    /// The node stopped before the message was taken.
-    NodeStopped,
-    /// No transport for the next hop of the route.
-    NoTransport,
-    /// It came from a peer, or went to one, that may not send to its address.
-    Refused,
-    /// Its connection ended.
-    Disconnected,
-    /// It has no encoding, or one that is too long for the wire.
-    Unencodable,
-    /// Its receiver had no room, and does not let senders wait: see [`Overflow`](crate::Overflow).
-    Overflow,
-    /// A worker panicked while it handled it, or a supervised one was stopped in that. Of others that are stopped such a
-    /// message counts as handled.
-    InHand,
-}
-
-impl Reason {
-    /// How many reasons there are.
-    pub const COUNT: usize = 13;
-
-    /// Every reason, in the order of the counters.
-    pub const ALL: [Reason; Self::COUNT] = [
-        Reason::NotFound,
-        Reason::WrongType,
-        Reason::Undecodable,
-        Reason::Stopped,
-        Reason::Panicked,
-        Reason::LateReply,
-        Reason::NodeStopped,
-        Reason::NoTransport,
-        Reason::Refused,
-        Reason::Disconnected,
-        Reason::Unencodable,
-        Reason::Overflow,
-        Reason::InHand,
-    ];
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::NotFound => "there is no worker; it was never started, or it has stopped",
-            Reason::WrongType => "the worker takes another type",
-            Reason::Undecodable => "the payload could not be decoded",
-            Reason::Stopped => "the worker was stopped first",
-            Reason::Panicked => "the worker panicked first",
-            Reason::LateReply => "the reply came after its requester had given up",
-            Reason::NodeStopped => "the node stopped first",
-            Reason::NoTransport => "there is no transport for the next hop",
-            Reason::Refused => "the peer may not send there",
-            Reason::Disconnected => "the connection has ended",
-            Reason::InHand => "its worker panicked in handling it, or was stopped in that",
-            Reason::Unencodable => "it has no encoding, or one that is too long",
-            Reason::Overflow => "the mailbox was full",
-        })
-    }
-}
-
-/// A message that was accepted and could not be handled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Undelivered {
-    /// Where it was going.
-    pub to: Address,
-    /// Who sent it. It is `~outside` for threads outside the node, and where nobody has noted it: for a message in whose
-    /// handling a worker without supervision panicked.
-    pub from: Address,
-    /// The type of the payload; what the worker takes, where the message was in hand.
-    pub type_name: &'static str,
-    /// The type that the worker takes, where the payload is of another.
-    pub expected: Option<&'static str>,
-    /// Why it was not handled.
-    pub reason: Reason,
-}
-
-/// A message that was not delivered, as the worker for [dead letters](crate::NodeBuilder::dead_letters) gets it.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct DeadLetter {
-    /// Where it was going, from whom, and why it did not get there.
-    pub undelivered: Undelivered,
-    /// The message, where there is more left of it than that.
-    pub message: Option<Any>,
-}
-
-ringpost_router::local_message!(DeadLetter);
-
-impl fmt::Display for Undelivered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            to,
-            from,
-            type_name,
-            expected,
-            reason,
-        } = self;
-        write!(f, "a {type_name} from {from} to {to}: {reason}")?;
-        expected.map_or(Ok(()), |expected| write!(f, ", which is {expected}"))
-    }
-}
-
 /// The kind that stands for a missing worker at the first hop of `route`.
 pub(crate) fn not_found(route: &Route) -> ErrorKind {
     match route.first() {
@@ -517,17 +280,5 @@ pub(crate) fn check_route(route: &Route) -> std::result::Result<(), ErrorKind> {
         0 => Err(ErrorKind::EmptyRoute),
         1..=Route::HOPS_MAX => Ok(()),
         hops => Err(ErrorKind::RouteTooLong { hops }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_of_main_is_printed_as_one_sentence() {
-        let error = Error::new(ErrorKind::EmptyRoute);
-        assert_eq!(format!("{error:?}"), error.to_string());
-        assert_eq!(format!("{error:#?}"), "Error(\n    EmptyRoute,\n)");
     }
 }
