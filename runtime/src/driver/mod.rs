@@ -15,6 +15,7 @@ pub(crate) mod net;
 pub(crate) mod rare;
 pub(crate) mod signals;
 pub mod sim;
+pub(crate) mod spin;
 pub(crate) mod stderr;
 pub(crate) mod system;
 pub(crate) mod threads;

@@ -20,6 +20,7 @@ use crate::core::Core;
 use crate::driver::cores::CorePlan;
 use crate::driver::helper;
 use crate::driver::net::Network;
+use crate::driver::spin::Spin;
 use crate::driver::stderr::failure;
 use crate::driver::system::{Crew, Os, System};
 use crate::driver::threads::kernel::{Clock, Kernel, bell_and_kernel, calibrate};
@@ -75,6 +76,7 @@ fn start_on(
         (true, Some(bell), Some(kernel)) => calibrate(&**bell, kernel),
         _ => Duration::ZERO,
     };
+    let spin = Spin::new(spin, count);
     let (node, seeds) = assemble(plan, bells);
     let home = node.placement.home(&Address::local(APP));
     let mut crew = Crew::new();
@@ -155,7 +157,7 @@ impl Threads {
 }
 
 /// The loop of one core.
-fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, spin: Duration, main: Option<MainMaker>) {
+fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, mut spin: Spin, main: Option<MainMaker>) {
     let id = seed.id;
     let mut now = clock.now();
     let Kernel { registry, mut poll } = kernel;
@@ -179,7 +181,7 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, spin: Duration, main: Opt
                 if turns.is_multiple_of(TURNS_PER_CLOCK) || shard.core.io.has_unfinished() {
                     now = clock.now();
                     poll.look(&shard.core);
-                } else if !spin.is_zero() && shard.may_only_await() {
+                } else if !spin.is_none() && shard.may_only_await() {
                     await_arrivals(&mut shard);
                 }
             }
@@ -189,7 +191,7 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, spin: Duration, main: Opt
                     shard.core.tally().wakes_spurious.add(1);
                 }
                 let since = *idle_since.get_or_insert(now);
-                if now.saturating_since(since) < spin {
+                if now.saturating_since(since) < spin.time() {
                     if !poll.look(&shard.core) {
                         await_arrivals(&mut shard);
                     }
@@ -200,6 +202,9 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, spin: Duration, main: Opt
                 woken = sleep(&mut shard, &mut parker, |core| poll.wait(core, wait));
                 idle_since = None;
                 now = clock.now();
+                // Where there are sockets each look asks the kernel, which is no way to wait for long.
+                let may_be_long = woken && !shard.core.io.has_sources();
+                spin.note_sleep(now.saturating_since(since), may_be_long);
             }
         }
     }
