@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost::sim::{Report, Sim};
-use ringpost::{Context, Limits, Result, Routed, Worker};
+use ringpost::{Context, Limits, Result, Route, Routed, Worker};
 use ringpost_mailbox::sync::Mutex;
 use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 
@@ -436,5 +436,79 @@ fn g7_who_comes_late_waits_for_two_bursts_of_each_of_the_others() {
         let sends = [(0, alternating(2_000, 1, 2)), (after, vec![2])];
         let waited = waited_for(2, &handled_of(3, &sends));
         assert!(waited <= two_bursts(), "for {waited} after {after}");
+    }
+}
+
+/// Sends so many messages to each of its receivers, one after the other, in one handler.
+struct Sender {
+    to: Vec<Route>,
+    each: u64,
+    sent: Count,
+}
+
+impl Worker for Sender {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<u64>) -> Result<()> {
+        for number in 1..=self.each {
+            for route in &self.to {
+                ctx.send_message(route, number).await?;
+                self.sent.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// G7: who sends to workers of many other cores, which have room for much more, leaves those of its own their turns.
+#[test]
+fn g7_a_worker_that_sends_to_many_cores_leaves_others_their_turns() {
+    const CORES: usize = 8;
+    for seed in 0..20 {
+        let report = Sim::new(seed)
+            .cores(CORES as u16)
+            .run(async move |ctx: Context| {
+                let each = u64::from(Limits::default().link_credits / 2);
+                let (sent, handled) = (Count::default(), Count::default());
+                let home = |core: usize, name: &str| {
+                    let mut names = (0..).map(|tag| format!("{{{tag}}}{name}"));
+                    names
+                        .find(|name| ctx.home(name.as_str()) == core)
+                        .expect("a name")
+                };
+                let mut to = Vec::new();
+                for core in 1..CORES {
+                    let name = home(core, "receiver");
+                    ctx.start_worker(name.clone(), Greedy::new(&handled, 0))
+                        .await?;
+                    to.push(Route::from(name));
+                }
+                let here = ctx.home(ctx.address());
+                let (sender, modest) = (home(here, "sender"), home(here, "modest"));
+                let seen = Arc::<Mutex<Vec<Vec<u64>>>>::default();
+                let greedy = vec![Arc::clone(&sent)];
+                let its = Arc::clone(&seen);
+                ctx.start_worker(modest.clone(), Modest { greedy, seen: its })
+                    .await?;
+                let worker = Sender {
+                    to,
+                    each,
+                    sent: Arc::clone(&sent),
+                };
+                ctx.start_worker(sender.clone(), worker).await?;
+                ctx.send_message(sender, 0u64).await?;
+                ctx.send_message(modest, 0u64).await?;
+                ctx.sleep(Duration::from_millis(1)).await;
+                let seen = seen.lock()[0][0];
+                let most = u64::from(Limits::default().worker_burst) + 16 * CORES as u64;
+                assert!(
+                    (1..=most).contains(&seen),
+                    "seed {seed}: {seen} before the next"
+                );
+                assert_eq!(sent.load(Ordering::Relaxed), each * (CORES as u64 - 1));
+                ctx.stop().await
+            });
+        done(report);
     }
 }

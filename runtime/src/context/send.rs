@@ -168,6 +168,7 @@ fn set_up(ctx: &Context, unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
         return None;
     }
     let mut out = Outgoing::with_body(route, body);
+    out.waits = true;
     match ctx.core.attempt_or_wait(&ctx.mailbox, &mut out) {
         Attempt::Sent => None,
         Attempt::Failed(error) => Some(Box::new(Rest::Fail(error))),
@@ -417,6 +418,7 @@ impl Sending {
                 let mut out = Outgoing::with_body(route, body);
                 out.reply = reply;
                 out.detour = detour;
+                out.waits = true;
                 match ctx.core.attempt_or_wait(&ctx.mailbox, &mut out) {
                     Attempt::Sent => return Poll::Ready(Ok(())),
                     Attempt::Failed(error) => return Poll::Ready(Err(error)),

@@ -37,6 +37,8 @@ pub(crate) struct Outgoing {
     pub(crate) grant_core: Option<u16>,
     /// Credits that were granted with the one for this message, for those that follow it.
     pub(crate) more_credits: u32,
+    /// Whether the sender waits for what is lacking, and so may be made to wait for its next turn.
+    pub(crate) waits: bool,
 }
 
 /// What a sender was granted and has not used.
@@ -157,6 +159,7 @@ impl Outgoing {
             grant: Grant::Nothing,
             grant_core: None,
             more_credits: 0,
+            waits: false,
         }
     }
 

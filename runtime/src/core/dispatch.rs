@@ -262,6 +262,7 @@ impl Core {
             let Some(Ready { key, waker, task }) = self.tasks.next_ready() else {
                 return done;
             };
+            self.published.begin();
             match task {
                 ReadyTask::Nothing => {}
                 ReadyTask::Handler(mailbox) => {

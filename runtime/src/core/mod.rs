@@ -38,6 +38,7 @@ pub(crate) mod replicated;
 pub(crate) mod replies;
 pub(crate) mod rest;
 pub(crate) mod returning;
+pub(crate) mod step;
 pub(crate) mod stream;
 pub(crate) mod supervised;
 pub(crate) mod turns;
@@ -123,6 +124,8 @@ pub(crate) struct Core {
     /// Whom to wake when this turn's messages have been handled.
     pub(crate) woken_later: LocalQueue<Wake>,
     pub(crate) pairs: RefCell<Pairs>,
+    /// What the present step has published to other cores.
+    pub(crate) published: step::Published,
     /// Cores for which something was written and not published.
     pub(crate) dirty: RefCell<Vec<u16>>,
     /// The list that the last flush has worked off.
@@ -193,6 +196,7 @@ impl Core {
             tasks: Tasks::new(Arc::clone(&shared)),
             woken_later: LocalQueue::new(),
             counters: Arc::clone(&shared.counters),
+            published: step::Published::new(&node.limits),
             pairs: RefCell::new(Pairs::new(node.limits, node.placement.cores())),
             dirty: RefCell::default(),
             flushing: RefCell::default(),

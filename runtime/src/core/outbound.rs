@@ -72,7 +72,8 @@ impl Core {
                 }
             }
         };
-        let seems_full = !has_waited && self.rare.takes(Rare::FullRing);
+        let is_to_pause = out.waits && self.has_sent_enough();
+        let seems_full = !has_waited && (is_to_pause || self.rare.takes(Rare::FullRing));
         if let Some(lack) = pair.lack(link, out.grant, seems_full) {
             return self.lacking(pair, link, lack, out);
         }
@@ -133,6 +134,7 @@ impl Core {
 
     /// Publishes a full batch in the middle of a turn, so that the other core can begin.
     pub(crate) fn publish_now(&self, pair: &mut Pair) {
+        self.note_published(pair.data.unpublished());
         pair.data.pump();
         self.count_sent(pair);
         self.pair_tally(pair.to).batches.add(1);
@@ -366,7 +368,9 @@ impl Core {
         let mut pairs = self.pairs.borrow_mut();
         let pair = pairs.of(core);
         pair.room_waiters.push_back(Rc::clone(waiter));
-        self.pair_tally(core).ring_full.add(1);
+        // Others wait for their next turn.
+        let is_full = !pair.data.has_room(MESSAGE_SLOTS + pair.reserved);
+        self.pair_tally(core).ring_full.add(u64::from(is_full));
         self.mark_dirty(pair);
     }
 

@@ -103,6 +103,9 @@ impl Core {
         let Some(pair) = pairs.streaming(core) else {
             return false;
         };
+        if self.has_sent_enough() {
+            return false;
+        }
         pair.settle();
         let guests = self.guests_ever.get();
         // An instance of this core would be preferred, where there is one: then names are looked up first.
@@ -126,5 +129,7 @@ impl Core {
 fn end_batch(core: &Core, pair: &mut Pair) {
     pair.settle();
     core.note_sent(pair);
-    pair.offer();
+    if !core.has_sent_enough() {
+        pair.offer();
+    }
 }
