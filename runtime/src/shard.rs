@@ -231,7 +231,10 @@ impl Shard {
             } else {
                 burst
             };
-            done += inbound.drain(&self.core, burst);
+            // Most have nothing, where there are many.
+            if inbound.has_work() {
+                done += inbound.drain(&self.core, burst);
+            }
         }
         if !self.wakes.is_empty() && !rare.takes(Rare::LateWakes) {
             let tasks = &self.core.tasks;
