@@ -5,30 +5,34 @@
 //! the mailbox that it has; nothing else of the core knows of restarts, and a worker without supervision has
 //! none of this. Between its failure and the return of `initialize` the mailbox is `Starting`: what comes waits.
 
+mod following;
+mod in_hand;
+mod restartable;
+
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
-use ringpost_router::{Address, Message};
+use ringpost_router::Address;
 
 use crate::context::Context;
 use crate::core::Core;
-use crate::core::group::{Led, News, Role};
-use crate::core::replies::Answer;
+use crate::core::group::{Led, News};
 use crate::driver::stderr::failure;
-use crate::envelope::{Head, ReplyTo};
-use crate::error::{Error, ErrorKind, Reason, Result, Undelivered};
-use crate::mailbox::{Mailbox, More, State, Stop};
-use crate::overflow::Overflow;
-use crate::routed::Routed;
+use crate::envelope::ReplyTo;
+use crate::error::{Error, Reason};
+use crate::mailbox::{Mailbox, State, Stop};
 use crate::supervision::{Outcome, Supervision};
 use crate::task::panics::drop_guarded;
 use crate::task::raw::{Ending, MailboxRc};
 use crate::time::Time;
 use crate::worker::Worker;
+
+use self::following::{BACK, Following};
+use self::in_hand::InHand;
+use self::restartable::Restartable;
+
+pub(crate) use self::restartable::pass_the_time;
 
 /// What a mailbox knows of the supervision of its worker.
 pub(crate) struct Supervised {
@@ -46,61 +50,6 @@ pub(crate) struct Supervised {
     led: Option<Following>,
     /// Whether it is the leader of a group, whose end is for it to see to.
     leads: bool,
-}
-
-/// A message that a handler was given.
-struct InHand {
-    sender: Address,
-    /// What tells it from others: who waits for the answer, or which call it is that was given it.
-    requester: Option<ReplyTo>,
-    call: u32,
-}
-
-impl InHand {
-    fn new(head: &Head, call: u32) -> Self {
-        head.set_stamp(call);
-        Self {
-            sender: head.first_sender().clone(),
-            requester: head.requester(),
-            call: head.stamp(),
-        }
-    }
-
-    fn is(&self, head: &Head) -> bool {
-        match self.requester {
-            Some(_) => head.requester() == self.requester,
-            None => head.stamp() == self.call,
-        }
-    }
-}
-
-/// What there is to know of a worker that belongs to a group.
-struct Following {
-    led: Led,
-    /// How many times it has come back.
-    life: u64,
-    /// Whether it has been taken down, and may not come back yet.
-    is_down: bool,
-    /// Whether it may come back.
-    may_come_back: bool,
-    /// Who is told when it has been taken down, and when it has come back.
-    askers: [ReplyTo; 2],
-}
-
-/// Of [`Following::askers`].
-const DOWN: usize = 0;
-const BACK: usize = 1;
-
-impl Following {
-    fn new(led: Led) -> Self {
-        Self {
-            led,
-            life: 0,
-            is_down: false,
-            may_come_back: false,
-            askers: [ReplyTo::NOBODY; 2],
-        }
-    }
 }
 
 /// A restart that is due.
@@ -150,131 +99,7 @@ impl Supervised {
     }
 }
 
-/// A worker with what builds it anew.
-struct Restartable<W, F> {
-    /// There but while one is being replaced by the next.
-    worker: Option<W>,
-    build: F,
-}
-
-impl<W, F> Worker for Restartable<W, F>
-where
-    W: Worker<Context = Context>,
-    F: Fn() -> W + 'static,
-{
-    type Message = W::Message;
-    type Context = Context;
-
-    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
-        if let Some(comeback) = take_comeback(&ctx.mailbox) {
-            if let Some(old) = self.worker.take() {
-                take_down(old, ctx, comeback.is_sound).await;
-            }
-            ctx.core.is_down(&ctx.mailbox);
-            match comeback.wait {
-                Some(wait) => pass_the_time(ctx, wait).await?,
-                None => hear_the_word(ctx).await?,
-            }
-        }
-        let worker = self.worker.get_or_insert_with(&self.build);
-        worker.initialize(ctx).await
-    }
-
-    fn overflow(&self) -> Overflow {
-        let worker = self.worker.as_ref();
-        worker.map_or(Overflow::Wait, Worker::overflow)
-    }
-
-    async fn shutdown(&mut self, ctx: &mut Context) -> Result<()> {
-        match &mut self.worker {
-            Some(worker) => worker.shutdown(ctx).await,
-            None => Ok(()),
-        }
-    }
-
-    fn handle_message(
-        &mut self,
-        ctx: &mut Context,
-        msg: Routed<W::Message>,
-    ) -> impl Future<Output = Result<()>> {
-        ctx.mailbox.with_more(|more| {
-            if let Some(supervised) = &mut more.supervised {
-                supervised.calls = supervised.calls.wrapping_add(1);
-                supervised.in_hand = Some(InHand::new(&msg.head, supervised.calls));
-            }
-        });
-        let worker = self.worker.get_or_insert_with(&self.build);
-        worker.handle_message(ctx, msg)
-    }
-}
-
-fn take_comeback(mailbox: &MailboxRc) -> Option<Comeback> {
-    let comeback = mailbox.if_more(|more| more.supervised.as_mut()?.comeback.take());
-    comeback.flatten()
-}
-
-/// Drops the old value, which may shut down before if it is sound.
-async fn take_down<W: Worker<Context = Context>>(mut old: W, ctx: &mut Context, is_sound: bool) {
-    if is_sound {
-        let mut deadline = pin!(ctx.sleep(ctx.core.node.drain));
-        let leads = ctx.mailbox.leads();
-        let ended = {
-            let mut shutdown = pin!(old.shutdown(ctx));
-            let late = || Err(Error::other("it took too long and was cancelled"));
-            poll_fn(|polling| match shutdown.as_mut().poll(polling) {
-                Poll::Pending if leads => Poll::Pending,
-                Poll::Pending => deadline.as_mut().poll(polling).map(|()| late()),
-                ended => ended,
-            })
-            .await
-        };
-        if let Err(error) = ended {
-            let what = "shutdown returned an error";
-            failure(what, Some(&ctx.mailbox.address), Some(&error));
-        }
-    }
-    drop_guarded(old);
-}
-
-/// Waits for the leader's word, unless the worker is asked to stop.
-async fn hear_the_word(ctx: &Context) -> Result<()> {
-    poll_fn(|_| {
-        if ctx.mailbox.stop.get().is_asked() {
-            return Poll::Ready(Err(Error::new(ErrorKind::Stopping)));
-        }
-        let may_come_back = ctx.mailbox.if_following(|following| {
-            following.is_down = !following.may_come_back;
-            std::mem::take(&mut following.may_come_back)
-        });
-        match may_come_back {
-            Some(false) => Poll::Pending,
-            Some(true) | None => Poll::Ready(Ok(())),
-        }
-    })
-    .await
-}
-
-/// Waits so long, unless the worker is asked to stop.
-pub(crate) async fn pass_the_time(ctx: &Context, wait: Duration) -> Result<()> {
-    let mut sleep = pin!(ctx.sleep(wait));
-    poll_fn(|polling| match ctx.mailbox.stop.get().is_asked() {
-        false => sleep.as_mut().poll(polling).map(Ok),
-        true => Poll::Ready(Err(Error::new(ErrorKind::Stopping))),
-    })
-    .await
-}
-
 impl Mailbox {
-    /// Whether the worker belongs to a group.
-    pub(crate) fn is_led(&self) -> bool {
-        self.if_following(|_| ()).is_some()
-    }
-
-    /// Whether that is what it is of its group.
-    pub(crate) fn is_led_as(&self, role: Role) -> bool {
-        self.if_following(|it| it.led.role == role) == Some(true)
-    }
-
     /// Whether the worker is the leader of a group.
     pub(crate) fn leads(&self) -> bool {
         let leads = self.if_more(|more| Some(more.supervised.as_ref()?.leads));
@@ -288,19 +113,6 @@ impl Mailbox {
                 supervised.leads = true;
             }
         });
-    }
-
-    /// A message that this mailbox's worker had is in a mailbox again. If its call was given it, it has it no more.
-    pub(crate) fn note_put_back(&self, head: &Head) {
-        self.with_more(|more| match &mut more.supervised {
-            Some(supervised) => drop(supervised.in_hand.take_if(|it| it.is(head))),
-            None => more.put_back |= !head.was_received(),
-        });
-    }
-
-    fn if_following<R>(&self, f: impl FnOnce(&mut Following) -> R) -> Option<R> {
-        let f = |more: &mut More| more.supervised.as_mut()?.led.as_mut().map(f);
-        self.if_more(f).flatten()
     }
 }
 
@@ -394,122 +206,11 @@ impl Core {
         Some(outcome)
     }
 
-    /// Has a worker of a group taken down, to come back when its leader says so.
-    pub(crate) fn begin_takedown(self: &Rc<Self>, mailbox: &MailboxRc) {
-        mailbox.if_more(|more| {
-            if let Some(supervised) = &mut more.supervised {
-                let is_sound = true;
-                supervised.comeback = Some(Comeback {
-                    is_sound,
-                    wait: None,
-                });
-            }
-        });
-        self.begin_comeback(mailbox);
-    }
-
-    /// Answers when a worker that is being taken down is so.
-    pub(crate) fn answer_when_down(self: &Rc<Self>, mailbox: &Mailbox, to: ReplyTo) {
-        let is_down = mailbox.if_following(|following| {
-            following.askers[DOWN] = to;
-            following.is_down
-        });
-        if is_down == Some(true) {
-            self.answer_asker(mailbox, DOWN, Ok(().into_body()));
-        }
-    }
-
-    fn is_down(self: &Rc<Self>, mailbox: &Mailbox) {
-        self.answer_asker(mailbox, DOWN, Ok(().into_body()));
-    }
-
-    /// Gives a worker its leader's word, and answers when it has come back or could not.
-    pub(crate) fn let_come_back(&self, mailbox: &Mailbox, to: ReplyTo) {
-        mailbox.if_following(|following| {
-            following.may_come_back = true;
-            following.life += 1;
-            following.askers[BACK] = to;
-        });
-    }
-
-    /// A worker goes on as it was, or as a new one.
-    pub(crate) fn came_back(self: &Rc<Self>, mailbox: &Mailbox) {
-        self.answer_asker(mailbox, BACK, Ok(().into_body()));
-    }
-
-    fn answer_asker(self: &Rc<Self>, mailbox: &Mailbox, which: usize, answer: Answer) {
-        let asker = mailbox.if_following(|following| {
-            std::mem::replace(&mut following.askers[which], ReplyTo::NOBODY)
-        });
-        if let Some(asker) = asker {
-            self.answer(asker, answer);
-        }
-    }
-
-    /// A worker has ended: its leader waits for nothing of it any more.
-    pub(crate) fn conclude_supervision(
-        self: &Rc<Self>,
-        mailbox: &Mailbox,
-        supervised: Option<Box<Supervised>>,
-    ) {
-        let askers = supervised.and_then(|supervised| supervised.led.map(|led| led.askers));
-        for asker in askers.into_iter().flatten() {
-            let address = mailbox.address.clone();
-            self.refuse(Some(asker), ErrorKind::NotFound { address });
-        }
-    }
-
     fn begin_comeback(self: &Rc<Self>, mailbox: &MailboxRc) {
         self.tally().restarted.add(1);
         tracing::info!(worker = %mailbox.address, "a worker is restarted");
         mailbox.stop.set(Stop::No);
         mailbox.state.set(State::Starting);
-    }
-
-    /// Reports the message whose handler has panicked, or was cancelled, if its worker is supervised; not what a leader is
-    /// told.
-    #[cold]
-    pub(crate) fn report_in_hand(&self, mailbox: &MailboxRc) {
-        let in_hand = mailbox.if_more(|more| {
-            let supervised = more.supervised.as_mut().filter(|it| !it.leads)?;
-            Some((supervised.in_hand.take()?, supervised.type_name))
-        });
-        if let Some((in_hand, type_name)) = in_hand.flatten() {
-            self.report_unfinished(mailbox, in_hand.sender, type_name, false);
-        }
-    }
-
-    /// Reports the message whose handler has panicked. Of a worker without supervision nobody has noted who sent it, so where
-    /// there is no hook, the line that says that it has panicked says as much.
-    #[cold]
-    pub(crate) fn report_panicked(&self, mailbox: &MailboxRc) {
-        let is_supervised = mailbox.if_more(|more| more.supervised.is_some()) == Some(true);
-        if is_supervised {
-            return self.report_in_hand(mailbox);
-        }
-        if mailbox.if_more(|more| more.put_back) == Some(true) {
-            return;
-        }
-        let (_, type_name) = mailbox.type_names();
-        self.report_unfinished(mailbox, self.outside.address.clone(), type_name, true);
-    }
-
-    fn report_unfinished(
-        &self,
-        mailbox: &MailboxRc,
-        from: Address,
-        type_name: &'static str,
-        told: bool,
-    ) {
-        self.uncount_handled();
-        let undelivered = Undelivered {
-            to: mailbox.address.clone(),
-            from,
-            type_name,
-            expected: None,
-            reason: Reason::InHand,
-        };
-        self.report_with(&undelivered, told, None);
     }
 
     /// A worker that was to come back could not: it tries again, or ends.
