@@ -1,4 +1,4 @@
-//! The worker that leads a group, and what it asks of the cores of the others.
+//! The worker that leads a group.
 //!
 //! A worker of a group that fails is taken down as any that is restarted, tells its leader, and waits for the
 //! leader's word to come back. The leader handles one failure at a time: it has those taken down that are to be
@@ -9,64 +9,30 @@
 //! after which it has those that are left end at once. Each of them has a deadline, so that is soon. What the leader
 //! is told then is the runtime's own, and no loss to anybody: it is not reported.
 
+mod led;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
-use ringpost_router::{Address, Body, Handle, Message, local_message};
+use ringpost_router::Address;
 
 use crate::context::Context;
 use crate::core::Core;
 use crate::core::supervised::pass_the_time;
-use crate::envelope::{Origin, ReplyTo};
+use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{Group, Strategy};
-use crate::mailbox::{Mailbox, State, Stop};
+use crate::mailbox::Stop;
 use crate::routed::Routed;
-use crate::task::raw::MailboxRc;
 use crate::time::Time;
 use crate::worker::Worker;
 
-/// Who leads a worker.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Led {
-    core: u16,
-    leader: Handle,
-    pub(crate) role: Role,
-}
+use self::led::Event;
 
-/// Which worker of which leader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Role {
-    /// Which of the leaders that there have been at that place.
-    reign: u64,
-    /// Which of the group it is.
-    member: usize,
-}
-
-/// What a leader is told.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Event {
-    /// The leader that this is for. One that is restarted is not concerned by what it finds in its mailbox.
-    reign: u64,
-    member: usize,
-    news: News,
-}
-
-/// What there is to be told of a worker.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum News {
-    /// It has failed, when it had come back so many times, and waits to do so once more.
-    Failed { life: u64 },
-    /// Its failure is the group's.
-    Escalated,
-    /// It has ended.
-    Gone,
-}
-
-local_message!(Event);
+pub(crate) use self::led::{Led, News, Role, is_event};
 
 /// What a leader knows of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -342,91 +308,10 @@ async fn unless_hurried<T>(ctx: &Context, work: impl Future<Output = T>) -> Resu
     .await
 }
 
-/// Whether this is something that a leader is told.
-pub(crate) fn is_event(body: &Body) -> bool {
-    body.is::<Event>()
-}
-
 /// Has a worker end, and waits until its address is free.
 async fn end_member(name: Address, role: Role, stop: Stop, ctx: &Context) {
     let home = ctx.core.placement.home(&name);
     let end = move |core: &Rc<Core>, to| core.stop_led(&name, role, stop, to);
     // It may have ended by itself.
     let _ = ctx.call(home, end).await;
-}
-
-impl Core {
-    /// Tells the leader of a worker something, which needs no room: each has little to tell.
-    pub(crate) fn tell_leader(self: &Rc<Self>, led: Led, mailbox: &Mailbox, news: News) {
-        let event = Event {
-            reign: led.role.reign,
-            member: led.role.member,
-            news,
-        };
-        let name = mailbox.address.clone();
-        self.on_core(led.core, move |core: &Rc<Core>| {
-            let Some(leader) = core.at(led.leader).filter(|it| it.accepts()) else {
-                return;
-            };
-            let from = MailboxRc::new(Mailbox::stub(name, core.here, Handle::NONE));
-            let body = event.into_body();
-            core.enqueue(leader, &from, Handle::NONE, Origin::FREE, body);
-        });
-    }
-
-    /// Ends a worker of a group, if it is still the leader's who asks; the asker is answered when it has ended.
-    fn stop_led(self: &Rc<Self>, name: &Address, role: Role, stop: Stop, to: ReplyTo) {
-        match self.led_as(name, role).is_some() {
-            true => self.stop_here(name, stop, self.node.drain, to),
-            false => {
-                let address = name.clone();
-                self.answer(to, Err(Error::new(ErrorKind::NotFound { address })));
-            }
-        }
-    }
-
-    /// The worker of this name, if that is what it is of its group. Another may have come to the name since.
-    fn led_as(&self, name: &Address, role: Role) -> Option<MailboxRc> {
-        self.named(name).filter(|it| it.is_led_as(role))
-    }
-
-    /// Takes a worker of a group down, to come back at its leader's word.
-    fn take_down(self: &Rc<Self>, name: &Address, role: Role, to: ReplyTo) {
-        let gone = || {
-            let address = name.clone();
-            Err(Error::new(ErrorKind::NotFound { address }))
-        };
-        let Some(mailbox) = self.led_as(name, role).filter(|it| it.accepts()) else {
-            return self.answer(to, gone());
-        };
-        let state = mailbox.state.get();
-        match state {
-            State::Idle | State::Backlog | State::Busy => {}
-            // It has failed by itself, or is coming down already.
-            State::Starting => return self.answer_when_down(&mailbox, to),
-            _ => return self.answer(to, gone()),
-        }
-        if state == State::Busy {
-            self.cancel_handler(&mailbox);
-            self.report_in_hand(&mailbox);
-        }
-        self.answer_when_down(&mailbox, to);
-        self.begin_takedown(&mailbox);
-        // Also where it waited for its turn, which comes to nothing now.
-        self.attend(mailbox);
-    }
-
-    /// Has a worker that was taken down come back.
-    fn bring_back(self: &Rc<Self>, name: &Address, role: Role, to: ReplyTo) {
-        match self.led_as(name, role).filter(|it| it.accepts()) {
-            Some(mailbox) => {
-                self.let_come_back(&mailbox, to);
-                self.hurry(&mailbox);
-            }
-            None => {
-                let address = name.clone();
-                self.answer(to, Err(Error::new(ErrorKind::NotFound { address })));
-            }
-        }
-    }
 }
