@@ -1,28 +1,29 @@
 //! The interface of workers and futures to their node.
 
 mod blocking;
+mod call;
 pub(crate) mod receive;
 pub(crate) mod request;
 pub(crate) mod send;
 pub(crate) mod sleep;
+mod stops;
 pub(crate) mod urgent;
 mod watch;
 mod workers;
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
-use ringpost_router::{Address, Body, Handle, Message, Route};
+use ringpost_router::{Address, Handle, Message, Route};
 
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Outgoing};
-use crate::envelope::{Origin, ReplyTo};
+use crate::envelope::Origin;
 use crate::error::{Error, ErrorKind, Reason, Result};
-use crate::mailbox::{State, Stop};
+use crate::mailbox::State;
 use crate::node::handle::NodeHandle;
 use crate::routed::Routed;
 use crate::task::raw::MailboxRc;
@@ -298,106 +299,6 @@ impl Context {
         Context::detached_at(&self.core, self.core.random_address())
     }
 
-    /// Stops the node: new work is refused, every worker handles what is queued (for at most
-    /// [`DRAIN_TIMEOUT`], or what the node was built with) and runs `shutdown`.
-    ///
-    /// Resolves when every worker has ended, but for those whose own handlers await the node's stop too,
-    /// by this call or another: they end after those handlers, which then have as long as draining may
-    /// take, and where that is no time are dropped at once. The main function has as long, and goes on after
-    /// this in any case, until it next has to wait.
-    ///
-    /// # Errors
-    /// None today; the signature leaves room.
-    ///
-    /// # Cancellation
-    /// Once polled, the node stops whether or not the future is kept.
-    pub async fn stop(&self) -> Result<()> {
-        self.stop_with(Stop::Drain).await
-    }
-
-    /// As [`stop`](Self::stop), without handling what is queued: it is reported undelivered, and
-    /// suspended handlers are dropped at their await, but for those that await the stop. Hastens a
-    /// [`stop`](Self::stop) that is under way.
-    ///
-    /// # Errors
-    /// None today; the signature leaves room.
-    ///
-    /// # Cancellation
-    /// As [`stop`](Self::stop).
-    pub async fn stop_now(&self) -> Result<()> {
-        self.stop_with(Stop::Now).await
-    }
-
-    async fn stop_with(&self, stop: Stop) -> Result<()> {
-        if self.kind == Kind::Worker {
-            let mut exempt = self.core.exempt.borrow_mut();
-            exempt.insert(self.mailbox.handle.get());
-        }
-        let node = &self.core.node;
-        node.begin_stop(stop);
-        node.stop.workers_ended().await;
-        Ok(())
-    }
-
-    /// Runs `work` on a core, and waits for the answer that it promises to give.
-    pub(crate) async fn call(
-        &self,
-        core: u16,
-        work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
-    ) -> Result<Body> {
-        let handle = self.core.replies.reserve();
-        self.call_for(handle, core, work).await
-    }
-
-    /// As [`call`](Self::call), for a start or a stop that user code asks for: there may be so many under way.
-    pub(crate) async fn call_counted(
-        &self,
-        core: u16,
-        work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
-    ) -> Result<Body> {
-        let (limit, most) = ("starts_max", self.core.limits.starts_max);
-        let too_many = || Error::new(ErrorKind::LimitReached { limit, most });
-        let handle = self.core.replies.reserve_start().ok_or_else(too_many)?;
-        self.call_for(handle, core, work).await
-    }
-
-    /// Runs `work` on a core, and waits for the answer at this place.
-    async fn call_for(
-        &self,
-        handle: Handle,
-        core: u16,
-        work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
-    ) -> Result<Body> {
-        let place = Place { ctx: self, handle };
-        let to = ReplyTo {
-            core: self.core.id,
-            handle,
-        };
-        if core == self.core.id {
-            work(&self.core, to);
-        } else {
-            self.core
-                .send_job(core, Box::new(move |core| work(core, to)));
-        }
-        poll_fn(|polling| match self.core.replies.fetch(place.handle) {
-            Some(body) => Poll::Ready(Ok(body)),
-            None => self.poll_place(place.handle, polling),
-        })
-        .await
-    }
-
-    /// The answer at this place, if it has come.
-    pub(crate) fn poll_place(
-        &self,
-        handle: Handle,
-        polling: &mut Polling<'_>,
-    ) -> Poll<Result<Body>> {
-        match self.core.replies.poll(&self.core, handle, polling) {
-            Some(answer) => Poll::Ready(answer),
-            None => Poll::Pending,
-        }
-    }
-
     /// Whether it is detached, and used by a worker that is polled now.
     #[inline]
     pub(crate) fn acts_for_worker(&self) -> bool {
@@ -427,18 +328,6 @@ impl Context {
 
     pub(crate) fn is_own(&self, address: &Address) -> bool {
         self.kind == Kind::Worker && self.mailbox.address == *address
-    }
-}
-
-/// A reserved place, given up when the future that waits for it is dropped.
-struct Place<'a> {
-    ctx: &'a Context,
-    handle: Handle,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.ctx.core.replies.abandon(&self.ctx.core, self.handle);
     }
 }
 

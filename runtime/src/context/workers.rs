@@ -1,20 +1,17 @@
-//! Starting and stopping workers.
+//! Starting workers.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use ringpost_router::{Address, Message};
+use ringpost_router::Address;
 
 use crate::context::{Context, Kind};
 use crate::core::Core;
 use crate::core::forwarder::Behind;
 use crate::core::group::Leader;
-use crate::core::lifecycle::WasReplicated;
 use crate::core::placed::place_of;
-use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::Group;
-use crate::mailbox::{Mailbox, State, Stop};
+use crate::mailbox::{Mailbox, State};
 use crate::supervision::Supervision;
 use crate::task::raw::MailboxRc;
 use crate::worker::Worker;
@@ -211,76 +208,6 @@ impl Context {
         let claim = move |core: &Rc<Core>, to| core.claim(address, there, Behind::Context, to);
         self.call_counted(home, claim).await?;
         reservation.into_context()
-    }
-
-    /// Stops a worker: new messages are refused, what is queued is handled (for at most
-    /// [`DRAIN_TIMEOUT`](crate::DRAIN_TIMEOUT), or what the node was built with), `shutdown` runs, and
-    /// the address is free.
-    ///
-    /// Resolves when all of that is done; for the worker whose own handler calls it, at once: that
-    /// worker ends after its handler. All instances of a replicated worker are stopped, also when one
-    /// of them calls it. A [`Group`] has ended when all its workers have.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`]; [`ErrorKind::LimitReached`], as for [`start_worker`](Self::start_worker), and then the worker
-    /// is not stopped.
-    ///
-    /// # Cancellation
-    /// Once polled, the worker is stopped whether or not the future is kept.
-    pub async fn stop_worker(&self, address: impl Into<Address>) -> Result<()> {
-        self.stop_worker_with(address.into(), Stop::Drain).await
-    }
-
-    /// Stops a worker without handling what is queued: it is reported undelivered. A suspended
-    /// handler is dropped at its await.
-    ///
-    /// # Errors
-    /// As [`stop_worker`](Self::stop_worker).
-    ///
-    /// # Cancellation
-    /// As [`stop_worker`](Self::stop_worker).
-    pub async fn stop_worker_now(&self, address: impl Into<Address>) -> Result<()> {
-        self.stop_worker_with(address.into(), Stop::Now).await
-    }
-
-    async fn stop_worker_with(&self, address: Address, stop: Stop) -> Result<()> {
-        let home = self.core.placement.home(&address);
-        if self.is_own(&address) {
-            self.stop_own(home, stop);
-            return Ok(());
-        }
-        let replicated = self.stop_on(home, address.clone(), stop).await?;
-        if replicated {
-            for core in (0..self.core.cores()).filter(|core| *core != home) {
-                // An instance that has ended by itself needs no stopping.
-                let _ = self.stop_on(core, address.clone(), stop).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Stops the worker whose own handler asks for it, and with it the instance that the others follow.
-    fn stop_own(&self, home: u16, stop: Stop) {
-        if self.core.restarts_itself(&self.mailbox) {
-            return;
-        }
-        let drain = self.core.node.drain;
-        self.core.begin_stop(&self.mailbox, stop, drain);
-        if self.mailbox.replicated.get() && home != self.core.id {
-            let address = self.mailbox.address.clone();
-            let end = move |core: &Rc<Core>| core.stop_here(&address, stop, drain, ReplyTo::NOBODY);
-            self.core.send_job(home, Box::new(end));
-        }
-    }
-
-    async fn stop_on(&self, core: u16, address: Address, stop: Stop) -> Result<WasReplicated> {
-        let drain: Duration = self.core.node.drain;
-        let answer = self
-            .call_counted(core, move |core: &Rc<Core>, to| {
-                core.stop_here(&address, stop, drain, to)
-            })
-            .await?;
-        Ok(WasReplicated::from_body(answer).unwrap_or(false))
     }
 
     fn check_core(&self, core: usize) -> Result<u16> {
