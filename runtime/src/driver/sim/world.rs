@@ -1,37 +1,27 @@
 //! The clock and the schedule: which core turns next, and what happens in between.
 
+mod sleepers;
+mod turns;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::calls::{CallFault, SystemCall};
 use super::cluster::{Cluster, Command};
 use super::dice::Dice;
 use super::fate::Fate;
-use super::faults::Fault;
 use super::host::{Host, Terms};
 use super::seat::{Bells, Seat, SeatState};
-use super::trace::{Event, Next, Waker};
+use super::trace::{Event, Waker};
 use crate::driver::MainMaker;
 use crate::driver::net::sim::SimNet;
 use crate::mailbox::Stop;
-use crate::shard::Turn;
 use crate::time::Time;
 
 /// Turns after which a run is given up.
 pub(super) const TURNS_MAX: u64 = 200_000_000;
-/// How long a core sleeps while senders wait for room in a ring: draining it does not ring a bell.
-const SLEEP_FOR_ROOM: Duration = Duration::from_millis(1);
-/// How long a core sleeps at the most that a bell cannot wake, as with the threaded driver.
-const SLEEP_MAX: Duration = Duration::from_millis(100);
-/// Turns take no time, but who does nothing but take turns does not stop the time.
-const TURNS_PER_MICRO: u64 = 64;
-/// Sleepers that are looked at before time passes.
-const LOOKS_MAX: usize = 64;
-/// How often idle cores look for work once more instead of going to sleep: one time in so many.
-const SPINS: u64 = 4;
 
 /// Something that is to happen at a time.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -206,228 +196,6 @@ impl World {
         }
     }
 
-    /// Who turns next.
-    fn pick(&mut self) -> Option<usize> {
-        if self.burst.1 > 0 && self.seats[self.burst.0].state == SeatState::Awake {
-            self.burst.1 -= 1;
-            return Some(self.burst.0);
-        }
-        while !self.awake.is_empty() {
-            let drawn = self.dice.place(self.awake.len());
-            let at = self.awake[drawn];
-            if self.seats[at].state != SeatState::Awake {
-                self.unlist(drawn);
-                continue;
-            }
-            if self.hosts[usize::from(self.seats[at].node)].is_paused {
-                self.seats[at].state = SeatState::Held;
-                self.unlist(drawn);
-                continue;
-            }
-            if at == self.starved.0 && self.turns < self.starved.1 && self.awake.len() > 1 {
-                // It gets a turn all the same when nobody else is picked for long.
-                self.starved.1 -= 1;
-                continue;
-            }
-            if self.fate.strikes(Fault::Burst) {
-                let times = self.fate.roll(Fault::Burst, |dice| dice.magnitude(2, 64));
-                self.burst = (at, times);
-            }
-            if self.fate.strikes(Fault::Starve) {
-                let times = self.fate.roll(Fault::Starve, |dice| dice.magnitude(8, 512));
-                self.starved = (at, self.turns + times);
-            }
-            return Some(at);
-        }
-        None
-    }
-
-    fn turn(&mut self, at: usize) {
-        let now = self.hosts[usize::from(self.seats[at].node)].time(self.fate.now());
-        let news = self.net.take_news(at);
-        let Some((shard, _)) = &mut self.seats[at].works else {
-            return;
-        };
-        for (key, readiness) in news {
-            shard.core.io.report(&shard.core, key, readiness);
-        }
-        self.turns += 1;
-        if self.turns.is_multiple_of(TURNS_PER_MICRO) {
-            self.fate.pass(Duration::from_micros(1));
-        }
-        let turn = shard.turn(now);
-        let (next, until) = self.choose(at, turn, now);
-        self.note_turn(at, next);
-        self.check_bounds(at, self.turns);
-        match next {
-            Next::Asleep => self.lay_down(at, until.map(|until| until.saturating_since(now))),
-            Next::Over => {
-                self.check_leaving(at);
-                let seat = &mut self.seats[at];
-                (seat.state, seat.works) = (SeatState::Over, None);
-                let node = usize::from(seat.node);
-                self.over += 1;
-                self.is_over_at(node);
-            }
-            Next::Busy | Next::Idle => self.keep_busy(at),
-        }
-        self.suffer(at);
-        self.hear_bells();
-        self.hear_sockets();
-    }
-
-    /// What the core does after this turn, and when it wants to be woken, as its clock goes.
-    fn choose(&mut self, at: usize, turn: Turn, now: Time) -> (Next, Option<Time>) {
-        let deadline = match turn {
-            Turn::Busy => return (Next::Busy, None),
-            Turn::Over => return (Next::Over, None),
-            Turn::Idle(deadline) => deadline,
-        };
-        if self.dice.below(SPINS) == 0 || self.fate.strikes(Fault::Spin) {
-            return (Next::Idle, None);
-        }
-        let Some((shard, parker)) = &mut self.seats[at].works else {
-            return (Next::Over, None);
-        };
-        shard.settle();
-        let room = shard.core.waits_for_room();
-        let room = room.then(|| now.saturating_add(SLEEP_FOR_ROOM));
-        let until = [deadline, room].into_iter().flatten().min();
-        let is_due = until.is_some_and(|until| until <= now) || self.net.has_news_for(at);
-        match !is_due && parker.announce(|| shard.has_arrivals()) {
-            true => (Next::Asleep, until),
-            false => (Next::Idle, None),
-        }
-    }
-
-    fn note_turn(&self, at: usize, next: Next) {
-        let seat = &self.seats[at];
-        let Some((shard, _)) = &seat.works else {
-            return;
-        };
-        let tally = shard.core.tally();
-        self.fate.note(Event::Turn {
-            node: seat.node,
-            core: seat.core,
-            handled: tally.handled.value(),
-            sent: tally.sent_local.value() + tally.sent_remote.value() + tally.replies.value(),
-            undelivered: tally.undelivered.iter().map(|count| count.value()).sum(),
-            next,
-        });
-    }
-
-    fn lay_down(&mut self, at: usize, wait: Option<Duration>) {
-        let seat = &mut self.seats[at];
-        seat.state = SeatState::Asleep;
-        seat.nap += 1;
-        seat.alarm = wait.map(|wait| self.fate.now().saturating_add(wait));
-        self.set_alarm(at);
-        if self.fate.strikes(Fault::SpuriousWake) || self.fate.attempt(SystemCall::Poll).is_err() {
-            self.rouse(at, Waker::Chance);
-        }
-    }
-
-    /// Sees to it that a sleeper is looked at in time. An alarm of an earlier sleep does as well, if it comes
-    /// before: then this is called again.
-    fn set_alarm(&mut self, at: usize) {
-        let seat = &mut self.seats[at];
-        if let Some(alarm) = seat.alarm
-            && seat.alarm_set.is_none_or(|set| set > alarm)
-        {
-            seat.alarm_set = Some(alarm);
-            self.alarms.push(Reverse((alarm, at)));
-        }
-    }
-
-    fn ring_alarm(&mut self, time: Time, at: usize) {
-        let seat = &mut self.seats[at];
-        if seat.alarm_set != Some(time) {
-            return;
-        }
-        seat.alarm_set = None;
-        if seat.state != SeatState::Asleep {
-            return;
-        }
-        match seat.alarm.is_some_and(|alarm| alarm <= time) {
-            true => self.rouse(at, Waker::Time),
-            false => self.set_alarm(at),
-        }
-    }
-
-    /// A turn may have taken time, and a handler may not have come to its end yet.
-    fn keep_busy(&mut self, at: usize) {
-        if self.fate.strikes(Fault::SlowTurns) {
-            let nanos = self.fate.nanos(Fault::SlowTurns, 50, 3_000);
-            let nanos = nanos / self.awake.len().max(1) as u64;
-            self.fate.pass(Duration::from_nanos(nanos));
-        }
-        if self.fate.strikes(Fault::Stall) {
-            let nanos = self.fate.nanos(Fault::Stall, 10_000, 20_000_000);
-            self.seats[at].state = SeatState::Stalled;
-            self.plan(Duration::from_nanos(nanos), Due::Free { seat: at });
-        }
-        if self.fate.strikes(Fault::SpuriousReadiness) {
-            self.net.tell_falsely(at);
-        }
-    }
-
-    /// What a call that the core has made leads to, for it or its node.
-    fn suffer(&mut self, at: usize) {
-        match self.fate.after_turn() {
-            Some(CallFault::Stall(time)) if self.seats[at].works.is_some() => {
-                self.seats[at].state = SeatState::Stalled;
-                self.plan(time, Due::Free { seat: at });
-            }
-            Some(CallFault::Jump(ahead)) => self.jump(usize::from(self.seats[at].node), ahead),
-            _ => {}
-        }
-    }
-
-    /// Ends a core's sleep. Where its process is stopped, it takes its turn when that goes on.
-    fn rouse(&mut self, at: usize, by: Waker) {
-        let seat = &mut self.seats[at];
-        let Some((_, parker)) = &mut seat.works else {
-            return;
-        };
-        if seat.state != SeatState::Asleep {
-            return;
-        }
-        parker.awaken(|| false);
-        seat.rung = false;
-        let (node, core) = (seat.node, seat.core);
-        self.list(at);
-        self.fate.note(Event::Woken { node, core, by });
-    }
-
-    pub(super) fn hear_bells(&mut self) {
-        while let Some((at, life)) = self.bells.take() {
-            let seat = &mut self.seats[at];
-            if seat.life != life || seat.state != SeatState::Asleep || seat.rung {
-                continue;
-            }
-            seat.rung = true;
-            if self.fate.attempt(SystemCall::Wake).is_err() {
-                // Nobody sleeps for longer, in the field.
-                let nap = self.seats[at].nap;
-                self.plan(SLEEP_MAX, Due::Wake { seat: at, nap });
-            } else if self.fate.strikes(Fault::LateWake) {
-                let nap = self.seats[at].nap;
-                let nanos = self.fate.nanos(Fault::LateWake, 1_000, 1_000_000);
-                self.plan(Duration::from_nanos(nanos), Due::Wake { seat: at, nap });
-            } else {
-                self.rouse(at, Waker::Bell);
-            }
-        }
-    }
-
-    fn hear_sockets(&mut self) {
-        while let Some(at) = self.net.take_stirred() {
-            if self.net.has_news_for(at) {
-                self.rouse(at, Waker::Socket);
-            }
-        }
-    }
-
     /// Does what is due, and wakes those whose time it is.
     fn keep_appointments(&mut self) {
         let now = self.fate.now();
@@ -476,13 +244,6 @@ impl World {
         }
     }
 
-    /// Wakes every core of a node, as its deadlines have moved.
-    pub(super) fn rouse_all(&mut self, node: usize) {
-        for at in self.hosts[node].seats() {
-            self.rouse(at, Waker::Time);
-        }
-    }
-
     /// Nobody has anything to do: time goes on to when something happens.
     fn pass_time(&mut self) -> bool {
         self.check_sleepers();
@@ -495,49 +256,6 @@ impl World {
         };
         self.fate.set_now(self.fate.now().max(next));
         true
-    }
-
-    /// When the first sleeper wants to be woken.
-    fn next_alarm(&mut self) -> Option<Time> {
-        loop {
-            let Reverse((time, at)) = *self.alarms.peek()?;
-            let seat = &self.seats[at];
-            let is_of_now = seat.alarm_set == Some(time);
-            if is_of_now && seat.state == SeatState::Asleep && seat.alarm == Some(time) {
-                return Some(time);
-            }
-            self.alarms.pop();
-            if is_of_now {
-                self.seats[at].alarm_set = None;
-                if self.seats[at].state == SeatState::Asleep {
-                    self.set_alarm(at);
-                }
-            }
-        }
-    }
-
-    /// A core that sleeps has published everything that it wrote, and has seen everything that was published for
-    /// it, or a wake is on its way.
-    fn check_sleepers(&mut self) {
-        let asleep = |seat: &&mut Seat| seat.state == SeatState::Asleep && !seat.rung;
-        let wrong = |seat: &mut Seat| {
-            let text = match (seat.has_unpublished(), seat.has_visible_work()) {
-                (true, _) => "and has not published what it wrote last",
-                (_, true) => "though there is work for it, and no wake is on its way",
-                _ => return None,
-            };
-            Some((seat.node, seat.core, text))
-        };
-        // Of very many cores some are looked at each time.
-        let from = self
-            .dice
-            .place(self.seats.len().saturating_sub(LOOKS_MAX) + 1);
-        let some = self.seats.iter_mut().skip(from).take(LOOKS_MAX);
-        let first = some.filter(asleep).find_map(wrong);
-        if let Some((node, core, text)) = first {
-            let name = &self.hosts[usize::from(node)].name;
-            self.violation = Some(format!("core {core} of {name} sleeps, {text}"));
-        }
     }
 
     fn obey(&mut self) {
