@@ -98,6 +98,17 @@ impl Origin {
         kind: OriginKind::Local,
         detour: false,
     };
+    /// Of a message of this link of another core.
+    #[inline(always)]
+    pub(crate) fn of_link(core: u16, link: u32) -> Self {
+        Self {
+            link,
+            core,
+            kind: OriginKind::Link,
+            detour: false,
+        }
+    }
+
     /// Of an answer on its way back.
     pub(crate) const RETURNED: Origin = Origin {
         kind: OriginKind::Returned,

@@ -58,6 +58,19 @@ impl<C: Catalog> Apart<C> {
         }
     }
 
+    /// The parts of a cell that was made just now, which so need not be in memory.
+    #[inline(always)]
+    pub(crate) fn of_new(cell: MessageCell<C>) -> Self {
+        let cell = ManuallyDrop::new(cell);
+        // SAFETY: the cell is forgotten, so its payload is used once.
+        let payload = unsafe { ptr::read(&raw const cell.payload) };
+        Self {
+            vtable: cell.vtable,
+            words: payload.into_words(),
+            not_sync: PhantomData,
+        }
+    }
+
     /// The pointer to the vtable, and the words of the payload.
     #[inline(always)]
     pub(crate) fn into_raw(self) -> (*mut (), Words) {

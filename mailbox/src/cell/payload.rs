@@ -5,7 +5,7 @@
 //! the size of a cell can try other sizes.
 
 use std::marker::PhantomData;
-use std::mem::{MaybeUninit, needs_drop};
+use std::mem::{self, MaybeUninit, needs_drop};
 use std::ptr::{self, NonNull};
 
 use super::INLINE_BYTES;
@@ -42,6 +42,14 @@ impl Payload<INLINE_BYTES> {
         // SAFETY: so many words are in a payload, which is aligned for them, and any bytes will do.
         // (Volatile, as reads of words that lie beside each other would be made one again.)
         std::array::from_fn(|at| unsafe { first.add(at).read_volatile() })
+    }
+
+    /// As [`words`](Self::words), of a payload that was made just now and has not been in memory: reads that are not
+    /// volatile leave it in registers.
+    #[inline(always)]
+    pub(super) fn into_words(self) -> Words {
+        // SAFETY: so many words are in a payload, and any bytes will do.
+        unsafe { mem::transmute(self.0) }
     }
 
     /// A payload with these words.

@@ -67,12 +67,11 @@ impl<T, F: Form<T>> Consumer<T, F> {
             next: start,
             consumer: self,
         };
-        while burst.next != end
-            && let Some(word) = burst.consumer.shared.slots.shown(burst.next)
-        {
-            // SAFETY: the value is there, as its word says (rule 4); `next` moves on before anything
-            // else can happen, so it is taken once.
-            let (word, rest) = unsafe { burst.consumer.shared.slots.take(burst.next, word) };
+        while burst.next != end {
+            // SAFETY: there is one consumer (rule 1); `next` moves on before anything else can happen, so what
+            // is taken is taken once.
+            let taken = unsafe { burst.consumer.shared.slots.take(burst.next) };
+            let Some((word, rest)) = taken else { break };
             burst.next = burst.next.wrapping_add(1);
             sink(word, rest);
         }

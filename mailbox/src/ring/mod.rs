@@ -232,12 +232,10 @@ struct Leftovers<'a, T, F: Form<T>> {
 
 impl<T, F: Form<T>> Leftovers<'_, T, F> {
     fn drop_all(&mut self) {
-        while let Some(word) = self.slots.shown(self.head) {
-            let position = self.head;
-            self.head = position.wrapping_add(1);
-            // SAFETY: the value is there, and nobody took it (rule 8); both ends are gone, and `head` has
-            // moved on, so that each is taken once.
-            let (word, rest) = unsafe { self.slots.take(position, word) };
+        // SAFETY: nobody took it, and both ends are gone (rule 8); `head` moves on before anything else can
+        // happen, so that each is taken once.
+        while let Some((word, rest)) = unsafe { self.slots.take(self.head) } {
+            self.head = self.head.wrapping_add(1);
             // SAFETY: these are the two into which it was split.
             drop(unsafe { F::join(word, rest) });
         }

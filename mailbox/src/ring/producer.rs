@@ -5,9 +5,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;
 
-use super::form::{Form, Whole};
+use super::form::{Form, Parts, Whole};
 use super::{Full, Shared};
 use crate::canary::{Canary, is_planted};
+use crate::cell::{Apart, Catalog, MessageCell};
 use crate::sync::Arc;
 use crate::sync::atomic::{Acquire, Relaxed, Release};
 
@@ -54,13 +55,23 @@ impl<T, F: Form<T>> Producer<T, F> {
     /// see [`is_closed`](Self::is_closed).
     #[inline]
     pub fn push(&mut self, value: T) -> Result<(), Full<T>> {
+        self.push_split(value, F::split)
+    }
+
+    #[inline(always)]
+    fn push_split(
+        &mut self,
+        value: T,
+        split: impl FnOnce(T) -> (*mut (), F::Rest),
+    ) -> Result<(), Full<T>> {
         if self.room_cached() == 0 && self.room_reloaded() == 0 {
             return Err(Full(value));
         }
         let slots = &self.shared.slots;
+        let (word, rest) = split(value);
         // SAFETY: there is room, so the consumer has left this slot (rule 2), and only this handle
         // writes.
-        let word = unsafe { slots.put(self.tail, value) };
+        let word = unsafe { slots.put(self.tail, word, rest) };
         if self.tail == self.published {
             self.held = word;
         } else {
@@ -136,6 +147,19 @@ impl<T, F: Form<T>> Producer<T, F> {
         // slot below it.
         self.head_cached = self.shared.head.position.load(Acquire);
         self.room_cached()
+    }
+}
+
+impl<C: Catalog> Producer<MessageCell<C>, Parts> {
+    /// As [`push`](Self::push), in line, for a cell that was made where this is called: it need not be in memory on its
+    /// way.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    #[inline(always)]
+    pub fn push_new(&mut self, cell: MessageCell<C>) -> Result<(), Full<MessageCell<C>>> {
+        self.push_split(cell, |cell| Apart::of_new(cell).into_raw())
     }
 }
 

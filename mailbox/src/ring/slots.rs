@@ -72,19 +72,24 @@ impl<T, F: Form<T>> Slots<T, F> {
     /// The word of the value of `position`, if that has been shown.
     #[inline(always)]
     pub(super) fn shown(&self, position: u32) -> Option<*mut ()> {
+        self.shown_in(self.slot(position), position)
+    }
+
+    #[inline(always)]
+    fn shown_in(&self, slot: &Slot<F::Rest>, position: u32) -> Option<*mut ()> {
         // Acquire: pairs with the Release store in `show`, so that all that was put by then is seen.
-        let word = self.slot(position).word.load(Acquire);
+        let word = slot.word.load(Acquire);
         (word.addr() & FLAG == self.flag(position)).then_some(word)
     }
 
-    /// Moves all of `value` but its word into the slot of `position`, and gives that, with the flag, to be shown.
+    /// Moves what else there is of the value with this word into the slot of `position`, and gives the word, with the
+    /// flag, to be shown.
     ///
     /// # Safety
     ///
     /// The slot holds no value, and no other thread uses it before the word is shown.
     #[inline(always)]
-    pub(super) unsafe fn put(&self, position: u32, value: T) -> *mut () {
-        let (word, rest) = F::split(value);
+    pub(super) unsafe fn put(&self, position: u32, word: *mut (), rest: F::Rest) -> *mut () {
         self.slot(position).rest.with_mut(|place| {
             // SAFETY: the caller says that nobody else uses the slot.
             unsafe { (*place).write(rest) };
@@ -106,18 +111,20 @@ impl<T, F: Form<T>> Slots<T, F> {
         self.slot(position).word.store(word, Release);
     }
 
-    /// Moves the value with this word out of the slot of `position`: as what `F::split` has made of it.
+    /// Moves the value of `position` out, if it has been shown: as what `F::split` has made of it.
     ///
     /// # Safety
     ///
-    /// [`shown`](Self::shown) has given the word to this thread, and nobody takes the value again.
+    /// Nobody else takes the value, and nobody takes it again.
     #[inline(always)]
-    pub(super) unsafe fn take(&self, position: u32, word: *mut ()) -> (*mut (), F::Rest) {
-        let rest = self.slot(position).rest.with(|rest| {
-            // SAFETY: the caller says that the value is there and is taken once.
+    pub(super) unsafe fn take(&self, position: u32) -> Option<(*mut (), F::Rest)> {
+        let slot = self.slot(position);
+        let word = self.shown_in(slot, position)?;
+        let rest = slot.rest.with(|rest| {
+            // SAFETY: the value is there, as its word says; the caller says that it is taken once.
             unsafe { (*rest).assume_init_read() }
         });
-        (word.map_addr(|bits| bits & !FLAG), rest)
+        Some((word.map_addr(|bits| bits & !FLAG), rest))
     }
 
     /// What the flag is in the slot of `position` if its value is there: the other than a lap before.

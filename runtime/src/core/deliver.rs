@@ -552,6 +552,9 @@ impl Core {
 
     #[inline(never)]
     fn settle_further(self: &Rc<Self>, to: &Mailbox, origin: Origin) {
+        if origin.kind == OriginKind::Link && self.owe_next(origin.core, origin.link) {
+            return;
+        }
         match origin.kind {
             OriginKind::Local | OriginKind::UrgentAgain => self.local_credit_back(to),
             OriginKind::Link => self.owe(origin.core, origin.link, false),

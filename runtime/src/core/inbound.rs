@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::core::pairs::Introduced;
 use crate::core::record::{Control, Record, Target};
 use crate::driver::rare::Rare;
-use crate::envelope::{Envelope, Origin, OriginKind, ReplyTo, Sender};
+use crate::envelope::{Envelope, Origin, ReplyTo, Sender};
 use crate::mailbox::Mailbox;
 use crate::overflow::Overflow;
 use crate::task::raw::MailboxRc;
@@ -49,6 +49,8 @@ struct Run {
     from: MailboxRc,
     reply: Handle,
     detour: bool,
+    /// Whether neither goes with its messages, so that the head is that of all which follow.
+    is_plain: bool,
     /// Payloads that have come for it and are not counted yet.
     arrived: u32,
 }
@@ -110,29 +112,32 @@ impl Decoder {
             debug_assert!(false, "a payload without a head");
             return drop(parts.whole());
         };
-        let origin = Origin {
-            link: run.link,
-            core: self.from,
-            kind: OriginKind::Link,
-            detour: run.detour,
-        };
+        if !run.is_plain {
+            return self.take_single(core, parts);
+        }
         run.arrived += 1;
-        let to = run.to.clone();
-        match run.reply {
-            Handle::NONE => core.queue.push_arrived(to, &run.from, origin, parts),
-            reply => {
-                let envelope = Envelope {
-                    sender: Sender::new(run.from.clone(), reply),
-                    origin,
-                    body: parts.whole(),
-                };
-                core.queue.push(to, envelope);
-            }
-        }
-        if run.reply != Handle::NONE || run.detour {
-            self.count_arrivals(core);
-            self.run = None;
-        }
+        let origin = Origin::of_link(self.from, run.link);
+        core.queue
+            .push_arrived(run.to.clone(), &run.from, origin, parts);
+    }
+
+    /// Takes a message whose head is not that of the next, too: it wants an answer, or has its routes with it.
+    #[inline(never)]
+    fn take_single(&mut self, core: &Rc<Core>, parts: Apart<Messages>) {
+        let body = parts.whole();
+        let Some(run) = self.run.take() else { return };
+        let origin = Origin {
+            detour: run.detour,
+            ..Origin::of_link(self.from, run.link)
+        };
+        self.count(core, &run, 1);
+        let sender = Sender::new(run.from, run.reply);
+        let envelope = Envelope {
+            sender,
+            origin,
+            body,
+        };
+        core.queue.push(run.to, envelope);
     }
 
     /// Counts what has come since the last time: once a run or a burst, not for each message. Nothing of
@@ -140,11 +145,18 @@ impl Decoder {
     fn count_arrivals(&mut self, core: &Core) {
         let Some(run) = &mut self.run else { return };
         let arrived = std::mem::take(&mut run.arrived);
-        if arrived > 0 {
-            run.to.queued.set(run.to.queued.get() + arrived);
-            core.note_arrivals(self.from, run.link, arrived);
-            core.pair_tally(self.from).received.add(u64::from(arrived));
+        if arrived > 0
+            && let Some(run) = &self.run
+        {
+            self.count(core, run, arrived);
         }
+    }
+
+    /// Counts so many messages of a run.
+    fn count(&self, core: &Core, run: &Run, arrived: u32) {
+        run.to.queued.set(run.to.queued.get() + arrived);
+        core.note_arrivals(self.from, run.link, arrived);
+        core.pair_tally(self.from).received.add(u64::from(arrived));
     }
 
     /// Before a burst: the receiver of a run that goes on may have ended since the last one, or have
@@ -209,6 +221,7 @@ impl Decoder {
             from,
             reply,
             detour,
+            is_plain: reply == Handle::NONE && !detour,
             arrived: 0,
         });
     }
@@ -293,7 +306,8 @@ pub(crate) struct Owed {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Owing {
     /// The sending core and its link.
-    link: Option<(u16, u32)>,
+    core: u16,
+    link: u32,
     taken: u32,
     /// How many more may be taken before it is to be looked whether the credits are due.
     left: u32,
@@ -331,24 +345,33 @@ impl Core {
         links[link as usize].pending += count;
     }
 
-    /// A message of this link was taken: its sender's core gets the credit back, in batches.
-    #[inline]
-    pub(crate) fn owe(&self, from: u16, link: u32, ended: bool) {
-        let mut owing = self.owing.get();
-        if owing.link == Some((from, link)) && owing.left > 0 && !ended {
-            owing.left -= 1;
-            owing.taken += 1;
-            return self.owing.set(owing);
+    /// A message of this link was taken: its sender's core gets the credit back, in batches. Whether that is all there
+    /// is to do; else [`owe`](Self::owe) is to be told.
+    #[inline(always)]
+    pub(crate) fn owe_next(&self, from: u16, link: u32) -> bool {
+        let owing = self.owing.get();
+        let is_next = owing.left > 0 && owing.link == link && owing.core == from;
+        if is_next {
+            self.owing.set(Owing {
+                left: owing.left - 1,
+                taken: owing.taken + 1,
+                ..owing
+            });
         }
-        self.owe_further(from, link, ended);
+        is_next
     }
 
     /// Writes down what was taken of one link since the last time.
     fn note_taken(&self) {
-        let Owing { link, taken, .. } = self.owing.take();
-        let Some((from, link)) = link.filter(|_| taken > 0) else {
+        let Owing {
+            core: from,
+            link,
+            taken,
+            ..
+        } = self.owing.take();
+        if taken == 0 {
             return;
-        };
+        }
         let mut owed = self.owed.borrow_mut();
         let links = owed.get_mut(usize::from(from)).map(|owed| &mut owed.links);
         if let Some(entry) = links.and_then(|links| links.get_mut(link as usize)) {
@@ -359,7 +382,7 @@ impl Core {
 
     /// A message of another link than the last, or one that may complete a batch.
     #[inline(never)]
-    fn owe_further(&self, from: u16, link: u32, ended: bool) {
+    pub(crate) fn owe(&self, from: u16, link: u32, ended: bool) {
         self.note_taken();
         let batch = self.limits.link_credits / 2;
         let due = {
@@ -395,7 +418,8 @@ impl Core {
                     indebted.push(link);
                 }
                 self.owing.set(Owing {
-                    link: Some((from, link)),
+                    core: from,
+                    link,
                     left: batch.saturating_sub(entry.count + 1),
                     taken: 0,
                 });

@@ -92,6 +92,20 @@ impl Lane {
         keep(&self.spill, cell);
     }
 
+    /// As [`push`](Self::push), for what room was lent for: then there is a ring, and nothing waits for it.
+    #[inline(always)]
+    pub(super) fn push_lent(&mut self, cell: Body) {
+        debug_assert!(self.spill.is_empty());
+        let cell = match &mut self.ring {
+            Some(ring) => match ring.push_new(cell) {
+                Ok(()) => return,
+                Err(full) => full.0,
+            },
+            None => cell,
+        };
+        keep(&self.spill, cell);
+    }
+
     /// Moves what waits into the ring, and publishes. Whether there was anything new.
     pub(super) fn pump(&mut self) -> bool {
         let Some(ring) = &mut self.ring else {
@@ -235,7 +249,7 @@ impl Pair {
     #[inline(always)]
     pub(crate) fn push_next(&mut self, body: Body) -> bool {
         self.stream.left -= 1;
-        self.data.push(body);
+        self.data.push_lent(body);
         self.stream.left == 0
     }
 
