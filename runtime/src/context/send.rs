@@ -531,9 +531,7 @@ impl Blocked {
         polling: &mut Polling<'_>,
     ) -> Poll<Result<()>> {
         if let Some(lack) = self.lacked.take()
-            && let Lack::Local(to) = &lack
-            && to.room.get() == 0
-            && to.accepts()
+            && core.is_still_lacking(&lack)
         {
             if let Some(own) = lack.of_oneself(core, from) {
                 return Poll::Ready(Err(self.out.fail_own(own)));

@@ -509,6 +509,15 @@ impl Core {
         waiter
     }
 
+    /// Whether what was lacking when a message could not be sent, a credit, is lacking still, for one who may wait for it.
+    pub(crate) fn is_still_lacking(&self, lack: &Lack) -> bool {
+        match lack {
+            Lack::Local(to) => to.room.get() == 0 && to.accepts(),
+            Lack::Link { core, link, epoch } => self.is_link_used_up(*core, *link, *epoch),
+            Lack::Room { .. } | Lack::Destination { .. } => false,
+        }
+    }
+
     /// Gives up waiting: what was granted meanwhile goes to the next in the queue.
     pub(crate) fn stop_waiting(self: &Rc<Self>, lack: &Lack, waiter: &Waiter) {
         let was_granted = waiter.state.replace(Waiting::Cancelled) == Waiting::Granted;

@@ -182,6 +182,16 @@ impl Core {
         is_free
     }
 
+    /// Whether this link has no credit for one more who would wait for it.
+    pub(crate) fn is_link_used_up(&self, core: u16, link: u32, epoch: u32) -> bool {
+        let mut pairs = self.pairs.borrow_mut();
+        let Some(entry) = pairs.of(core).links.at_mut(link) else {
+            return false;
+        };
+        let is_there = entry.epoch == epoch && entry.is_usable() && !entry.refuses;
+        is_there && (entry.credits == 0 || !entry.waiters.is_empty())
+    }
+
     /// Whether what a waiter was granted is still worth something.
     pub(crate) fn is_grant_good(&self, lack: &Lack) -> bool {
         match lack {
