@@ -261,7 +261,7 @@ fn cells_come_out_in_parts_and_are_whole_again() {
         producer.push(MessageCell::new(tally.payload())).unwrap();
         producer.publish();
         let mut come = Vec::new();
-        let taken = consumer.drain_apart(4, |parts| {
+        let taken = consumer.drain_lying(4, |parts| {
             assert_eq!(parts.is::<(u64, u8, u64)>(), come.is_empty());
             come.push(parts.whole());
         });

@@ -9,9 +9,10 @@ use std::ptr;
 use super::payload::{Payload, Words};
 use super::vtable::VTable;
 use super::{Catalog, MessageCell};
+use crate::ring::slots::{Place, take_rest};
 
-/// A [`MessageCell`] in its parts: they can go from one place in memory to another without being put together
-/// on the way there, which would take a place of its own.
+/// A [`MessageCell`] where it lies, in a slot of a ring: it can go from there to another place in memory without being put
+/// together on the way, which would take a place of its own.
 ///
 /// One that is let go of leaks: it is made [whole](Self::whole) or [written](Self::write_to) somewhere.
 ///
@@ -30,13 +31,79 @@ use super::{Catalog, MessageCell};
 /// let (mut producer, mut consumer) = cell_ring_at::<Everything>(8, 0);
 /// producer.push(MessageCell::new(7_u64)).unwrap();
 /// producer.publish();
-/// consumer.drain_apart(8, |parts| {
-///     assert!(parts.is::<u64>() && !parts.is::<u32>());
-///     assert_eq!(parts.whole().take::<u64>().unwrap(), 7);
+/// consumer.drain_lying(8, |cell| {
+///     assert!(cell.is::<u64>() && !cell.is::<u32>());
+///     assert_eq!(cell.whole().take::<u64>().unwrap(), 7);
 /// });
 /// ```
+#[must_use = "a value that is let go of is never dropped"]
+pub struct Lying<'a, C: Catalog> {
+    vtable: &'static VTable<C::Meta>,
+    words: &'a Place<Words>,
+    /// As the cell: neither `Send` nor `Sync` by itself.
+    not_sync: PhantomData<*mut ()>,
+}
+
+impl<'a, C: Catalog> Lying<'a, C> {
+    /// The cell with this word, the rest of which lies here.
+    ///
+    /// # Safety
+    ///
+    /// Both are of one cell, which nobody else takes.
+    #[inline(always)]
+    pub(crate) unsafe fn new(word: *mut (), words: &'a Place<Words>) -> Self {
+        Self {
+            // SAFETY: the caller says that it came from such a reference.
+            vtable: unsafe { &*word.cast::<VTable<C::Meta>>() },
+            words,
+            not_sync: PhantomData,
+        }
+    }
+
+    /// Whether the value is a `T`.
+    #[inline(always)]
+    pub fn is<T: 'static>(&self) -> bool {
+        self.vtable.type_id == TypeId::of::<T>()
+    }
+
+    /// The cell, taken out of there.
+    #[inline(always)]
+    pub fn whole(self) -> MessageCell<C> {
+        // SAFETY: this was made for the one who takes it, and is used up.
+        let words = unsafe { take_rest(self.words) };
+        MessageCell {
+            vtable: self.vtable,
+            payload: Payload::of_words(words),
+            not_sync: PhantomData,
+        }
+    }
+
+    /// Moves the cell to `place`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ptr::write`].
+    #[inline(always)]
+    pub unsafe fn write_to(self, place: *mut MessageCell<C>) {
+        // SAFETY: this was made for the one who takes it, and is used up. The caller says that the place may be
+        // written to.
+        unsafe {
+            (&raw mut (*place).vtable).write(self.vtable);
+            (&raw mut (*place).payload).write(Payload::of_words(take_rest(self.words)));
+        }
+    }
+}
+
+impl<C: Catalog> fmt::Debug for Lying<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = (self.vtable.type_name)();
+        write!(f, "Lying({name})")
+    }
+}
+
+/// A [`MessageCell`] in its parts, in registers.
 #[must_use = "a value in parts that is let go of is never dropped"]
-pub struct Apart<C: Catalog> {
+pub(crate) struct Apart<C: Catalog> {
     vtable: &'static VTable<C::Meta>,
     words: Words,
     /// As the cell: neither `Send` nor `Sync` by itself.
@@ -92,33 +159,13 @@ impl<C: Catalog> Apart<C> {
         }
     }
 
-    /// Whether the value is a `T`.
-    #[inline(always)]
-    pub fn is<T: 'static>(&self) -> bool {
-        self.vtable.type_id == TypeId::of::<T>()
-    }
-
     /// The cell.
     #[inline(always)]
-    pub fn whole(self) -> MessageCell<C> {
+    pub(crate) fn whole(self) -> MessageCell<C> {
         MessageCell {
             vtable: self.vtable,
             payload: Payload::of_words(self.words),
             not_sync: PhantomData,
-        }
-    }
-
-    /// Moves the cell to `place`, word by word.
-    ///
-    /// # Safety
-    ///
-    /// As for [`ptr::write`].
-    #[inline(always)]
-    pub unsafe fn write_to(self, place: *mut MessageCell<C>) {
-        // SAFETY: the caller says that it may be written to.
-        unsafe {
-            (&raw mut (*place).vtable).write(self.vtable);
-            (&raw mut (*place).payload).write(Payload::of_words(self.words));
         }
     }
 }
@@ -134,8 +181,8 @@ impl<C: Catalog> fmt::Debug for Apart<C> {
 mod tests {
     use std::mem::MaybeUninit;
 
-    use super::Apart;
     use crate::cell::{Catalog, Entry, MessageCell};
+    use crate::ring::cell_ring_at;
 
     struct Everything;
 
@@ -147,18 +194,21 @@ mod tests {
         const META: &'static () = &();
     }
 
-    /// Takes the cell apart and puts it together at another place.
+    /// Sends the cell through a ring, to another place.
     fn moved(cell: MessageCell<Everything>) -> MessageCell<Everything> {
         let mut place = MaybeUninit::uninit();
-        // SAFETY: the place is that of one cell, and is written before it is read.
-        unsafe {
-            Apart::of(cell).write_to(place.as_mut_ptr());
-            place.assume_init()
-        }
+        let (mut producer, mut consumer) = cell_ring_at(1, 0);
+        producer.push(cell).unwrap();
+        producer.publish();
+        // SAFETY: the place is that of one cell.
+        let taken = consumer.drain_lying(1, |cell| unsafe { cell.write_to(place.as_mut_ptr()) });
+        assert_eq!(taken, 1);
+        // SAFETY: it was written just now.
+        unsafe { place.assume_init() }
     }
 
     #[test]
-    fn what_is_written_in_parts_is_the_cell() {
+    fn what_is_written_from_where_it_lies_is_the_cell() {
         let whole = moved(MessageCell::new((7_u64, 1_u8, u64::MAX)));
         assert_eq!(whole.take::<(u64, u8, u64)>().unwrap(), (7, 1, u64::MAX));
         assert_eq!(moved(MessageCell::new(200_u8)).take::<u8>().unwrap(), 200);

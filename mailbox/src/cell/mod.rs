@@ -38,7 +38,8 @@ mod boxed;
 pub mod payload;
 mod vtable;
 
-pub use apart::Apart;
+pub(crate) use apart::Apart;
+pub use apart::Lying;
 pub use boxed::Boxed;
 
 use payload::{Payload, Place};

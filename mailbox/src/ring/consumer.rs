@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 
 use super::Shared;
 use super::form::{Form, Parts, Whole};
-use crate::cell::{Apart, Catalog, MessageCell};
+use super::slots::{Place, take_rest};
+use crate::cell::{Catalog, Lying, MessageCell};
 use crate::sync::Arc;
 use crate::sync::atomic::{Acquire, Relaxed, Release};
 
@@ -54,13 +55,16 @@ impl<T, F: Form<T>> Consumer<T, F> {
     /// ```
     #[inline]
     pub fn drain(&mut self, max: u32, mut sink: impl FnMut(T)) -> u32 {
-        // SAFETY: these are the two into which one value was split.
-        self.drain_split(max, |word, rest| sink(unsafe { F::join(word, rest) }))
+        self.drain_slots(max, |word, rest| {
+            // SAFETY: the value is there, and is taken once, here; these are the two into which it was split.
+            sink(unsafe { F::join(word, take_rest(rest)) });
+        })
     }
 
-    /// As [`drain`](Self::drain), with each value as it was split.
+    /// As [`drain`](Self::drain), with each value as it lies in its slot: its word, and where the rest is. Nobody else
+    /// takes it, then or later.
     #[inline(always)]
-    fn drain_split(&mut self, max: u32, mut sink: impl FnMut(*mut (), F::Rest)) -> u32 {
+    fn drain_slots(&mut self, max: u32, mut sink: impl FnMut(*mut (), &Place<F::Rest>)) -> u32 {
         let start = self.head;
         let end = start.wrapping_add(max.min(self.capacity()));
         let mut burst = Burst {
@@ -68,10 +72,10 @@ impl<T, F: Form<T>> Consumer<T, F> {
             consumer: self,
         };
         while burst.next != end {
-            // SAFETY: there is one consumer (rule 1); `next` moves on before anything else can happen, so what
-            // is taken is taken once.
-            let taken = unsafe { burst.consumer.shared.slots.take(burst.next) };
-            let Some((word, rest)) = taken else { break };
+            // There is one consumer (rule 1), and `next` moves on before anything else can happen: so the sink is
+            // given each once.
+            let lying = burst.consumer.shared.slots.lying(burst.next);
+            let Some((word, rest)) = lying else { break };
             burst.next = burst.next.wrapping_add(1);
             sink(word, rest);
         }
@@ -109,16 +113,16 @@ impl<T, F: Form<T>> Consumer<T, F> {
 }
 
 impl<C: Catalog> Consumer<MessageCell<C>, Parts> {
-    /// As [`drain`](Self::drain), with each cell in its parts: [`Apart`] says how that is used.
+    /// As [`drain`](Self::drain), with each cell where it lies: [`Lying`] says how that is used.
     ///
     /// # Panics
     ///
     /// If `sink` does.
     #[inline(always)]
-    pub fn drain_apart(&mut self, max: u32, mut sink: impl FnMut(Apart<C>)) -> u32 {
-        self.drain_split(max, |word, rest| {
-            // SAFETY: these are the two into which one cell was split.
-            sink(unsafe { Apart::from_raw(word, rest) })
+    pub fn drain_lying(&mut self, max: u32, mut sink: impl FnMut(Lying<'_, C>)) -> u32 {
+        self.drain_slots(max, |word, rest| {
+            // SAFETY: these are the two into which one cell was split, and nobody else takes it.
+            sink(unsafe { Lying::new(word, rest) })
         })
     }
 }

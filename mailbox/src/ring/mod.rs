@@ -79,7 +79,7 @@
 mod consumer;
 mod form;
 mod producer;
-mod slots;
+pub(crate) mod slots;
 
 pub use consumer::Consumer;
 pub use form::{Form, Parts, Whole};
@@ -90,7 +90,7 @@ use std::fmt;
 use crate::cell::{Catalog, MessageCell};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Relaxed};
 use crate::sync::{Arc, CachePadded};
-use slots::Slots;
+use slots::{Slots, take_rest};
 
 /// The end of a ring of message cells that they go in at.
 pub type CellProducer<C> = Producer<MessageCell<C>, Parts>;
@@ -232,12 +232,12 @@ struct Leftovers<'a, T, F: Form<T>> {
 
 impl<T, F: Form<T>> Leftovers<'_, T, F> {
     fn drop_all(&mut self) {
-        // SAFETY: nobody took it, and both ends are gone (rule 8); `head` moves on before anything else can
-        // happen, so that each is taken once.
-        while let Some((word, rest)) = unsafe { self.slots.take(self.head) } {
+        let slots = self.slots;
+        while let Some((word, rest)) = slots.lying(self.head) {
             self.head = self.head.wrapping_add(1);
-            // SAFETY: these are the two into which it was split.
-            drop(unsafe { F::join(word, rest) });
+            // SAFETY: the value is there, and nobody took it (rule 8); both ends are gone, and `head` has moved
+            // on, so that each is taken once. These are the two into which it was split.
+            drop(unsafe { F::join(word, take_rest(rest)) });
         }
     }
 }

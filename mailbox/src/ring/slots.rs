@@ -16,10 +16,24 @@ const LINE_BYTES: usize = 128;
 /// The bit of a slot's word that says whether the value is there.
 const FLAG: usize = 1;
 
+/// Where what else there is of a value than its word lies, or may.
+pub(crate) type Place<Rest> = UnsafeCell<MaybeUninit<Rest>>;
+
+/// Moves it out of there.
+///
+/// # Safety
+///
+/// It is there, as the value's word has said, nobody else uses the place, and nobody takes it again.
+#[inline(always)]
+pub(crate) unsafe fn take_rest<Rest>(place: &Place<Rest>) -> Rest {
+    // SAFETY: the caller upholds it.
+    place.with(|rest| unsafe { (*rest).assume_init_read() })
+}
+
 /// A word of the value, with the flag in its lowest bit, and what else there is of the value.
 struct Slot<Rest> {
     word: AtomicPtr<()>,
-    rest: UnsafeCell<MaybeUninit<Rest>>,
+    rest: Place<Rest>,
 }
 
 /// An array of slots whose number is a power of two.
@@ -30,10 +44,10 @@ pub(super) struct Slots<T, F: Form<T>> {
     mask: u32,
 }
 
-// SAFETY: beside the words, which are atomic, the array only gives access through `put` and `take`, whose
+// SAFETY: beside the words, which are atomic, the array only gives access through `put` and `lying`, whose
 // callers promise that one thread at a time uses a slot; what then crosses threads is a `T`, which is `Send`.
 unsafe impl<T: Send, F: Form<T>> Send for Slots<T, F> {}
-// SAFETY: as above; a shared reference gives nothing but the words, `put` and `take`.
+// SAFETY: as above; a shared reference gives nothing but the words, `put` and `lying`.
 unsafe impl<T: Send, F: Form<T>> Sync for Slots<T, F> {}
 
 impl<T, F: Form<T>> Slots<T, F> {
@@ -111,20 +125,12 @@ impl<T, F: Form<T>> Slots<T, F> {
         self.slot(position).word.store(word, Release);
     }
 
-    /// Moves the value of `position` out, if it has been shown: as what `F::split` has made of it.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else takes the value, and nobody takes it again.
+    /// The value of `position`, if it has been shown: its word, and where what else there is of it lies.
     #[inline(always)]
-    pub(super) unsafe fn take(&self, position: u32) -> Option<(*mut (), F::Rest)> {
+    pub(super) fn lying(&self, position: u32) -> Option<(*mut (), &Place<F::Rest>)> {
         let slot = self.slot(position);
         let word = self.shown_in(slot, position)?;
-        let rest = slot.rest.with(|rest| {
-            // SAFETY: the value is there, as its word says; the caller says that it is taken once.
-            unsafe { (*rest).assume_init_read() }
-        });
-        Some((word.map_addr(|bits| bits & !FLAG), rest))
+        Some((word.map_addr(|bits| bits & !FLAG), &slot.rest))
     }
 
     /// What the flag is in the slot of `position` if its value is there: the other than a lap before.

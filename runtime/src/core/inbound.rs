@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use ringpost_mailbox::canary::{Canary, is_planted};
-use ringpost_mailbox::cell::Apart;
+use ringpost_mailbox::cell::Lying;
 use ringpost_mailbox::ring::CellConsumer;
 use ringpost_router::{Body, Handle, Messages, NodeCore};
 
@@ -93,7 +93,7 @@ impl Inbound {
         decoder.renew_run(core);
         let data = self
             .data
-            .drain_apart(burst, |parts| decoder.take(core, parts));
+            .drain_lying(burst, |cell| decoder.take(core, cell));
         if data > 0 {
             decoder.count_arrivals(core);
             core.pair_tally(from).bursts.add(1);
@@ -104,27 +104,27 @@ impl Inbound {
 
 impl Decoder {
     #[inline(always)]
-    fn take(&mut self, core: &Rc<Core>, parts: Apart<Messages>) {
-        if parts.is::<Record>() {
-            return self.take_record(core, parts.whole());
+    fn take(&mut self, core: &Rc<Core>, cell: Lying<'_, Messages>) {
+        if cell.is::<Record>() {
+            return self.take_record(core, cell.whole());
         }
         let Some(run) = &mut self.run else {
             debug_assert!(false, "a payload without a head");
-            return drop(parts.whole());
+            return drop(cell.whole());
         };
         if !run.is_plain {
-            return self.take_single(core, parts);
+            return self.take_single(core, cell);
         }
         run.arrived += 1;
         let origin = Origin::of_link(self.from, run.link);
         core.queue
-            .push_arrived(run.to.clone(), &run.from, origin, parts);
+            .push_arrived(run.to.clone(), &run.from, origin, cell);
     }
 
     /// Takes a message whose head is not that of the next, too: it wants an answer, or has its routes with it.
     #[inline(never)]
-    fn take_single(&mut self, core: &Rc<Core>, parts: Apart<Messages>) {
-        let body = parts.whole();
+    fn take_single(&mut self, core: &Rc<Core>, cell: Lying<'_, Messages>) {
+        let body = cell.whole();
         let Some(run) = self.run.take() else { return };
         let origin = Origin {
             detour: run.detour,

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Context as Polling;
 
-use ringpost_mailbox::cell::Apart;
+use ringpost_mailbox::cell::Lying;
 use ringpost_mailbox::queue::LocalQueue;
 use ringpost_router::{Body, Message, Messages};
 
@@ -84,14 +84,14 @@ impl Queue {
         self.push_headed(to, from, origin, |place| unsafe { place.write(body) });
     }
 
-    /// As [`push_plain`](Self::push_plain), for a message that has come in parts.
+    /// As [`push_plain`](Self::push_plain), for a message that lies in the slot of a ring.
     #[inline(always)]
     pub(crate) fn push_arrived(
         &self,
         to: MailboxRc,
         from: &MailboxRc,
         origin: Origin,
-        body: Apart<Messages>,
+        body: Lying<'_, Messages>,
     ) {
         // SAFETY: the place is that of a slot's body, which holds nothing.
         self.push_headed(to, from, origin, |place| unsafe { body.write_to(place) });
