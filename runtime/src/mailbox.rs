@@ -460,6 +460,15 @@ impl Mailbox {
         self.room.get() == 0 && self.overflow.get() == Overflow::Wait
     }
 
+    /// Whether it is to end, and has nothing to handle before.
+    pub(crate) fn is_drained(&self) -> bool {
+        match self.stop.get() {
+            Stop::Drain => self.queued.get() == 0,
+            Stop::Now => true,
+            Stop::No | Stop::Again => false,
+        }
+    }
+
     /// Whether new messages are accepted.
     pub(crate) fn accepts(&self) -> bool {
         self.state.get() != State::Closed && !self.stop.get().is_asked()

@@ -1,6 +1,7 @@
 //! What a context asks of cores, and waits for.
 
-use std::future::poll_fn;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 
@@ -19,44 +20,44 @@ impl Context {
         work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
     ) -> Result<Body> {
         let handle = self.core.replies.reserve();
-        self.call_for(handle, core, work).await
+        let place = Place { ctx: self, handle };
+        self.have_done(core, place.as_reply_to(), work);
+        place.await
     }
 
-    /// As [`call`](Self::call), for a start or a stop that user code asks for: there may be so many under way.
-    pub(crate) async fn call_counted(
+    /// As [`call`](Self::call), for a start or a stop that user code asks for: there may be so many under way. The work is
+    /// begun by the call, so that what it is done with need not be kept; only the answer is waited for.
+    pub(super) fn call_counted(
         &self,
         core: u16,
         work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
-    ) -> Result<Body> {
+    ) -> Result<Place<'_>> {
+        let place = self.reserve_counted()?;
+        self.have_done(core, place.as_reply_to(), work);
+        Ok(place)
+    }
+
+    /// A place for the answer to a start or a stop.
+    pub(super) fn reserve_counted(&self) -> Result<Place<'_>> {
         let (limit, most) = ("starts_max", self.core.limits.starts_max);
         let too_many = || Error::new(ErrorKind::LimitReached { limit, most });
         let handle = self.core.replies.reserve_start().ok_or_else(too_many)?;
-        self.call_for(handle, core, work).await
+        Ok(Place { ctx: self, handle })
     }
 
-    /// Runs `work` on a core, and waits for the answer at this place.
-    async fn call_for(
+    /// Runs `work` on a core.
+    fn have_done(
         &self,
-        handle: Handle,
         core: u16,
+        to: ReplyTo,
         work: impl FnOnce(&Rc<Core>, ReplyTo) + Send + 'static,
-    ) -> Result<Body> {
-        let place = Place { ctx: self, handle };
-        let to = ReplyTo {
-            core: self.core.id,
-            handle,
-        };
+    ) {
         if core == self.core.id {
             work(&self.core, to);
         } else {
             self.core
                 .send_job(core, Box::new(move |core| work(core, to)));
         }
-        poll_fn(|polling| match self.core.replies.fetch(place.handle) {
-            Some(body) => Poll::Ready(Ok(body)),
-            None => self.poll_place(place.handle, polling),
-        })
-        .await
     }
 
     /// The answer at this place, if it has come.
@@ -72,10 +73,32 @@ impl Context {
     }
 }
 
-/// A reserved place, given up when the future that waits for it is dropped.
-struct Place<'a> {
+/// A reserved place, and the future of the answer there. Given up when it is dropped.
+#[must_use = "the answer is given up when this is dropped"]
+pub(super) struct Place<'a> {
     ctx: &'a Context,
     handle: Handle,
+}
+
+impl Place<'_> {
+    pub(super) fn as_reply_to(&self) -> ReplyTo {
+        ReplyTo {
+            core: self.ctx.core.id,
+            handle: self.handle,
+        }
+    }
+}
+
+impl Future for Place<'_> {
+    type Output = Result<Body>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<Body>> {
+        match self.ctx.core.replies.fetch(self.handle) {
+            Some(body) => Poll::Ready(Ok(body)),
+            None => self.ctx.poll_place(self.handle, polling),
+        }
+    }
 }
 
 impl Drop for Place<'_> {

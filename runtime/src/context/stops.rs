@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ringpost_router::{Address, Message};
 
+use super::call::Place;
 use super::{Context, Kind};
 use crate::core::Core;
 use crate::core::lifecycle::WasReplicated;
@@ -49,11 +50,13 @@ impl Context {
             self.stop_own(home, stop);
             return Ok(());
         }
-        let replicated = self.stop_on(home, address.clone(), stop).await?;
-        if replicated {
+        let answer = self.begin_stop_on(home, &address, stop)?.await?;
+        if WasReplicated::from_body(answer).unwrap_or(false) {
             for core in (0..self.core.cores()).filter(|core| *core != home) {
                 // An instance that has ended by itself needs no stopping.
-                let _ = self.stop_on(core, address.clone(), stop).await;
+                if let Ok(asked) = self.begin_stop_on(core, &address, stop) {
+                    let _ = asked.await;
+                }
             }
         }
         Ok(())
@@ -73,14 +76,18 @@ impl Context {
         }
     }
 
-    async fn stop_on(&self, core: u16, address: Address, stop: Stop) -> Result<WasReplicated> {
+    fn begin_stop_on(&self, core: u16, address: &Address, stop: Stop) -> Result<Place<'_>> {
         let drain: Duration = self.core.node.drain;
-        let answer = self
-            .call_counted(core, move |core: &Rc<Core>, to| {
-                core.stop_here(&address, stop, drain, to)
-            })
-            .await?;
-        Ok(WasReplicated::from_body(answer).unwrap_or(false))
+        if core == self.core.id {
+            let place = self.reserve_counted()?;
+            let stopper = place.as_reply_to();
+            self.core.stop_here(address, stop, drain, stopper);
+            return Ok(place);
+        }
+        let address = address.clone();
+        self.call_counted(core, move |core: &Rc<Core>, to| {
+            core.stop_here(&address, stop, drain, to)
+        })
     }
 
     /// Stops the node: new work is refused, every worker handles what is queued (for at most

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use ringpost_router::Address;
 
+use crate::context::call::Place;
 use crate::context::{Context, Kind};
 use crate::core::Core;
 use crate::core::forwarder::Behind;
@@ -35,7 +36,8 @@ impl Context {
     where
         W: Worker<Context = Context> + Send,
     {
-        self.start_worker_with(address, move || worker).await
+        let started = self.begin_start(address.into(), move || worker)?;
+        started.await.map(drop)
     }
 
     /// Starts a worker that is built on its core; its state need not be `Send`.
@@ -50,13 +52,20 @@ impl Context {
         W: Worker<Context = Context>,
         F: FnOnce() -> W + Send + 'static,
     {
-        let address = address.into();
+        self.begin_start(address.into(), build)?.await.map(drop)
+    }
+
+    fn begin_start<W, F>(&self, address: Address, build: F) -> Result<Place<'_>>
+    where
+        W: Worker<Context = Context>,
+        F: FnOnce() -> W + Send + 'static,
+    {
         let home = self.core.placement.home(&address);
-        self.call_counted(home, move |core: &Rc<Core>, to| {
-            core.start_here(address, build, false, to)
+        let is_here = home == self.core.id;
+        self.call_counted(home, move |core: &Rc<Core>, to| match is_here {
+            true => core.start_in_line(address, build, to),
+            false => core.start_here(address, build, false, to),
         })
-        .await
-        .map(drop)
     }
 
     /// Starts a worker that is built on its core, and built anew there when it fails, as `supervision` says.
@@ -109,7 +118,7 @@ impl Context {
         let home = self.core.placement.home(&address);
         self.call_counted(home, move |core: &Rc<Core>, to| {
             core.start_supervised(address, supervision, build, None, to)
-        })
+        })?
         .await
         .map(drop)
     }
@@ -159,7 +168,7 @@ impl Context {
         }
         self.call_counted(chosen, move |core: &Rc<Core>, to| {
             core.start_away(address, worker, to)
-        })
+        })?
         .await
         .map(drop)
     }
@@ -184,7 +193,7 @@ impl Context {
         let home = self.core.placement.home(&address);
         self.call_counted(home, move |core: &Rc<Core>, to| {
             core.start_replicated(address, build, to)
-        })
+        })?
         .await
         .map(drop)
     }
@@ -206,7 +215,7 @@ impl Context {
         let reservation = Reservation::new(&self.core, address.clone())?;
         let there = place_of(&reservation.mailbox);
         let claim = move |core: &Rc<Core>, to| core.claim(address, there, Behind::Context, to);
-        self.call_counted(home, claim).await?;
+        self.call_counted(home, claim)?.await?;
         reservation.into_context()
     }
 

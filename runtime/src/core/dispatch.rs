@@ -88,9 +88,16 @@ impl Core {
     #[cold]
     fn after_handler(self: &Rc<Self>, to: &MailboxRc, step: Step, spare: &mut Spare<'_>) {
         if matches!(step, Step::Pending) {
-            self.keep(to, spare);
+            return self.keep(to, spare);
         }
-        self.after_step(to, step);
+        if !self.conclude(to, step) {
+            return;
+        }
+        // Most workers that end do so here, and need no look at them later.
+        match to.is_drained() {
+            true => self.end_with(to, spare),
+            false => self.rest(to),
+        }
     }
 
     /// A call has suspended: it keeps the waker it was polled with.
@@ -107,13 +114,17 @@ impl Core {
     }
 
     /// Makes another call of the worker and polls it once, keeping it if it suspends.
-    pub(crate) fn run_call(self: &Rc<Self>, mailbox: &MailboxRc, call: Call) -> Step {
-        let mut spare = self.tasks.spare();
+    pub(crate) fn run_call(
+        self: &Rc<Self>,
+        mailbox: &MailboxRc,
+        call: Call,
+        spare: &mut Spare<'_>,
+    ) -> Step {
         begin_step();
         self.shared.shown.show(mailbox);
         let step = mailbox.call(call, self, &mut spare.polling());
         if matches!(step, Step::Pending) {
-            self.keep(mailbox, &mut spare);
+            self.keep(mailbox, spare);
         }
         step
     }

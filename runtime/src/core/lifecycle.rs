@@ -1,8 +1,9 @@
 //! How workers start and end.
 //!
-//! Starting: the address is taken at once, `initialize` runs when the mailbox gets its turn, and the
-//! starter is answered when it has returned. Ending: new messages are refused at once; what is queued
-//! is handled until the deadline; `shutdown` runs; then the address is free and whoever asked is told.
+//! Starting: the address is taken at once, `initialize` runs in line, or where others have waited longer or the start
+//! was asked for on another core when the mailbox gets its turn, and the starter is answered when it has returned.
+//! Ending: new messages are refused at once; what is queued is handled until the deadline; `shutdown` runs; then the
+//! address is free and whoever asked is told.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -16,12 +17,16 @@ use crate::driver::stderr::failure;
 use crate::envelope::ReplyTo;
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mailbox::{Mailbox, More, State, Stop};
+use crate::task::Spare;
 use crate::task::panics::{drop_guarded, into_text};
 use crate::task::raw::{Call, Ending, MailboxRc, Step, Vacant};
 use crate::worker::Worker;
 
 /// What the one who asked for a stop is told: whether other cores have instances of the worker too.
 pub(crate) type WasReplicated = bool;
+
+/// How many starts in a row are made in line. Their blocks, and those of as many that have ended, are in the caches yet.
+pub(crate) const STARTS_IN_LINE: u32 = 7;
 
 /// How many workers may be noted as draining before the first look at which of them have ended.
 const DRAINING_MIN: usize = 8;
@@ -35,14 +40,49 @@ impl Core {
         replicated: bool,
         starter: ReplyTo,
     ) {
+        if let Some(mailbox) = self.admit_for(address, worker, replicated, starter) {
+            self.attend(mailbox);
+        }
+    }
+
+    /// As [`start_here`](Self::start_here), for who is polled now: `initialize` runs in line, unless others have waited
+    /// for that, or have to wait for their turns.
+    pub(crate) fn start_in_line<W: Worker<Context = Context>>(
+        self: &Rc<Self>,
+        address: Address,
+        worker: impl FnOnce() -> W,
+        starter: ReplyTo,
+    ) {
+        let Some(mailbox) = self.admit_for(address, worker, false, starter) else {
+            return;
+        };
+        if self.starts_left.get() == 0 || !self.attention.is_empty() {
+            return self.attend(mailbox);
+        }
+        // None within `initialize`: how deep that could go is for nobody to say.
+        let left = self.starts_left.replace(0);
+        self.within_step(|| self.initialize(&mailbox));
+        self.starts_left.set(left - 1);
+    }
+
+    fn admit_for<W: Worker<Context = Context>>(
+        self: &Rc<Self>,
+        address: Address,
+        worker: impl FnOnce() -> W,
+        replicated: bool,
+        starter: ReplyTo,
+    ) -> Option<MailboxRc> {
         let room = self.limits.mailbox_credits;
         match self.admit(address, worker, State::Starting, room) {
             Ok(mailbox) => {
                 mailbox.note_starter(starter);
                 mailbox.replicated.set(replicated);
-                self.attend(mailbox);
+                Some(mailbox)
             }
-            Err(error) => self.answer(starter, Err(error)),
+            Err(error) => {
+                self.answer(starter, Err(error));
+                None
+            }
         }
     }
 
@@ -171,7 +211,9 @@ impl Core {
     }
 
     pub(crate) fn initialize(self: &Rc<Self>, mailbox: &MailboxRc) {
-        let step = self.run_call(mailbox, Call::Initialize);
+        let mut within = self.tasks.spare_within();
+        let step = self.run_call(mailbox, Call::Initialize, &mut within.spare);
+        drop(within);
         self.after_initialize(mailbox, step);
     }
 
@@ -256,6 +298,8 @@ impl Core {
             self.note_draining(mailbox, drain);
         }
         match mailbox.state.get() {
+            // What it is sent is in the queues, and the last of that ends it.
+            State::Idle if !mailbox.is_drained() => {}
             State::Idle => {
                 mailbox.state.set(State::Backlog);
                 self.attend(mailbox.clone());
@@ -370,8 +414,13 @@ impl Core {
 
     /// Runs `shutdown`.
     pub(crate) fn end(self: &Rc<Self>, mailbox: &MailboxRc) {
+        self.end_with(mailbox, &mut self.tasks.spare_within().spare);
+    }
+
+    /// As [`end`](Self::end), where the spare slot is at hand.
+    pub(crate) fn end_with(self: &Rc<Self>, mailbox: &MailboxRc, spare: &mut Spare<'_>) {
         mailbox.state.set(State::Ending);
-        let step = self.run_call(mailbox, Call::Shutdown);
+        let step = self.run_call(mailbox, Call::Shutdown, spare);
         if matches!(step, Step::Pending) && mailbox.with_more(|more| more.drain_timer.is_none()) {
             self.arm_drain(mailbox, self.node.drain);
         }

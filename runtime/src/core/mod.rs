@@ -61,7 +61,7 @@ use slab::Slab;
 use crate::driver::net::Network;
 use crate::driver::rare::RareSeam;
 use crate::limits::Limits;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, State};
 use crate::node::shared::{CoreShared, NodeShared};
 use crate::node::stats::{Counters, PairTally, Tally};
 use crate::node::stop::Stage;
@@ -146,6 +146,8 @@ pub(crate) struct Core {
     pub(crate) outside: MailboxRc,
     /// Who was asked to end in this turn, and how long that may take.
     pub(crate) draining: RefCell<Vec<(MailboxRc, Duration)>>,
+    /// How many more starts may be made in line before others have their turns.
+    starts_left: Cell<u32>,
     /// Workers that are not closed; the node stops when there are none.
     pub(crate) workers: Cell<usize>,
     /// Workers whose own handler awaits the node's stop, and connections: they end last.
@@ -161,12 +163,7 @@ impl Core {
     pub(crate) fn new(id: u16, node: &Arc<NodeShared>, now: Time, network: Network) -> Rc<Self> {
         let shared = Arc::clone(&node.cores[usize::from(id)]);
         let here = NodeCore::new(node.id, id);
-        let outside = Mailbox::new(
-            Address::local("~outside"),
-            here,
-            crate::mailbox::State::Stub,
-            0,
-        );
+        let outside = Mailbox::new(Address::local("~outside"), here, State::Stub, 0);
         let pool = Pool::in_group(node.id, id, network.pool_limits());
         pool.keep_spares(SPARES);
         Rc::new(Self {
@@ -212,6 +209,7 @@ impl Core {
             entrance: Entrance::default(),
             outside: MailboxRc::new(outside),
             draining: RefCell::default(),
+            starts_left: Cell::new(0),
             workers: Cell::new(0),
             exempt: RefCell::default(),
             sent: Cell::new(0),
@@ -305,6 +303,17 @@ impl Core {
             graves.retain(|old| shown.shows(old));
         }
         graves.push(mailbox);
+    }
+
+    /// Shows what was shown before. A worker that has ended is kept until something else is shown.
+    pub(crate) fn show_again(&self, before: Option<MailboxRc>) {
+        let Some(mailbox) = before else {
+            return self.shared.shown.hide();
+        };
+        self.shared.shown.show(&mailbox);
+        if mailbox.state.get() == State::Closed {
+            self.graves.borrow_mut().push(mailbox);
+        }
     }
 
     /// The core runs no worker any more: those that have ended can go, if nobody looks.

@@ -13,6 +13,7 @@
 use std::rc::Rc;
 
 use crate::core::Core;
+use crate::core::lifecycle::STARTS_IN_LINE;
 use crate::mailbox::{State, Stop};
 use crate::task::Spare;
 use crate::task::raw::{MailboxRc, Next, Step};
@@ -88,6 +89,7 @@ impl Core {
 
     /// Looks at the mailboxes that need it. Returns how many messages and steps it took.
     pub(crate) fn run_attention(self: &Rc<Self>, budget: u32) -> u32 {
+        self.starts_left.set(STARTS_IN_LINE);
         let mut done = 0;
         let count = self.attention.len();
         for _ in 0..count {
@@ -147,7 +149,7 @@ impl Core {
             }
             match mailbox.stop.get() {
                 Stop::Now => {
-                    self.end(mailbox);
+                    self.end_with(mailbox, &mut spare);
                     return done;
                 }
                 Stop::Again => {
@@ -165,7 +167,7 @@ impl Core {
                     return done + 1;
                 }
             } else if mailbox.stop.get() == Stop::Drain && mailbox.queued.get() == 0 {
-                self.end(mailbox);
+                self.end_with(mailbox, &mut spare);
                 return done;
             } else {
                 mailbox.state.set(State::Idle);

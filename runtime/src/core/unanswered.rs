@@ -220,6 +220,15 @@ impl Core {
         }
     }
 
+    /// Runs a step of another worker within one that goes on afterwards.
+    pub(crate) fn within_step(self: &Rc<Self>, step: impl FnOnce()) {
+        let noted = NOTED.with(Cell::get);
+        let shown = self.shown_now();
+        step();
+        NOTED.with(|now| now.set(noted));
+        self.show_again(shown);
+    }
+
     /// Runs what cancels a handler or drops a worker: all that it lets go of will not be answered.
     pub(crate) fn ending<R>(self: &Rc<Self>, mailbox: &MailboxRc, end: impl FnOnce() -> R) -> R {
         let before = NOTED.with(|noted| noted.replace(Noted::Ending));

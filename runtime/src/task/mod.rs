@@ -106,6 +106,7 @@ impl Tasks {
 
     /// The spare slot, to poll handlers with until one of them suspends. Futures that ask who is being
     /// polled are told this slot, until it is dropped.
+    #[inline]
     pub(crate) fn spare(&self) -> Spare<'_> {
         // As in `make_ready`.
         let (key, waker) = self.spare.borrow_mut().clone();
@@ -116,6 +117,15 @@ impl Tasks {
             waker,
             before,
         }
+    }
+
+    /// As [`spare`](Self::spare), within a step of somebody else. Who is polled with the spare slot there may have told others
+    /// of it, and suspend later: so this is another, until it is dropped.
+    pub(crate) fn spare_within(&self) -> SpareWithin<'_> {
+        let is_used = self.current.get() == self.spare.borrow().0;
+        let outer = is_used.then(|| self.spare.replace(self.fresh()));
+        let spare = self.spare();
+        SpareWithin { spare, outer }
     }
 
     /// Gives the spare slot to a handler that has just suspended, and finds another spare.
@@ -307,6 +317,13 @@ pub(crate) struct Spare<'a> {
     before: (u32, *const Waker),
 }
 
+/// Another spare slot; made by [`Tasks::spare_within`].
+pub(crate) struct SpareWithin<'a> {
+    pub(crate) spare: Spare<'a>,
+    /// The one that is in use further out.
+    outer: Option<(u32, Rc<Waker>)>,
+}
+
 impl Spare<'_> {
     /// To be polled with until a handler suspends.
     #[inline]
@@ -316,9 +333,20 @@ impl Spare<'_> {
 }
 
 impl Drop for Spare<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.tasks.current.set(self.before.0);
         self.tasks.current_waker.set(self.before.1);
+    }
+}
+
+impl Drop for SpareWithin<'_> {
+    fn drop(&mut self) {
+        if let Some(outer) = self.outer.take() {
+            let tasks = self.spare.tasks;
+            let (unused, _) = tasks.spare.replace(outer);
+            tasks.free.borrow_mut().push(unused);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::{blocking, ends, messages, sockets, transport};
 
 /// Are no part of the interface.
-const INTERNAL: &[&str] = &["Passing", "Relay"];
+const INTERNAL: &[&str] = &["Passing", "Place", "Relay"];
 
 /// Those of other crates, and where they are dropped.
 const ELSEWHERE: &[(&str, &str, &str)] = &[(

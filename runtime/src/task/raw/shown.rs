@@ -66,14 +66,18 @@ impl Shown {
 }
 
 impl Core {
+    /// The mailbox that is shown.
+    pub(crate) fn shown_now(&self) -> Option<MailboxRc> {
+        let header = NonNull::new(self.shared.shown.0.shown().cast_mut())?;
+        // SAFETY: a core is used by its own thread alone, which is the one that shows. What it shows is there: the table keeps
+        // the block of each worker, and when that ends the core, until something else is shown.
+        Some(unsafe { MailboxRc::of(header) })
+    }
+
     /// The worker of which a call is polled. To be asked where one is, or a future without a worker: elsewhere it is the one
     /// whose call was polled last.
     pub(crate) fn running(&self) -> Option<MailboxRc> {
-        let shown = &self.shared.shown;
-        let header = NonNull::new(shown.0.shown().cast_mut())?;
-        // SAFETY: a core is used by its own thread alone, which is the one that shows. What it shows is there: the table keeps
-        // the block of each worker, and when that ends the core, until something else is shown.
-        let running = unsafe { MailboxRc::of(header) };
+        let running = self.shown_now()?;
         (!MailboxRc::ptr_eq(&running, &self.outside)).then_some(running)
     }
 }
