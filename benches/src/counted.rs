@@ -63,6 +63,9 @@ const COUNTED: &[(&str, &[u16], Work)] = &[
     ("life", &[1, 2], |ctx, n| {
         Box::pin(workloads::start_message_stop(ctx, n))
     }),
+    ("fork", &[1], |ctx, n| {
+        Box::pin(workloads::fork_join_create(ctx, n))
+    }),
     ("routed-echo", &[1], |ctx, n| {
         Box::pin(workloads::routed_echo(ctx, n))
     }),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ringpost::{Context, Result, Route, Routed, Worker};
+use ringpost::{Address, Context, Result, Route, Routed, Worker};
 
 use super::counting::{Count, Counter};
 use super::stage::{Stage, announce};
@@ -110,10 +110,10 @@ async fn fork(stage: &mut Stage, forks: u64) -> Result<Duration> {
     };
     let name = stage.name_on(0, "joiner");
     let joiner = stage.introduce(0, "joiner", joiner).await?;
-    let cores = stage.cores();
     let start = Instant::now();
     for number in 0..forks {
-        let fork = stage.name_on(number as usize % cores, format_args!("fork-{number}"));
+        // Nobody spells the names of forks; which core is the home of each follows from them.
+        let fork = Address::random_local(number.into());
         let joiner = joiner.clone();
         let ctx = stage.ctx();
         ctx.start_worker(fork.clone(), Fork { joiner }).await?;
