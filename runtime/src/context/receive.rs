@@ -65,7 +65,7 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
             let message = match M::from_body(body) {
                 Ok(message) => message,
                 Err(mismatch) => {
-                    self.ctx.core.settle(mailbox, origin);
+                    self.ctx.core.settle(mailbox, &origin);
                     self.ctx.core.reject(head, mismatch);
                     continue;
                 }
@@ -73,7 +73,7 @@ impl<'a, M: Message, F: FnMut(&M) -> bool + Unpin> Receive<'a, M, F> {
             let wanted = self.is_wanted(&message);
             let routed = Routed::new(message, head);
             if matches!(wanted, Ok(true)) {
-                self.ctx.core.settle(mailbox, origin);
+                self.ctx.core.settle(mailbox, &origin);
                 self.ctx.core.tally().handled.add(1);
                 routed.head.mark_received();
                 mailbox.if_more(|more| more.put_back = false);

@@ -547,7 +547,7 @@ impl Core {
 
     /// A message has been taken: its credit goes back to where it came from.
     #[inline]
-    pub(crate) fn settle(self: &Rc<Self>, to: &Mailbox, origin: Origin) {
+    pub(crate) fn settle(self: &Rc<Self>, to: &Mailbox, origin: &Origin) {
         to.queued.set(to.queued.get() - 1);
         if is_planted(Canary::LostRoom) && to.has_stash() && to.room.get() > 0 {
             to.room.set(to.room.get() - 1);
@@ -556,7 +556,7 @@ impl Core {
         if origin.kind == OriginKind::Local && !to.special.get() {
             return to.room.set(to.room.get() + 1);
         }
-        self.settle_further(to, origin);
+        self.settle_further(to, *origin);
     }
 
     #[inline(never)]

@@ -77,9 +77,10 @@ impl Core {
         to.stop.get() == Stop::No && !to.has_stash()
     }
 
-    /// A message leaves the queues: its credit is free and it counts as handled.
+    /// A message leaves the queues: its credit is free and it counts as handled. Its origin is looked at where it lies: of most
+    /// messages one byte is enough.
     #[inline]
-    pub(crate) fn begin(self: &Rc<Self>, to: &Mailbox, origin: Origin) {
+    pub(crate) fn begin(self: &Rc<Self>, to: &Mailbox, origin: &Origin) {
         self.settle(to, origin);
         self.tally().handled.add(1);
         begin_step();

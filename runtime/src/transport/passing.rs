@@ -105,7 +105,7 @@ impl<'a, F: Fn(&Connection) -> bool> Passing<'a, F> {
         let Some(envelope) = mailbox.unstash(at) else {
             return;
         };
-        self.ctx.core.settle(mailbox, envelope.origin);
+        self.ctx.core.settle(mailbox, &envelope.origin);
         self.ctx.core.tally().handled.add(1);
         let (head, body) = envelope.open(mailbox.clone());
         let any = Any::from_body(body).ok();

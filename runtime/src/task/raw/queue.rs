@@ -238,8 +238,8 @@ impl Queue {
 impl Entry {
     /// Where the message came from.
     #[inline]
-    pub(super) fn origin(&self) -> Origin {
-        self.envelope.origin
+    pub(super) fn origin(&self) -> &Origin {
+        &self.envelope.origin
     }
 
     /// Whether it simply holds an `M`.
