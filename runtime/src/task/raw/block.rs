@@ -13,7 +13,7 @@ use std::task::{Context as Polling, Waker};
 use ringpost_mailbox::cell::Boxed;
 use ringpost_router::{Address, Any, Handle, Named};
 
-use super::call::{self, Frame, Go, Run};
+use super::call::{self, Frame, Go, Pass, Run};
 use super::queue::Entry;
 use super::{Call, Step};
 use crate::context::Context;
@@ -74,7 +74,8 @@ pub(super) struct State<W> {
     pub(super) ctx: Context,
 }
 
-/// The worker's type, erased. Each function asks that its block was made for that type.
+/// The worker's type, erased. Each function asks that its block was made for that type; one that was called by way of this
+/// table may do its work for any block that has it, as it is the one that would be called for that.
 pub(super) struct BlockTable {
     handle: Run,
     initialize: Run,
@@ -131,20 +132,21 @@ impl Header {
         );
     }
 
-    /// Runs the handler of the worker for this message, the next in the queue, and polls it once.
+    /// Runs the handler of the worker that `pass` names for this message, the next in the queue, and polls it once;
+    /// and goes on with those behind it, as [`call::handle`] says.
     ///
     /// # Safety
     /// The block is idle, and `next` is the next message in the queue.
     #[inline]
     pub(super) unsafe fn handle(
-        this: NonNull<Self>,
         next: *const Entry,
         core: &Rc<Core>,
         polling: &mut Polling<'_>,
-        more: &mut u32,
+        pass: &mut Pass,
     ) -> Step {
+        let this = pass.to;
         // SAFETY: the caller upholds that the block is there and idle; the table was made for its type.
-        unsafe { (this.as_ref().table.handle)(this, next, core, polling, Go::Start, more) }
+        unsafe { (this.as_ref().table.handle)(this, next, core, polling, Go::Start, pass) }
     }
 }
 
@@ -240,9 +242,22 @@ impl MailboxRc {
             Call::Initialize => table.initialize,
             Call::Shutdown => table.shutdown,
         };
+        let mut pass = Pass {
+            more: 0,
+            to: self.header,
+        };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
-        unsafe { run(self.header, ptr::null(), core, polling, Go::Start, &mut 0) }
+        unsafe {
+            run(
+                self.header,
+                ptr::null(),
+                core,
+                polling,
+                Go::Start,
+                &mut pass,
+            )
+        }
     }
 
     /// Polls the suspended call again. `Pending` if there is none: the wake was late.

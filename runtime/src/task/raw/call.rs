@@ -42,13 +42,21 @@ pub(super) enum Go {
 
 /// Runs a call of a worker whose type was erased. To start, the block must have been made for that type and
 /// be idle; else the frame must be that of a call which this function has suspended. To start
-/// `handle_message` the message must be the next in the core's queue; to anything else it is nothing. The
-/// number says how many more messages may be handled, and is counted down.
+/// `handle_message` the message must be the next in the core's queue; to anything else it is nothing. What
+/// comes back is of the worker that [`Pass`] names then.
 pub(super) type Run =
-    unsafe fn(NonNull<Header>, *const Entry, &Rc<Core>, &mut Polling<'_>, Go, &mut u32) -> Step;
+    unsafe fn(NonNull<Header>, *const Entry, &Rc<Core>, &mut Polling<'_>, Go, &mut Pass) -> Step;
 
-/// Runs `handle_message` on this message, and on those after it for as long as they are for this worker too
-/// and nothing else is to be done between.
+/// Messages that are handled one after another without a dispatch between.
+pub(super) struct Pass {
+    /// How many more there may be.
+    pub(super) more: u32,
+    /// Whose handler was polled last.
+    pub(super) to: NonNull<Header>,
+}
+
+/// Runs `handle_message` on this message, and on those after it for as long as they are for workers of this type
+/// too and nothing else is to be done between.
 ///
 /// # Safety
 /// As [`Run`] says, with `W` for the type.
@@ -58,9 +66,9 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    more: &mut u32,
+    pass: &mut Pass,
 ) -> Step {
-    let start = move |at, next: *const Entry| {
+    let start = move |to: NonNull<Header>, at, next: *const Entry| {
         // SAFETY: the caller upholds that the block is there, and the message until one is taken or put.
         let (mailbox, seen) = unsafe { (to.as_ref().mailbox(), &*next) };
         let (origin, plain) = (seen.origin(), seen.holds::<W::Message>());
@@ -86,15 +94,15 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
         // SAFETY: `drive` hands in a place that is empty.
         unsafe { put(at, make) }
     };
-    let another = || {
+    let another = |to: NonNull<Header>| {
         // SAFETY: the caller upholds that the block is there, and as long as there is a worker it stays.
-        if *more == 0 || !core.may_go_on(unsafe { to.as_ref() }.mailbox()) {
+        let header = unsafe { to.as_ref() };
+        if !core.may_go_on(header.mailbox()) {
             return None;
         }
         // SAFETY: it is handed to `start`, which has taken it when something else is done to the queue.
-        let next = unsafe { core.queue.next_for(to) }?;
-        *more -= 1;
-        Some(ptr::from_ref(next))
+        let next = unsafe { core.queue.next_after(header, core, pass) }?;
+        Some((next.receiver(), ptr::from_ref(next)))
     };
     // SAFETY: the caller upholds it for this function.
     unsafe { drive(to, next, core, polling, go, handle::<W>, start, another) }
@@ -129,16 +137,20 @@ pub(super) unsafe fn initialize<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    _more: &mut u32,
+    _pass: &mut Pass,
 ) -> Step {
-    let start = move |at, _: *const Entry| {
+    let start = move |_: NonNull<Header>, at, _: *const Entry| {
         // SAFETY: as in `handle`.
         let State { worker, ctx } = unsafe { borrow::<W>(to) };
         // SAFETY: `drive` hands in a place that is empty.
         unsafe { put(at, move || worker.initialize(ctx)) }
     };
     // SAFETY: the caller upholds it for this function.
-    unsafe { drive(to, next, core, polling, go, initialize::<W>, start, || None) }
+    unsafe {
+        drive(to, next, core, polling, go, initialize::<W>, start, |_| {
+            None
+        })
+    }
 }
 
 /// Runs `shutdown`.
@@ -151,16 +163,16 @@ pub(super) unsafe fn shutdown<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    _more: &mut u32,
+    _pass: &mut Pass,
 ) -> Step {
-    let start = move |at, _: *const Entry| {
+    let start = move |_: NonNull<Header>, at, _: *const Entry| {
         // SAFETY: as in `handle`.
         let State { worker, ctx } = unsafe { borrow::<W>(to) };
         // SAFETY: `drive` hands in a place that is empty.
         unsafe { put(at, move || worker.shutdown(ctx)) }
     };
     // SAFETY: the caller upholds it for this function.
-    unsafe { drive(to, next, core, polling, go, shutdown::<W>, start, || None) }
+    unsafe { drive(to, next, core, polling, go, shutdown::<W>, start, |_| None) }
 }
 
 /// The state of a block, for as long as a call lives, which no lifetime can say.
@@ -175,7 +187,8 @@ unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
 }
 
 /// All that is done with the future of a call: `start` makes it, unless it says what came of it instead; it is polled,
-/// and dropped when it has ended; and as long as there is `another` message, all over again in the same place.
+/// and dropped when it has ended; and as long as there is `another` message, all over again in the same place. That may
+/// be for another worker of the type, whose block is there and has been begun with then; this one is idle.
 ///
 /// Each type of future is polled in one place of the program, here, and dropped in one. So the optimizer
 /// puts both into the function that calls this, and sees there where a new future begins, and that one
@@ -185,21 +198,18 @@ unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
 /// As for `run`, which is the caller. `start` writes the future, unless it says otherwise.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "the parts of one function")]
-unsafe fn drive<F>(
-    to: NonNull<Header>,
+unsafe fn drive<F: Future<Output = Result<()>>>(
+    mut to: NonNull<Header>,
     mut next: *const Entry,
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
     run: Run,
-    start: impl Fn(NonNull<F>, *const Entry) -> Result<(), Box<Ending>>,
-    mut another: impl FnMut() -> Option<*const Entry>,
-) -> Step
-where
-    F: Future<Output = Result<()>>,
-{
+    start: impl Fn(NonNull<Header>, NonNull<F>, *const Entry) -> Result<(), Box<Ending>>,
+    mut another: impl FnMut(NonNull<Header>) -> Option<(NonNull<Header>, *const Entry)>,
+) -> Step {
     // SAFETY: the caller upholds that the block is there; as long as there is a worker it stays (rule 7).
-    let header = unsafe { to.as_ref() };
+    let mut header = unsafe { to.as_ref() };
     // From here on nobody else touches the state (rule 4): not only the handler is user code, but so are a
     // foreign waker, a decoder that is run before it, and a destructor.
     header.phase.set(Phase::Polled);
@@ -213,7 +223,7 @@ where
     let future = block.cast::<F>();
     loop {
         if go == Go::Start
-            && let Err(ending) = start(future, next)
+            && let Err(ending) = start(to, future, next)
         {
             header.phase.set(Phase::Idle);
             core.frames.give(block, Layout::new::<F>());
@@ -235,13 +245,16 @@ where
             poll
         };
         let step = match catch_unwind(AssertUnwindSafe(once)) {
-            Ok(Poll::Ready(Ok(()))) => match another() {
-                Some(message) if go == Go::Start => {
-                    next = message;
+            Ok(Poll::Ready(Ok(()))) if go == Go::Start => match another(to) {
+                Some(following) => {
+                    (to, next) = following;
+                    // SAFETY: as above.
+                    header = unsafe { to.as_ref() };
                     continue;
                 }
-                _ => Step::Done,
+                None => Step::Done,
             },
+            Ok(Poll::Ready(Ok(()))) => Step::Done,
             Ok(Poll::Ready(Err(error))) => failed(error),
             Ok(Poll::Pending) => Step::Pending,
             Err(panic) => panicked(header, panic, go),
@@ -314,8 +327,9 @@ pub(super) unsafe fn go_on(
     let Some(frame) = unsafe { to.as_ref() }.frame.get() else {
         return Step::Pending;
     };
+    let mut pass = Pass { more: 0, to };
     // SAFETY: the frame is set, so it is that of a call which this function has suspended (rule 3).
-    unsafe { (frame.run)(to, ptr::null(), core, polling, go, &mut 0) }
+    unsafe { (frame.run)(to, ptr::null(), core, polling, go, &mut pass) }
 }
 
 #[cold]

@@ -6,8 +6,8 @@
 //! single allocation of a worker's start. A handler's future borrows worker and context mutably for as
 //! long as it lives, so it cannot be a plain field beside them. It lives in a *frame*: memory from the
 //! core's [`Frames`], taken when the handler starts and given back when it ends. A handler that ends
-//! at its first poll leaves its frame warm for the next message, whichever worker that is for; an idle
-//! worker owns no frame.
+//! at its first poll leaves its frame warm for the next message, whichever worker that is for, and goes on with
+//! that itself if it is for a worker of the same type; an idle worker owns no frame.
 //!
 //! ```text
 //! MailboxRc ──▶ ┌ count, table, phase, frame ┐

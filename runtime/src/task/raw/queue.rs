@@ -1,7 +1,7 @@
 //! The messages of a core that wait for their turn.
 
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::task::Context as Polling;
 
@@ -10,7 +10,8 @@ use ringpost_mailbox::queue::LocalQueue;
 use ringpost_router::{Body, Message, Messages};
 
 use super::Step;
-use super::block::{Header, MailboxRc};
+use super::block::{Header, MailboxRc, Phase};
+use super::call::Pass;
 use crate::core::Core;
 use crate::core::ahead::Numbers;
 use crate::envelope::{Envelope, Head, Origin};
@@ -144,27 +145,20 @@ impl Queue {
         let Some(next) = (unsafe { self.0.front() }) else {
             return Next::Nothing;
         };
-        let to = next.to.as_raw();
-        // SAFETY: the receiver's block is there until the message is taken.
-        let header = unsafe { to.as_ref() };
-        if header.mailbox().state.get() != State::Idle {
+        if !next.begin(core, *more) {
             return Next::NotReady;
         }
-        if header.mailbox().queued.get() > core.limits.worker_burst && core.defers(&next.to, *more)
-        {
-            return Next::NotReady;
-        }
-        header.assert_idle();
-        header.mailbox().state.set(State::Busy);
-        core.shared.shown.show(&next.to);
+        let to = next.receiver();
+        let mut pass = Pass { more: *more, to };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
-        let step = unsafe { Header::handle(to, next, core, polling, more) };
+        let step = unsafe { Header::handle(next, core, polling, &mut pass) };
+        *more = pass.more;
+        let to = pass.to;
         // SAFETY: the worker is still there, as nobody can end it from within, and as long as it is, the
         // block is (rule 7).
         let header = unsafe { to.as_ref() };
-        if matches!(step, Step::Done) && core.may_go_on(header.mailbox()) {
-            header.mailbox().state.set(State::Idle);
+        if matches!(step, Step::Done) && header.mailbox().state.get() == State::Idle {
             return Next::Handled;
         }
         // SAFETY: as above.
@@ -203,14 +197,36 @@ impl Queue {
         self.0.pop().map(|next| (next.to, next.envelope))
     }
 
-    /// The next message, if it is for this worker; looked at where it lies.
+    /// The next message, if it is for the worker that has handled the last one well and may go on, or for another of its
+    /// type, which has begun with it then; looked at where it lies. Who does not go on is idle.
     ///
     /// # Safety
     /// Nothing is done to the queue as long as it is looked at.
-    #[inline]
-    pub(super) unsafe fn next_for(&self, to: NonNull<Header>) -> Option<&Entry> {
+    #[inline(always)]
+    pub(super) unsafe fn next_after(
+        &self,
+        last: &Header,
+        core: &Core,
+        pass: &mut Pass,
+    ) -> Option<&Entry> {
         // SAFETY: the caller upholds it.
-        unsafe { self.0.front() }.filter(|next| next.to.as_raw() == to)
+        let next = unsafe { self.0.front() }.filter(|_| pass.more > 0);
+        if let Some(next) = next
+            && ptr::eq(next.to.header(), last)
+        {
+            pass.more -= 1;
+            return Some(next);
+        }
+        last.phase.set(Phase::Idle);
+        last.mailbox().state.set(State::Idle);
+        let next = next.filter(|next| ptr::eq(next.to.header().table, last.table))?;
+        if !next.begin(core, pass.more - 1) {
+            return None;
+        }
+        next.to.header().phase.set(Phase::Polled);
+        pass.more -= 1;
+        pass.to = next.receiver();
+        Some(next)
     }
 
     /// Takes the next message, which is this one.
@@ -236,6 +252,32 @@ impl Queue {
 }
 
 impl Entry {
+    /// Whether the receiver can be handed its message at once, with so many `more` to come; then it has begun.
+    ///
+    /// # Panics
+    /// If it has no worker, or its last call has not ended: the caller's state machine is broken.
+    #[inline(always)]
+    fn begin(&self, core: &Core, more: u32) -> bool {
+        let header = self.to.header();
+        let mailbox = header.mailbox();
+        if mailbox.state.get() != State::Idle {
+            return false;
+        }
+        if mailbox.queued.get() > core.limits.worker_burst && core.defers(&self.to, more) {
+            return false;
+        }
+        header.assert_idle();
+        mailbox.state.set(State::Busy);
+        core.shared.shown.show(&self.to);
+        true
+    }
+
+    /// Whom the message is for.
+    #[inline]
+    pub(super) fn receiver(&self) -> NonNull<Header> {
+        self.to.as_raw()
+    }
+
     /// Where the message came from.
     #[inline]
     pub(super) fn origin(&self) -> &Origin {
