@@ -68,9 +68,10 @@ mod worker;
 
 pub use crate::backoff::Backoff;
 pub use crate::budget::{Budget, BudgetPool, Load};
+pub use crate::context::forward::Forward;
 pub use crate::context::receive::Receive;
 pub use crate::context::request::{REQUEST_TIMEOUT, Request};
-pub use crate::context::send::{Forward, SendMessage};
+pub use crate::context::send::SendMessage;
 pub use crate::context::sleep::{Sleep, YieldNow};
 pub use crate::context::{Context, DRAIN_TIMEOUT};
 pub use crate::driver::sim;

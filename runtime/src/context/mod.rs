@@ -2,6 +2,7 @@
 
 mod blocking;
 mod call;
+pub(crate) mod forward;
 pub(crate) mod receive;
 pub(crate) mod request;
 pub(crate) mod send;
@@ -28,9 +29,10 @@ use crate::node::handle::NodeHandle;
 use crate::routed::Routed;
 use crate::task::raw::MailboxRc;
 
+use self::forward::Forward;
 use self::receive::Receive;
 use self::request::Request;
-use self::send::{Forward, SendMessage};
+use self::send::SendMessage;
 use self::sleep::{Sleep, YieldNow};
 
 /// How long a stopping worker or node may take to handle what is queued, when nothing else is said.

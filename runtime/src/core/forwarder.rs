@@ -9,7 +9,7 @@ use std::task::{Context as Polling, Poll, ready};
 use ringpost_router::{Address, Any, Body, Hint, Hop};
 
 use crate::context::Context;
-use crate::context::send::Forward;
+use crate::context::forward::Forward;
 use crate::core::Core;
 use crate::core::placed::place_of;
 use crate::error::{ErrorKind, Reason, Result, Undelivered};

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use ringpost_router::{Address, Body, Route};
 
 use crate::context::Context;
-use crate::context::send::Forward;
+use crate::context::forward::Forward;
 use crate::context::urgent::Pressing;
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Outgoing};
