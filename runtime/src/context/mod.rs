@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringpost_mailbox::lent::lent;
 use ringpost_router::{Address, Handle, Message, Route};
 
 use crate::core::Core;
@@ -136,7 +137,10 @@ impl Context {
     /// and the system has no memory. The error hands the message back ([`Error::into_message`]).
     #[inline(always)]
     pub fn send_message(&self, route: impl Into<Route>, message: impl Message) -> SendMessage<'_> {
-        SendMessage::new(self, route.into(), message)
+        match lent(&route) {
+            Some(route) => SendMessage::along(self, route, message),
+            None => SendMessage::new(self, route.into(), message),
+        }
     }
 
     /// Sends a message if its receiver has room now.

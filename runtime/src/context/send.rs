@@ -50,9 +50,7 @@ impl<'a> SendMessage<'a> {
     #[inline(always)]
     pub(crate) fn new<M: Message>(ctx: &'a Context, route: Route, message: M) -> Self {
         if ctx.core.lacks_memory_for::<M>() {
-            let error = ctx.core.no_memory(message);
-            let rest = Some(Box::new(Rest::Fail(error)));
-            return Self { ctx, rest };
+            return Self::refused(ctx, message);
         }
         let rest = match ctx.core.receiver_here(&route) {
             Some(to) => {
@@ -65,6 +63,33 @@ impl<'a> SendMessage<'a> {
             }
             None => further(ctx, Unsent(route, message)),
         };
+        Self { ctx, rest }
+    }
+
+    /// As [`new`](Self::new), along a route that is the caller's: where it is short, only what says who the receiver is
+    /// need be looked at of it, and it is cloned where there is more to be done.
+    #[inline(always)]
+    pub(crate) fn along<M: Message>(ctx: &'a Context, route: &Route, message: M) -> Self {
+        if ctx.core.lacks_memory_for::<M>() {
+            return Self::refused(ctx, message);
+        }
+        let rest = match ctx.core.receiver_here(route) {
+            Some(to) => {
+                let body = message.into_body();
+                ctx.core
+                    .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
+                None
+            }
+            None => further(ctx, Unsent(route.clone(), message)),
+        };
+        Self { ctx, rest }
+    }
+
+    /// There is no memory for the message.
+    #[cold]
+    fn refused<M: Message>(ctx: &'a Context, message: M) -> Self {
+        let error = ctx.core.no_memory(message);
+        let rest = Some(Box::new(Rest::Fail(error)));
         Self { ctx, rest }
     }
 
