@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Context, Error, Limits, Result, Routed, Supervision, Worker};
+use ringpost::{Context, Error, Limits, Outcome, Result, Routed, Supervision, Worker};
 use ringpost_mailbox::sync::atomic::{AtomicU64, Ordering};
 
 /// What is seen of a worker and of those that come after it. All is relaxed: a simulation has one thread.
@@ -185,4 +185,49 @@ fn g6_no_handler_begins_while_another_waits_whatever_for() {
         assert!(count(&seen.started) > 3, "seed {seed}");
         assert!(count(&seen.others) > 3, "seed {seed}");
     }
+}
+
+/// Fails at its first message, and takes a while to shut down.
+struct Failing;
+
+impl Worker for Failing {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, _ctx: &mut Context, _msg: Routed<u64>) -> Result<()> {
+        Err(Error::other("asked to"))
+    }
+
+    async fn shutdown(&mut self, ctx: &mut Context) -> Result<()> {
+        ctx.sleep(Duration::from_micros(10)).await;
+        Ok(())
+    }
+}
+
+/// Answers after a while.
+struct Slow;
+
+impl Worker for Slow {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        ctx.sleep(Duration::from_micros(50)).await;
+        ctx.send_message(msg.reply(), msg.take()).await
+    }
+}
+
+/// G8: a handler that waits is woken, also where a worker before it in the queue has failed and waits while it shuts down.
+#[test]
+fn g8_who_waits_behind_one_that_ends_is_woken() {
+    let report = Sim::new(1).run(async move |ctx: Context| {
+        let terms = Supervision::never().on_error(Outcome::Stop);
+        ctx.start_supervised("failing", terms, || Failing).await?;
+        ctx.start_worker("slow", Slow).await?;
+        ctx.send_message("failing", 0u64).await?;
+        let asked = ctx.request::<u64>("slow", 7u64);
+        assert_eq!(asked.within(Duration::from_secs(1)).await?, 7);
+        ctx.stop().await
+    });
+    report.output.expect("the handler is woken");
 }
