@@ -134,7 +134,7 @@ impl Core {
 
     /// Publishes a full batch in the middle of a turn, so that the other core can begin.
     pub(crate) fn publish_now(&self, pair: &mut Pair) {
-        self.note_published(pair.data.unpublished());
+        self.note_published(pair.to, pair.data.unpublished());
         pair.data.pump();
         self.count_sent(pair);
         self.pair_tally(pair.to).batches.add(1);

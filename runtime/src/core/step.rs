@@ -4,7 +4,8 @@
 //! a window for each of fifteen other cores that is thousands of messages. So long its core takes nothing in,
 //! handles nothing and gives no credits back, and those who wait for these stand still: where all cores send to
 //! all, one sends at a time. So a step that has published a burst of slots while others wait, or as many as a turn
-//! handles messages, waits for the next turn, in line with those who wait for room.
+//! handles messages, waits for the next turn, in line with those who wait for room. What follows each other to one
+//! core does not count, as one window is the end of that.
 
 use std::cell::Cell;
 
@@ -14,6 +15,8 @@ use crate::limits::Limits;
 /// What the present step has published.
 pub(crate) struct Published {
     slots: Cell<u32>,
+    /// The core for which the last were.
+    to: Cell<u16>,
     /// How many messages had been handled here when it did so, by which the steps of handlers differ.
     handled: Cell<u64>,
     burst: u32,
@@ -24,6 +27,7 @@ impl Published {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             slots: Cell::new(0),
+            to: Cell::new(0),
             handled: Cell::new(0),
             burst: limits.worker_burst.min(limits.turn_messages),
             most: limits.turn_messages,
@@ -36,12 +40,14 @@ impl Published {
         self.slots.set(0);
     }
 
-    fn add(&self, handled: u64, slots: u32) {
+    fn add(&self, handled: u64, to: u16, slots: u32) {
+        let is_other = self.to.replace(to) != to;
         let before = match self.handled.replace(handled) == handled {
             true => self.slots.get(),
             false => 0,
         };
-        self.slots.set(before.saturating_add(slots));
+        let more = if is_other { slots } else { 0 };
+        self.slots.set(before.saturating_add(more));
     }
 
     /// Whether that is enough, where others wait or not.
@@ -52,9 +58,10 @@ impl Published {
 }
 
 impl Core {
-    /// The present step has published so much, in the midst of it.
-    pub(crate) fn note_published(&self, slots: u32) {
-        self.published.add(self.tally().handled.value(), slots);
+    /// The present step has published so much for this core, in the midst of it.
+    pub(crate) fn note_published(&self, to: u16, slots: u32) {
+        let handled = self.tally().handled.value();
+        self.published.add(handled, to, slots);
     }
 
     /// Whether the present step has sent so much to other cores that others are to have their turn.
@@ -79,17 +86,19 @@ mod tests {
     #[test]
     fn what_is_enough_is_so_for_one_step() {
         let published = Published::new(&Limits::default());
-        (0..3).for_each(|_| published.add(7, 16));
+        (1..4).for_each(|to| published.add(7, to, 16));
         assert!(!published.is_enough(7, true));
-        published.add(7, 16);
+        published.add(7, 4, 16);
         assert!(published.is_enough(7, true));
         assert!(!published.is_enough(8, true), "the next message");
         assert!(!published.is_enough(7, false), "nobody waits");
-        (0..12).for_each(|_| published.add(7, 16));
+        (0..100).for_each(|_| published.add(7, 4, 16));
+        assert!(!published.is_enough(7, false), "all for one core");
+        (5..17).for_each(|to| published.add(7, to, 16));
         assert!(published.is_enough(7, false));
         published.begin();
         assert!(!published.is_enough(7, true), "the next task");
-        published.add(8, 64);
+        published.add(8, 1, 64);
         assert!(published.is_enough(8, true) && !published.is_enough(8, false));
     }
 }
