@@ -158,7 +158,7 @@ impl Shard {
         core.tally().turns.add(1);
         let mut done = self.take_arrivals();
         done += core.io.resume(&core);
-        if !core.rare.takes(Rare::LateTimers) {
+        if !core.rare.takes(Rare::LateTimers) && core.timers.borrow().may_be_due(now) {
             done += self.fire_timers(now);
         }
         if !core.rare.takes(Rare::LateRoom) {

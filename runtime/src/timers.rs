@@ -146,10 +146,10 @@ impl Timers {
     /// there is one. A `now` before that of an earlier call fires nothing. A timer is gone before
     /// `fire` runs, so a panic there loses nothing else.
     pub(crate) fn expire(&mut self, now: Time, budget: usize, mut fire: impl FnMut(u64)) -> usize {
-        let now = tick_at(now);
-        if now < self.current || (now == self.current && !self.is_due()) {
+        if !self.may_be_due(now) {
             return 0;
         }
+        let now = tick_at(now);
         let mut left = budget;
         let mut fired = 0;
         while let Some(list) = self.due_list(now) {
@@ -171,7 +171,15 @@ impl Timers {
         fired
     }
 
-    /// Whether anything is to be done at the current tick; most turns of a shard end here.
+    /// Whether [`expire`](Self::expire) may find anything to do; most turns of a shard end here.
+    #[inline]
+    pub(crate) fn may_be_due(&self, now: Time) -> bool {
+        let now = tick_at(now);
+        now > self.current || (now == self.current && self.is_due())
+    }
+
+    /// Whether anything is to be done at the current tick.
+    #[inline]
     fn is_due(&self) -> bool {
         self.cascade_end != 0 || self.occupied[0] & (1 << (self.current % LISTS)) != 0
     }

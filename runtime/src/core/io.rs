@@ -246,7 +246,17 @@ impl Io {
     }
 
     /// Wakes those who were put off, those with something to write before all others. Returns how many.
+    #[inline]
     pub(crate) fn resume(&self, core: &Core) -> u32 {
+        if self.has_put_off() {
+            return self.resume_all(core);
+        }
+        self.taken.set(0);
+        0
+    }
+
+    #[inline(never)]
+    fn resume_all(&self, core: &Core) -> u32 {
         let first = self.resume_writers(core);
         if self.put_off.borrow().is_empty() {
             return first;

@@ -411,6 +411,12 @@ impl TimerQueue {
         self.wheel.next_deadline()
     }
 
+    /// Whether anything may be due: in most turns nothing is.
+    #[inline]
+    pub(crate) fn may_be_due(&self, now: Time) -> bool {
+        self.wheel.may_be_due(now)
+    }
+
     /// Takes what is due, up to `budget`.
     pub(crate) fn due(&mut self, now: Time, budget: usize, due: &mut Vec<Timed>) {
         let targets = &mut self.targets;

@@ -181,7 +181,8 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, mut spin: Spin, main: Opt
                 if turns.is_multiple_of(TURNS_PER_CLOCK) || shard.core.io.has_unfinished() {
                     now = clock.now();
                     poll.look(&shard.core);
-                } else if !spin.is_none() && shard.may_only_await() {
+                }
+                if !spin.is_none() && shard.may_only_await() {
                     await_arrivals(&mut shard);
                 }
             }
