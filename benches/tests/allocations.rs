@@ -60,7 +60,8 @@ const LIMITS: &[(&str, u16, u64)] = &[
     ("buffer-1024", 2, 450),
     ("plain-data-1024", 1, 1_040),
     ("plain-data-1024", 2, 1_016),
-    ("life", 1, 2_010),
+    ("life", 1, 1_025),
+    ("fork", 1, 1_015),
     ("life", 2, 8_700),
     // The simulated network is among them.
     ("routed-echo", 1, 490),
