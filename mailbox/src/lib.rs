@@ -18,7 +18,6 @@
 //! | [`cell`] | a message of any type in 32 bytes | every send |
 //! | [`pool`], [`buf`] | buffers that go home to their core | payloads |
 //! | [`queue`] | growing queue of one thread | messages within a core |
-//! | [`lent`] | whether a generic argument is a reference | every send |
 //! | [`sync`] | atomics, cells, threads; std or loom | all of the project |
 
 pub mod buf;
@@ -26,7 +25,6 @@ pub mod canary;
 pub mod cell;
 pub mod glance;
 pub mod inbox;
-pub mod lent;
 pub mod pool;
 pub mod queue;
 pub mod ring;

@@ -18,7 +18,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringpost_mailbox::lent::lent;
 use ringpost_router::{Address, Handle, Message, Route};
 
 use crate::core::Core;
@@ -28,7 +27,7 @@ use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::mailbox::State;
 use crate::node::handle::NodeHandle;
 use crate::routed::Routed;
-use crate::task::raw::MailboxRc;
+use crate::task::raw::{MailboxRc, lent};
 
 use self::forward::Forward;
 use self::receive::Receive;

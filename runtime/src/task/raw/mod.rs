@@ -49,6 +49,7 @@
 mod block;
 mod call;
 mod frames;
+mod lent;
 mod queue;
 mod shown;
 mod table;
@@ -56,6 +57,7 @@ mod table;
 pub(crate) use self::shown::Shown;
 pub(crate) use block::{MailboxRc, MailboxRef, Vacant};
 pub(crate) use frames::Frames;
+pub(crate) use lent::lent;
 pub(crate) use queue::{Next, Queue};
 pub(crate) use table::Mailboxes;
 
