@@ -59,13 +59,15 @@ pub struct Limits {
     /// Messages taken from one ring in one pass. Default 256.
     pub ring_burst: u32,
     /// Messages handled in one turn before timers and rings get theirs, and slots of the rings to other cores that a
-    /// handler or future publishes before it waits for its next turn. Default 256.
+    /// handler or future publishes before it waits for its next turn. Of these only those count that go to another core than
+    /// the ones before, and a handler that also receives, or sends to a connection, in between may not wait. Default 256.
     pub turn_messages: u32,
     /// Messages that one worker may have before it in the queue of its core while others wait, and how many it takes in
     /// its turn where there were more. So it delays others by two such bursts at the most. Default 64.
     ///
-    /// Also how many slots of the rings to other cores a handler or future has published, while others wait, when it
-    /// waits for its next turn, and how many messages a connection brings in before others of its core have their turns.
+    /// Also how many slots of the rings to other cores, counted as for [`turn_messages`](Self::turn_messages), a handler or
+    /// future has published, while others wait, when it waits for its next turn, and how many messages a connection
+    /// brings in before others of its core have their turns.
     ///
     /// And how many urgent messages a worker takes in a row while others wait there, and how many a core handles
     /// before others get their turn, and the other way round.

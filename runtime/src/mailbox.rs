@@ -232,6 +232,11 @@ impl Mailbox {
         self.if_more(|more| more.task_key.is_some()) == Some(true)
     }
 
+    /// Whether sends of its owner to other cores wait.
+    pub(crate) fn has_waiting_sends(&self) -> bool {
+        self.if_more(|more| more.waiting_sends > 0) == Some(true)
+    }
+
     /// Whether no send of its owner to another core waits but the one that asks.
     pub(crate) fn is_last_to_wait(&self) -> bool {
         self.if_more(|more| more.waiting_sends <= 1).unwrap_or(true)

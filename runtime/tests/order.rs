@@ -200,3 +200,112 @@ fn g1_sends_that_wait_for_links_keep_their_order() {
         }
     }
 }
+
+const CORES: usize = 8;
+
+/// A name whose home is this core.
+fn name_at(ctx: &Context, core: usize, name: &str) -> String {
+    let mut names = (0..).map(|tag| format!("{{{tag}}}{name}"));
+    let is_there = |name: &String| ctx.home(name.as_str()) == core;
+    names.find(is_there).expect("a name")
+}
+
+/// Sends so many messages to each of its receivers in turn, and where one has to wait tries to send the next before it.
+struct Pausing {
+    to: Vec<String>,
+    each: u64,
+    /// How often it had to wait.
+    pauses: Arc<Mutex<u64>>,
+}
+
+impl Worker for Pausing {
+    type Message = ();
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<()>) -> Result<()> {
+        for number in 0..self.each {
+            for to in &self.to {
+                let mut send = Box::pin(ctx.send_message(to.as_str(), (0u64, 2 * number)));
+                match poll_fn(|polling| Poll::Ready(send.as_mut().poll(polling))).await {
+                    Poll::Ready(sent) => sent?,
+                    Poll::Pending => {
+                        *self.pauses.lock() += 1;
+                        let _ = ctx.try_send_message(to.as_str(), (0u64, 2 * number + 1));
+                        send.await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tries to send one message to each of these. Writes down after how many pauses it did, and to how many it could.
+struct Trying {
+    to: Vec<String>,
+    pauses: Arc<Mutex<u64>>,
+    seen: Log,
+}
+
+impl Worker for Trying {
+    type Message = ();
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<()>) -> Result<()> {
+        let could = |to: &&String| ctx.try_send_message(to.as_str(), (1u64, 0u64)).is_ok();
+        let count = self.to.iter().filter(could).count();
+        self.seen.lock().push((*self.pauses.lock(), count as u64));
+        Ok(())
+    }
+}
+
+/// G1, G7: who pauses in front of a core, whose ring has room, holds up its own messages and nobody else's.
+#[test]
+fn g1_who_pauses_keeps_the_order_of_its_own_messages_alone() {
+    for seed in 0..20 {
+        let logs: Vec<Log> = (1..CORES).map(|_| Arc::default()).collect();
+        let (pauses, seen) = (Arc::<Mutex<u64>>::default(), Log::default());
+        let each = u64::from(Limits::default().link_credits / 4);
+        let (there, paused, its) = (logs.clone(), Arc::clone(&pauses), Arc::clone(&seen));
+        let sim = Sim::new(seed).cores(CORES as u16);
+        let report = sim.run(async move |ctx: Context| {
+            let mut to = Vec::new();
+            for (at, log) in there.into_iter().enumerate() {
+                let name = name_at(&ctx, at + 1, "recorder");
+                ctx.start_worker(name.clone(), Recorder(log)).await?;
+                to.push(name);
+            }
+            let here = ctx.home(ctx.address());
+            let names = ["pausing", "trying"].map(|name| name_at(&ctx, here, name));
+            let pausing = Pausing {
+                to: to.clone(),
+                each,
+                pauses: Arc::clone(&paused),
+            };
+            let trying = Trying {
+                to,
+                pauses: paused,
+                seen: its,
+            };
+            ctx.start_worker(names[0].clone(), pausing).await?;
+            ctx.start_worker(names[1].clone(), trying).await?;
+            for name in names {
+                ctx.send_message(name, ()).await?;
+            }
+            ctx.sleep(Duration::from_secs(1)).await;
+            ctx.stop().await
+        });
+        report.output.unwrap();
+        // After one pause, and to all of them.
+        assert_eq!(*seen.lock(), [(1, logs.len() as u64)], "seed {seed}");
+        for log in &logs {
+            let log = log.lock();
+            let of_one = log.iter().filter(|(from, _)| *from == 0);
+            let of_one: Vec<u64> = of_one.map(|(_, number)| *number).collect();
+            let wrong = of_one.windows(2).find(|pair| pair[0] >= pair[1]);
+            assert_eq!(wrong, None, "seed {seed}");
+            let sent = of_one.iter().filter(|number| *number % 2 == 0).count() as u64;
+            assert_eq!((sent, log.len() - of_one.len()), (each, 1), "seed {seed}");
+        }
+    }
+}

@@ -127,7 +127,8 @@ impl Context {
     ///
     /// `Ok` means accepted: the message will be handled, or reported undelivered with the reason. Where
     /// nothing is in the way the call itself sends it, so messages leave in the order of the calls; else
-    /// it leaves when the future is awaited.
+    /// it leaves when the future is awaited. In the way is also that the sender has sent so much to other cores that it is to
+    /// wait for its next turn ([`Limits::turn_messages`](crate::Limits::turn_messages)).
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when the first hop is known not to exist, [`ErrorKind::EmptyRoute`],

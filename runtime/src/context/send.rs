@@ -22,7 +22,8 @@ use crate::transport::{send_alike, send_straight};
 /// Sends one message; made by [`Context::send_message`].
 ///
 /// The call has sent the message already if nothing was in the way: its receiver had room, and was found
-/// at once. Otherwise nothing more happens until this is awaited.
+/// at once. Otherwise nothing more happens until this is awaited. Who has sent much to several other cores in one
+/// go waits for its next turn here, although there is room.
 ///
 /// # Cancellation
 /// Dropping it before it is done leaves nothing behind: a message that has not been sent is dropped, and

@@ -37,7 +37,8 @@ pub(crate) struct Outgoing {
     pub(crate) grant_core: Option<u16>,
     /// Credits that were granted with the one for this message, for those that follow it.
     pub(crate) more_credits: u32,
-    /// Whether the sender waits for what is lacking, and so may be made to wait for its next turn.
+    /// Whether the sender waits for what is lacking, and so may be made to wait for its next turn although nothing is. Not of
+    /// one who only tries.
     pub(crate) waits: bool,
 }
 

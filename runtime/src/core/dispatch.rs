@@ -318,6 +318,7 @@ impl Core {
         if let Some(ready) = self.tasks.take(key)
             && let ReadyTask::Future(future) = ready.task
         {
+            self.published.begin();
             self.poll_spawned(key, &ready.waker, future);
         }
     }

@@ -74,7 +74,7 @@ impl Core {
         };
         let is_to_pause = out.waits && self.has_sent_enough();
         let seems_full = !has_waited && (is_to_pause || self.rare.takes(Rare::FullRing));
-        if let Some(lack) = pair.lack(link, out.grant, seems_full) {
+        if let Some(lack) = pair.lack(link, from, out.grant, seems_full) {
             return self.lacking(pair, link, lack, out);
         }
         let is_last = from.is_last_to_wait();
@@ -377,9 +377,8 @@ impl Core {
     pub(crate) fn wait_for_room(&self, core: u16, waiter: &Rc<Waiter>) {
         let mut pairs = self.pairs.borrow_mut();
         let pair = pairs.of(core);
-        pair.room_waiters.push_back(Rc::clone(waiter));
         // Others wait for their next turn.
-        let is_full = !pair.data.has_room(MESSAGE_SLOTS + pair.reserved);
+        let is_full = pair.join_line(waiter);
         self.pair_tally(core).ring_full.add(u64::from(is_full));
         self.mark_dirty(pair);
     }
@@ -413,8 +412,7 @@ impl Core {
         if let Some(entry) = link.and_then(|link| pair.links.at_mut(link)) {
             trim(&mut entry.waiters);
         }
-        trim(&mut pair.room_waiters);
-        trim(&mut pair.destination_waiters);
+        pair.trim_lines();
     }
 
     /// An unused grant of room goes to the next.

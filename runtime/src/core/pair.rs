@@ -13,7 +13,8 @@ use crate::core::pairs::Introduced;
 use crate::core::record::{Introduction, Opening, Record};
 use crate::core::stream::{Run, Stream};
 use crate::limits::Limits;
-use crate::mailbox::{Mailbox, Waiter, pop_waiting};
+use crate::mailbox::{Mailbox, Waiter, Waiting, pop_waiting, trim};
+use crate::task::raw::MailboxRc;
 
 /// Slots that one message takes at the most: an opening, an introduction, a head and the payload.
 pub(super) const MESSAGE_SLOTS: u32 = 4;
@@ -31,6 +32,9 @@ pub(crate) struct Pair {
     pub(super) uncounted: u32,
     introduced: Introduced<Handle>,
     pub(super) room_waiters: VecDeque<Rc<Waiter>>,
+    /// How many of these, at the head, wait for the next turn alone, as there was room. They hold up nobody but their own
+    /// senders, whose messages keep their order.
+    pub(super) pausing: usize,
     /// Senders to destinations for which there is no link yet.
     pub(super) destination_waiters: VecDeque<Rc<Waiter>>,
     /// How many of them may open a link and have not done so yet.
@@ -155,6 +159,7 @@ impl Pair {
             uncounted: 0,
             introduced: Introduced::new(limits, cores),
             room_waiters: VecDeque::new(),
+            pausing: 0,
             destination_waiters: VecDeque::new(),
             promised: 0,
             reserved: 0,
@@ -166,18 +171,63 @@ impl Pair {
         }
     }
 
+    /// Whether there is room, and nobody waits for it who has to go before this sender.
+    #[inline]
+    fn has_room_for(&mut self, from: &MailboxRc) -> bool {
+        let is_behind = !self.room_waiters.is_empty() && self.is_behind(from);
+        !is_behind && self.data.has_room(MESSAGE_SLOTS + self.reserved)
+    }
+
+    #[inline(never)]
+    fn is_behind(&self, from: &MailboxRc) -> bool {
+        let is_its = |waiter: &Rc<Waiter>| {
+            let sender = waiter.sender.as_ref();
+            waiter.state.get() == Waiting::Queued
+                && sender.is_some_and(|(who, _)| MailboxRc::ptr_eq(who, from))
+        };
+        self.pausing < self.room_waiters.len()
+            || from.has_waiting_sends() && self.room_waiters.iter().any(is_its)
+    }
+
+    /// Puts a sender in the line for room. Whether there is none.
+    pub(super) fn join_line(&mut self, waiter: &Rc<Waiter>) -> bool {
+        let is_full = !self.data.has_room(MESSAGE_SLOTS + self.reserved);
+        if !is_full && self.pausing == self.room_waiters.len() {
+            self.pausing += 1;
+        }
+        self.room_waiters.push_back(Rc::clone(waiter));
+        is_full
+    }
+
+    /// Forgets those at the end of the lines who have given up.
+    pub(super) fn trim_lines(&mut self) {
+        trim(&mut self.room_waiters);
+        self.pausing = self.pausing.min(self.room_waiters.len());
+        trim(&mut self.destination_waiters);
+    }
+
     /// Takes a credit of the link that leads there, if there is such a link, nobody waits and there is room.
     #[inline]
-    pub(super) fn open_link(&mut self, to: &Address, place: Handle) -> Option<u32> {
-        let free =
-            self.room_waiters.is_empty() && self.data.has_room(MESSAGE_SLOTS + self.reserved);
+    pub(super) fn open_link(
+        &mut self,
+        to: &Address,
+        place: Handle,
+        from: &MailboxRc,
+    ) -> Option<u32> {
+        let free = self.has_room_for(from);
         let link = self.links.find(to, place).filter(|_| free)?;
         self.links.take_open(link).then_some(link)
     }
 
-    /// What a message on this link lacks.
+    /// What a message of this sender lacks on this link.
     #[inline]
-    pub(super) fn lack(&mut self, link: u32, grant: Grant, seems_full: bool) -> Option<Lack> {
+    pub(super) fn lack(
+        &mut self,
+        link: u32,
+        from: &MailboxRc,
+        grant: Grant,
+        seems_full: bool,
+    ) -> Option<Lack> {
         let core = self.to;
         let entry = self.links.at_mut(link)?;
         let taken = entry.credits == 0 || !entry.waiters.is_empty();
@@ -188,9 +238,7 @@ impl Pair {
         if grant.room() {
             return None;
         }
-        let free = !seems_full
-            && self.room_waiters.is_empty()
-            && self.data.has_room(MESSAGE_SLOTS + self.reserved);
+        let free = !seems_full && self.has_room_for(from);
         (!free).then_some(Lack::Room { core, link, epoch })
     }
 
@@ -381,6 +429,8 @@ impl Pair {
             self.reserved += MESSAGE_SLOTS;
             granted.push(waiter);
         }
+        // Whoever is left waits for room.
+        self.pausing = 0;
     }
 
     /// Whether a sender with this grant may open a link: by that grant, which leaves the room that came with

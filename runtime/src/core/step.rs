@@ -4,8 +4,9 @@
 //! a window for each of fifteen other cores that is thousands of messages. So long its core takes nothing in,
 //! handles nothing and gives no credits back, and those who wait for these stand still: where all cores send to
 //! all, one sends at a time. So a step that has published a burst of slots while others wait, or as many as a turn
-//! handles messages, waits for the next turn, in line with those who wait for room. What follows each other to one
-//! core does not count, as one window is the end of that.
+//! handles messages, waits for the next turn, in line with those who wait for room. There it holds up nobody's
+//! messages but its own, whose order stays. What follows each other to one core does not count, as the room of that
+//! ring is the end of it.
 
 use std::cell::Cell;
 

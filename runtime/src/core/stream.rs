@@ -113,7 +113,7 @@ impl Core {
         if looks_up && !pair.runs_to(to, guests) {
             return false;
         }
-        let Some(link) = pair.open_link(to, place) else {
+        let Some(link) = pair.open_link(to, place, from) else {
             return false;
         };
         if let Some(body) = body.take() {

@@ -171,7 +171,7 @@ pub struct CoreStats {
     pub workers_restarted: u64,
     /// Undelivered messages that the worker for dead letters did not get, as it had no room or was not there.
     pub letters_dropped: u64,
-    /// Times that a sender had to wait for a credit or for room.
+    /// Times that a sender had to wait for a credit, for room, or for its next turn as it had sent much.
     pub senders_blocked: u64,
     /// Sends that a full mailbox refused, as its worker wants it: see [`Overflow`](crate::Overflow).
     pub refused: u64,
