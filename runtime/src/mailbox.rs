@@ -130,6 +130,8 @@ pub(crate) struct More {
     urgent_run: u32,
     /// Whether it is among those that wait for their turn (`core/turns.rs`).
     pub(crate) takes_turns: bool,
+    /// Whether its handler is to be cut short when it has suspended: it was being polled when others had it stopped.
+    pub(crate) cut_later: bool,
     /// Senders of this core that wait for a credit, first come first served.
     pub(crate) senders: VecDeque<Rc<Waiter>>,
     /// Credits taken beyond those there were, for messages put back, or for those that are not to wait; paid with what

@@ -1,10 +1,13 @@
 //! Workers of one type whose messages follow each other: what becomes of one of them is its own.
 
+use std::cell::RefCell;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context as Polling, Wake, Waker};
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Context, Error, Result, Routed, Worker};
+use ringpost::{Context, Error, Limits, Result, Routed, Worker};
 use ringpost_mailbox::sync::Mutex;
 
 /// What workers have noted, in their order.
@@ -89,4 +92,71 @@ fn who_panics_between_others_of_its_type_ends_alone() {
     let others = (vec![0, 1, 2, 3], true);
     let it = (Vec::new(), false);
     assert_eq!(in_turn(PANICS), [others.clone(), it, others]);
+}
+
+const NOTERS: usize = 8;
+/// So that the messages of all fill the first slots of a core's queue, which are 64, and one more has it grow.
+const ROOM: u32 = 8;
+const AWAITED: u64 = 50;
+const LATE: u64 = 51;
+
+thread_local! {
+    static SENDER: RefCell<Option<Context>> = const { RefCell::new(None) };
+}
+
+/// Sends a message when it is woken.
+struct Sends;
+
+impl Wake for Sends {
+    fn wake(self: Arc<Self>) {
+        SENDER.with_borrow(|sender| {
+            let sender = sender.as_ref().expect("it is there until the end");
+            sender.try_send_message("late", LATE).expect("it has room");
+        });
+    }
+}
+
+/// Who is woken by the credit of a message may send, and have the queue grow in which that message lies.
+#[test]
+fn a_waker_that_sends_when_a_credit_wakes_it_leaves_the_queue_whole() {
+    let notes = Notes::default();
+    let noted = Arc::clone(&notes);
+    let mut limits = Limits::default();
+    limits.mailbox_credits = ROOM;
+    let report = Sim::new(5).limits(limits).run(async move |ctx: Context| {
+        const NAMES: [&str; NOTERS] = ["n0", "n1", "n2", "n3", "n4", "n5", "n6", "n7"];
+        for name in NAMES.into_iter().chain(["late"]) {
+            let member = Member(name, Arc::clone(&noted));
+            ctx.start_worker(name, member).await?;
+        }
+        SENDER.set(Some(ctx.detached()?));
+        for name in NAMES {
+            for number in 0..u64::from(ROOM) {
+                ctx.try_send_message(name, number)?;
+            }
+        }
+        let waker = Waker::from(Arc::new(Sends));
+        let mut send = pin!(ctx.send_message(NAMES[0], AWAITED));
+        let polled = send.as_mut().poll(&mut Polling::from_waker(&waker));
+        assert!(polled.is_pending(), "there is no room");
+        ctx.sleep(Duration::from_millis(1)).await;
+        send.await?;
+        ctx.sleep(Duration::from_millis(1)).await;
+        SENDER.set(None);
+        ctx.stop().await?;
+        Ok(NAMES)
+    });
+    let names = report.output.expect("nothing fails");
+    let notes = notes.lock();
+    let of = |name: &str| -> Vec<u64> {
+        let own = notes.iter().filter(|it| it.0 == name);
+        own.map(|it| it.1).collect()
+    };
+    let mut expected: Vec<u64> = (0..u64::from(ROOM)).collect();
+    for name in names.into_iter().skip(1) {
+        assert_eq!(of(name), expected, "{name}");
+    }
+    expected.push(AWAITED);
+    assert_eq!(of(names[0]), expected);
+    assert_eq!(of("late"), [LATE]);
 }

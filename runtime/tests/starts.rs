@@ -210,3 +210,70 @@ fn g5_nobody_waits_for_itself_behind_a_start() {
         ctx.stop_now().await
     });
 }
+
+/// Has the one that starts it stopped when it begins.
+struct Usurper;
+
+impl Worker for Usurper {
+    type Message = u64;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        ctx.stop_worker_now("starter").await
+    }
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        ctx.send_message(msg.reply(), *msg).await
+    }
+}
+
+const STARTS: u64 = 1;
+const STOPS_ITSELF: u64 = 2;
+
+/// Starts one that has it stopped, or stops itself, and waits for longer than a test does.
+struct Starter;
+
+impl Worker for Starter {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        match *msg {
+            STOPS_ITSELF => {
+                ctx.stop_worker_now(ctx.address()).await?;
+                ctx.sleep(MOMENT).await;
+                return ctx.send_message(msg.reply(), *msg).await;
+            }
+            _ => ctx.start_worker("usurper", Usurper).await?,
+        }
+        ctx.sleep(10 * LONG).await;
+        Ok(())
+    }
+}
+
+/// G9: a handler that is being polled when its worker has to stop is dropped where it suspends.
+#[test]
+fn g9_who_is_stopped_by_one_that_it_starts_ends_at_once() {
+    on_one_core(async |ctx: Context| {
+        ctx.start_worker("starter", Starter).await?;
+        ctx.send_message("starter", STARTS).await?;
+        ctx.sleep(5 * MOMENT).await;
+        // Its address is free, and who had it stopped has begun.
+        ctx.start_worker("starter", Quick).await?;
+        let answer = ctx.request::<u64>("usurper", STARTS).within(MOMENT);
+        assert_eq!(answer.await?, STARTS);
+        ctx.stop_now().await
+    });
+}
+
+/// G9: who stops itself at once ends after its handler, also where that waits first.
+#[test]
+fn g9_who_stops_itself_goes_on_to_the_end_of_its_handler() {
+    on_one_core(async |ctx: Context| {
+        ctx.start_worker("starter", Starter).await?;
+        let answer = ctx.request("starter", STOPS_ITSELF).within(LONG).await;
+        let answer: u64 = answer?;
+        assert_eq!(answer, STOPS_ITSELF);
+        ctx.stop_now().await
+    });
+}

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::mailbox::{Mailbox, State, Waiter, Waiting, pop_waiting, trim};
 use crate::overflow::Overflow;
 use crate::task::Wake;
+use crate::task::panics::drop_guarded;
 use crate::task::raw::MailboxRc;
 use crate::transport::goes_ahead;
 
@@ -532,6 +533,8 @@ impl Core {
             Lack::Link { core, link, .. } => self.trim_waiters(*core, Some(*link)),
             Lack::Room { core, .. } | Lack::Destination { core } => self.trim_waiters(*core, None),
         }
+        // It may lie in the queue for longer, and who takes it out there must run no code of the user's.
+        drop_guarded(waiter.wake.replace(Wake::Nobody));
     }
 
     /// Passes an unused grant on; if it is of credits of a link, so many.
@@ -546,7 +549,8 @@ impl Core {
         }
     }
 
-    /// A message has been taken: its credit goes back to where it came from.
+    /// A message has been taken, or is about to be: its credit goes back to where it came from. Runs no code of the user's,
+    /// and touches no queue of messages.
     #[inline]
     pub(crate) fn settle(self: &Rc<Self>, to: &Mailbox, origin: &Origin) {
         to.queued.set(to.queued.get() - 1);
@@ -610,12 +614,22 @@ impl Core {
         let Some(waiter) = next else { return };
         match mailbox.queued.get() > self.limits.worker_burst {
             true => self.grant_for_later(&waiter),
-            false => self.grant(&waiter),
+            false => self.grant_while_taking(&waiter),
         }
     }
 
-    /// As [`grant`](Self::grant), to one whom nobody misses before this turn has ended, as the receiver has messages for
-    /// longer than a slice of it: woken at once it would find as much room as that slice has made, and wait again.
+    /// As [`grant`](Self::grant), where a message may be about to be taken, which lies in the queue yet. A waker that is not
+    /// one of this core's is code of the user's, and may send: so that is woken when the messages have been handled.
+    pub(crate) fn grant_while_taking(&self, waiter: &Waiter) {
+        let is_foreign = matches!(*waiter.wake.borrow(), Wake::Foreign(_));
+        match is_foreign {
+            true => self.grant_for_later(waiter),
+            false => self.grant(waiter),
+        }
+    }
+
+    /// As [`grant`](Self::grant), to one whom nobody misses before this turn has ended. So it is where the receiver has
+    /// messages for longer than a slice of it: woken at once it would find as much room as that slice has made, and wait again.
     fn grant_for_later(&self, waiter: &Waiter) {
         waiter.state.set(Waiting::Granted);
         let wake = waiter.wake.replace(Wake::Nobody);

@@ -357,9 +357,18 @@ impl Core {
         }
     }
 
-    /// Cancels the suspended handler at the await where it is. A running one is left to return.
-    fn cut_short(self: &Rc<Self>, mailbox: &MailboxRc) {
+    /// Cancels the suspended handler at the await where it is. A running one is left to return if it asks for that itself;
+    /// where one asks that it has started in line, it is cut short where it next suspends.
+    pub(crate) fn cut_short(self: &Rc<Self>, mailbox: &MailboxRc) {
         if !self.cancel_handler(mailbox) {
+            let asks_itself = self
+                .shown_now()
+                .is_some_and(|now| MailboxRc::ptr_eq(&now, mailbox));
+            if !asks_itself {
+                // Nothing that needs a look has one before that handler has been polled.
+                mailbox.with_more(|more| more.cut_later = true);
+                self.attend(mailbox.clone());
+            }
             return;
         }
         tracing::warn!(worker = %mailbox.address, "a handler was cancelled: its worker had to stop");
@@ -370,9 +379,11 @@ impl Core {
 
     /// Drops the suspended handler, if there is one.
     pub(crate) fn cancel_handler(self: &Rc<Self>, mailbox: &MailboxRc) -> bool {
-        if !self.ending(mailbox, || mailbox.cancel(self)) {
+        // One that is being polled may answer yet what it was asked before.
+        if !mailbox.is_suspended() {
             return false;
         }
+        self.ending(mailbox, || mailbox.cancel(self));
         if let Some(key) = mailbox.with_more(|more| more.task_key.take()) {
             self.tasks.release(key);
         }

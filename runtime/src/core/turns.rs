@@ -108,10 +108,20 @@ impl Core {
                     done += self.work_off(&mailbox, Which::Urgent, budget - done);
                     self.wait_again(mailbox);
                 }
+                State::Busy => self.cut_late(&mailbox),
                 _ => {}
             }
         }
         done
+    }
+
+    /// Cuts a handler short that was being polled when its worker had to stop.
+    #[cold]
+    fn cut_late(self: &Rc<Self>, mailbox: &MailboxRc) {
+        let is_due = mailbox.if_more(|more| std::mem::take(&mut more.cut_later));
+        if is_due == Some(true) && mailbox.stop.get() == Stop::Now {
+            self.cut_short(mailbox);
+        }
     }
 
     fn wait_again(&self, mailbox: MailboxRc) {

@@ -63,6 +63,16 @@ impl Unanswered {
         forget_the_oldest(&mut others);
     }
 
+    /// What has been noted, out of the way of another step.
+    fn put_by(&self) -> Option<(ReplyTo, Vec<ReplyTo>)> {
+        self.first.take().map(|first| (first, self.others.take()))
+    }
+
+    fn put_again(&self, (first, others): (ReplyTo, Vec<ReplyTo>)) {
+        self.first.set(Some(first));
+        self.others.replace(others);
+    }
+
     fn take(&self, first: ReplyTo) -> Vec<ReplyTo> {
         let mut noted = vec![first];
         if self.first.take() == Some(first) {
@@ -223,9 +233,13 @@ impl Core {
     /// Runs a step of another worker within one that goes on afterwards.
     pub(crate) fn within_step(self: &Rc<Self>, step: impl FnOnce()) {
         let noted = NOTED.with(Cell::get);
+        let beyond = self.unanswered.put_by();
         let shown = self.shown_now();
         step();
         NOTED.with(|now| now.set(noted));
+        if let Some(beyond) = beyond {
+            self.unanswered.put_again(beyond);
+        }
         self.show_again(shown);
     }
 

@@ -12,6 +12,7 @@ use crate::core::record::{Control, Target};
 use crate::envelope::Origin;
 use crate::mailbox::{Waiter, Waiting, pop_waiting, trim};
 use crate::task::Wake;
+use crate::task::panics::drop_guarded;
 use crate::task::raw::MailboxRc;
 
 /// The receivers to which this core has urgent messages under way.
@@ -144,6 +145,9 @@ impl Core {
             trim(&mut entry.waiters);
         }
         lanes.tidy(lane);
+        drop(lanes);
+        // As in `stop_waiting`.
+        drop_guarded(waiter.wake.replace(Wake::Nobody));
     }
 
     /// An urgent message has been taken, or reported: its credit goes back to where it came from.
@@ -168,7 +172,7 @@ impl Core {
         lanes.tidy(lane);
         drop(lanes);
         if let Some(waiter) = next {
-            self.grant(&waiter);
+            self.grant_while_taking(&waiter);
         }
     }
 }

@@ -84,7 +84,9 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
         }
         let make = move || {
             // SAFETY: the queue has been seen to have such a message in front, and what ran since (`begin`)
-            // neither takes nor puts any.
+            // neither takes nor puts any, and runs no code of the user's that could: whom a credit wakes that
+            // is no task of the core is woken later (`grant_while_taking`), and who has given up waiting
+            // has left no waker to be dropped.
             let msg = unsafe { core.queue.take_unchecked::<W::Message>(next) };
             // SAFETY: the caller upholds that this is a block of `W` that was idle: the state is there and
             // nothing else borrows it until the future made here is dropped (rules 2 to 5).

@@ -30,9 +30,9 @@ pub(crate) enum Next {
     Nothing,
     /// Its receiver is not ready for it.
     NotReady,
-    /// It was handled, and its receiver is idle again.
+    /// It was handled, with those that followed it in one run, and the receiver of the last is idle again.
     Handled,
-    /// This came of its handler.
+    /// This came of the handler of the last message of its run, which is this worker's.
     Came(MailboxRc, Step),
 }
 
@@ -128,8 +128,8 @@ impl Queue {
     }
 
     /// Takes the next message, if its receiver is idle, runs the handler for it and polls that once. If it is
-    /// done then, goes on with the message behind it if that is for the same worker, and so on; with `more` of
-    /// them at most, which is counted down.
+    /// done then, goes on with the message behind it if that is for the same worker, or for another of its type that is
+    /// ready for it, and so on; with `more` of them at most, which is counted down. What comes back is of the last one.
     ///
     /// # Panics
     /// If the receiver has no worker, or its last call has not ended: the caller's state machine is broken.
