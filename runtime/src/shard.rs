@@ -176,8 +176,7 @@ impl Shard {
             }
         }
         core.arm_drains();
-        let is_time = core.tally().turns.value().is_multiple_of(TURNS_PER_ERRAND);
-        if is_time || core.rare.takes(Rare::EarlyErrands) {
+        if self.is_time_for_errands() || core.rare.takes(Rare::EarlyErrands) {
             core.run_errands();
             kept::let_go_unused();
         }
@@ -188,6 +187,11 @@ impl Shard {
         let timer = core.timers.borrow().next_deadline();
         let patience = self.end.patience.filter(|until| *until > now);
         Turn::Idle([timer, patience].into_iter().flatten().min())
+    }
+
+    fn is_time_for_errands(&self) -> bool {
+        let turns = self.core.tally().turns.value();
+        turns.is_multiple_of(TURNS_PER_ERRAND)
     }
 
     /// What can wait as long as there is something to do, or soon may be: to be called before a sleep.
@@ -221,6 +225,7 @@ impl Shard {
     fn take_arrivals(&mut self) -> u32 {
         let burst = self.core.limits.ring_burst;
         let mut done = 0;
+        let is_time = self.is_time_for_errands();
         let rare = &self.core.rare;
         for inbound in &mut self.inbound {
             if rare.takes(Rare::LateRing) {
@@ -231,8 +236,9 @@ impl Shard {
             } else {
                 burst
             };
-            // Most have nothing, where there are many.
-            if inbound.has_work() {
+            // Most have nothing, where there are many. But a run that goes on keeps its receiver's block, also when
+            // that has ended, until it is drained: so all are from time to time.
+            if is_time || inbound.has_work() {
                 done += inbound.drain(&self.core, burst);
             }
         }

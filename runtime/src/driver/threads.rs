@@ -174,7 +174,9 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, mut spin: Spin, main: Opt
         match guarded_turn(&mut shard, now) {
             Turn::Over => return let_go(&shard),
             Turn::Busy => {
-                idle_since = None;
+                if let Some(since) = idle_since.take() {
+                    spin.note_look(now.saturating_since(since));
+                }
                 woken = false;
                 turns = turns.wrapping_add(1);
                 // Who was put off has had a share: those come first that have become ready since.
@@ -192,7 +194,8 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, mut spin: Spin, main: Opt
                     shard.core.tally().wakes_spurious.add(1);
                 }
                 let since = *idle_since.get_or_insert(now);
-                if now.saturating_since(since) < spin.time() {
+                let look = spin.time(shard.core.io.has_sources());
+                if now.saturating_since(since) < look {
                     if !poll.look(&shard.core) {
                         await_arrivals(&mut shard);
                     }
@@ -203,9 +206,7 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, mut spin: Spin, main: Opt
                 woken = sleep(&mut shard, &mut parker, |core| poll.wait(core, wait));
                 idle_since = None;
                 now = clock.now();
-                // Where there are sockets each look asks the kernel, which is no way to wait for long.
-                let may_be_long = woken && !shard.core.io.has_sources();
-                spin.note_sleep(now.saturating_since(since), may_be_long);
+                spin.note_sleep(now.saturating_since(since), woken);
             }
         }
     }
