@@ -118,10 +118,13 @@ fn messages(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {
         bencher.iter_custom(floor::queue_and_call);
     });
     group.bench_function("one core, with what the contract adds", |bencher| {
-        bencher.iter_custom(floor::with_the_contract);
+        bencher.iter_custom(floor::contract::on_one_core);
     });
     group.bench_function("two cores, a ring and a call", |bencher| {
         bencher.iter_custom(|n| floor::ring_and_call(cpus, n));
+    });
+    group.bench_function("two cores, with what the contract adds", |bencher| {
+        bencher.iter_custom(|n| floor::contract::between_two_cores(cpus, n));
     });
 }
 
