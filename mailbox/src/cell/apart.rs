@@ -1,4 +1,4 @@
-//! A cell in its parts, as it lies in a slot of a ring.
+//! A cell where it lies, in a slot of a ring, and in its parts on the way there.
 
 use std::any::TypeId;
 use std::fmt;

@@ -117,7 +117,7 @@ impl<C: Catalog> Consumer<MessageCell<C>, Parts> {
     ///
     /// # Panics
     ///
-    /// If `sink` does.
+    /// If `sink` does; a cell that it has not taken by then leaks.
     #[inline(always)]
     pub fn drain_lying(&mut self, max: u32, mut sink: impl FnMut(Lying<'_, C>)) -> u32 {
         self.drain_slots(max, |word, rest| {
