@@ -451,10 +451,11 @@ impl Worker for Sender {
     type Context = Context;
 
     async fn handle_message(&mut self, ctx: &mut Context, _msg: Routed<u64>) -> Result<()> {
-        for number in 1..=self.each {
+        for _ in 0..self.each {
             for route in &self.to {
+                let number = self.sent.load(Ordering::Relaxed) + 1;
                 ctx.send_message(route, number).await?;
-                self.sent.fetch_add(1, Ordering::Relaxed);
+                self.sent.store(number, Ordering::Relaxed);
             }
         }
         Ok(())
@@ -509,6 +510,43 @@ fn g7_a_worker_that_sends_to_many_cores_leaves_others_their_turns() {
                 assert_eq!(sent.load(Ordering::Relaxed), each * (CORES as u64 - 1));
                 ctx.stop().await
             });
+        done(report);
+    }
+}
+
+/// G7: what each handler sends is its own: none waits for what the ones before it in the same turn have sent.
+#[test]
+fn g7_who_sends_little_to_other_cores_waits_for_nobody() {
+    const MESSAGES: u64 = 16;
+    for seed in 0..20 {
+        let report = Sim::new(seed).cores(3).run(async move |ctx: Context| {
+            let handled = Count::default();
+            let here = ctx.home(ctx.address());
+            let mut to = Vec::new();
+            for core in (0..3).filter(|core| *core != here) {
+                let name = format!("receiver-{core}");
+                ctx.start_worker_on(core, name.as_str(), Greedy::new(&handled, 0))
+                    .await?;
+                to.push(Route::from(name));
+            }
+            let (each, sent) = (20, Count::default());
+            let counted = Arc::clone(&sent);
+            let sender = Sender {
+                to,
+                each,
+                sent: counted,
+            };
+            ctx.start_worker_on(here, "sender", sender).await?;
+            for _ in 0..MESSAGES {
+                ctx.send_message("sender", 0u64).await?;
+            }
+            ctx.sleep(Duration::from_millis(1)).await;
+            assert_eq!(sent.load(Ordering::Relaxed), 2 * each * MESSAGES);
+            ctx.stop().await
+        });
+        // A start or a stop may have waited.
+        let blocked = report.stats.total(|core| core.senders_blocked);
+        assert!(blocked < MESSAGES / 4, "seed {seed}: {blocked}");
         done(report);
     }
 }

@@ -7,7 +7,7 @@ use ringpost_router::wire::Refusal;
 
 use crate::core::Core;
 use crate::core::supervised::Failure;
-use crate::core::unanswered::{begin_step, is_step_marked};
+use crate::core::unanswered::is_step_marked;
 use crate::driver::stderr::failure;
 use crate::envelope::{Envelope, Head, Origin};
 use crate::error::{Error, ErrorKind, Reason, Undelivered};
@@ -83,7 +83,7 @@ impl Core {
     pub(crate) fn begin(self: &Rc<Self>, to: &Mailbox, origin: &Origin) {
         self.settle(to, origin);
         self.tally().handled.add(1);
-        begin_step();
+        self.begin_step();
     }
 
     #[cold]
@@ -121,7 +121,7 @@ impl Core {
         call: Call,
         spare: &mut Spare<'_>,
     ) -> Step {
-        begin_step();
+        self.begin_step();
         self.shared.shown.show(mailbox);
         let step = mailbox.call(call, self, &mut spare.polling());
         if matches!(step, Step::Pending) {
@@ -274,11 +274,10 @@ impl Core {
             let Some(Ready { key, waker, task }) = self.tasks.next_ready() else {
                 return done;
             };
-            self.published.begin();
             match task {
                 ReadyTask::Nothing => {}
                 ReadyTask::Handler(mailbox) => {
-                    begin_step();
+                    self.begin_step();
                     self.shared.shown.show(&mailbox);
                     let step = self
                         .tasks
@@ -318,7 +317,6 @@ impl Core {
         if let Some(ready) = self.tasks.take(key)
             && let ReadyTask::Future(future) = ready.task
         {
-            self.published.begin();
             self.poll_spawned(key, &ready.waker, future);
         }
     }
@@ -326,7 +324,7 @@ impl Core {
     /// In line where tasks are polled all the time, as if it were called from nowhere else.
     #[inline(always)]
     fn poll_spawned(self: &Rc<Self>, key: u32, waker: &std::task::Waker, mut future: Spawned) {
-        begin_step();
+        self.begin_step();
         self.shared.shown.show(&self.outside);
         let poll = self.tasks.with_task(key, waker, |polling| {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

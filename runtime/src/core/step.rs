@@ -18,8 +18,6 @@ pub(crate) struct Published {
     slots: Cell<u32>,
     /// The core for which the last were.
     to: Cell<u16>,
-    /// How many messages had been handled here when it did so, by which the steps of handlers differ.
-    handled: Cell<u64>,
     burst: u32,
     most: u32,
 }
@@ -29,53 +27,50 @@ impl Published {
         Self {
             slots: Cell::new(0),
             to: Cell::new(0),
-            handled: Cell::new(0),
             burst: limits.worker_burst.min(limits.turn_messages),
             most: limits.turn_messages,
         }
     }
 
-    /// The step of a task begins. Those of handlers are told by the number of messages that are handled.
+    /// A step begins.
     #[inline]
     pub(crate) fn begin(&self) {
         self.slots.set(0);
     }
 
-    fn add(&self, handled: u64, to: u16, slots: u32) {
-        let is_other = self.to.replace(to) != to;
-        let before = match self.handled.replace(handled) == handled {
-            true => self.slots.get(),
-            false => 0,
-        };
-        let more = if is_other { slots } else { 0 };
-        self.slots.set(before.saturating_add(more));
+    /// What the step has published that goes on when another within it is over.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots.get()
+    }
+
+    /// A step goes on that has published so much.
+    pub(crate) fn go_on(&self, slots: u32) {
+        self.slots.set(slots);
+    }
+
+    fn add(&self, to: u16, slots: u32) {
+        if self.to.replace(to) != to {
+            self.slots.set(self.slots.get().saturating_add(slots));
+        }
     }
 
     /// Whether that is enough, where others wait or not.
-    fn is_enough(&self, handled: u64, others_wait: bool) -> bool {
+    fn is_enough(&self, others_wait: bool) -> bool {
         let enough = if others_wait { self.burst } else { self.most };
-        self.slots.get() >= enough && self.handled.get() == handled
+        self.slots.get() >= enough
     }
 }
 
 impl Core {
     /// The present step has published so much for this core, in the midst of it.
     pub(crate) fn note_published(&self, to: u16, slots: u32) {
-        let handled = self.tally().handled.value();
-        self.published.add(handled, to, slots);
+        self.published.add(to, slots);
     }
 
     /// Whether the present step has sent so much to other cores that others are to have their turn.
     #[inline]
     pub(crate) fn has_sent_enough(&self) -> bool {
-        // What most steps send is less than any of that.
-        self.published.slots.get() >= self.published.burst && self.is_to_pause()
-    }
-
-    #[inline(never)]
-    fn is_to_pause(&self) -> bool {
-        let handled = self.tally().handled.value();
-        self.published.is_enough(handled, !self.queue.is_empty())
+        self.published.is_enough(!self.queue.is_empty())
     }
 }
 
@@ -87,19 +82,19 @@ mod tests {
     #[test]
     fn what_is_enough_is_so_for_one_step() {
         let published = Published::new(&Limits::default());
-        (1..4).for_each(|to| published.add(7, to, 16));
-        assert!(!published.is_enough(7, true));
-        published.add(7, 4, 16);
-        assert!(published.is_enough(7, true));
-        assert!(!published.is_enough(8, true), "the next message");
-        assert!(!published.is_enough(7, false), "nobody waits");
-        (0..100).for_each(|_| published.add(7, 4, 16));
-        assert!(!published.is_enough(7, false), "all for one core");
-        (5..17).for_each(|to| published.add(7, to, 16));
-        assert!(published.is_enough(7, false));
+        (1..4).for_each(|to| published.add(to, 16));
+        assert!(!published.is_enough(true));
+        published.add(4, 16);
+        assert!(published.is_enough(true));
+        assert!(!published.is_enough(false), "nobody waits");
+        (0..100).for_each(|_| published.add(4, 16));
+        assert!(!published.is_enough(false), "all for one core");
+        (5..17).for_each(|to| published.add(to, 16));
+        assert!(published.is_enough(false));
+        let outer = published.slots();
         published.begin();
-        assert!(!published.is_enough(7, true), "the next task");
-        published.add(8, 1, 64);
-        assert!(published.is_enough(8, true) && !published.is_enough(8, false));
+        assert!(!published.is_enough(true), "the next step");
+        published.go_on(outer);
+        assert!(published.is_enough(false), "that goes on");
     }
 }

@@ -100,7 +100,6 @@ impl Core {
                 break;
             };
             done += 1;
-            self.published.begin();
             match mailbox.state.get() {
                 // One that waited for attention when it was taken down is here twice.
                 State::Starting if !mailbox.has_call() => self.initialize(&mailbox),

@@ -96,12 +96,6 @@ fn forget_the_oldest(noted: &mut Vec<ReplyTo>) {
     }
 }
 
-/// A step of a worker begins, or of a future without one.
-#[inline]
-pub(crate) fn begin_step() {
-    NOTED.with(|noted| noted.set(Noted::Nothing));
-}
-
 /// Notes a request that may be answered yet. Whether it is the first of this step.
 #[inline]
 pub(crate) fn note(requester: ReplyTo) -> bool {
@@ -230,12 +224,21 @@ impl Core {
         }
     }
 
+    /// A step of a worker begins, or of a future without one.
+    #[inline]
+    pub(crate) fn begin_step(&self) {
+        NOTED.with(|noted| noted.set(Noted::Nothing));
+        self.published.begin();
+    }
+
     /// Runs a step of another worker within one that goes on afterwards.
     pub(crate) fn within_step(self: &Rc<Self>, step: impl FnOnce()) {
         let noted = NOTED.with(Cell::get);
         let beyond = self.unanswered.put_by();
+        let published = self.published.slots();
         let shown = self.shown_now();
         step();
+        self.published.go_on(published);
         NOTED.with(|now| now.set(noted));
         if let Some(beyond) = beyond {
             self.unanswered.put_again(beyond);
