@@ -21,6 +21,13 @@ impl Handle {
         index: 0,
         generation: 0,
     };
+
+    /// Both in one word, which is compared in one step.
+    #[inline]
+    #[must_use]
+    pub const fn word(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
 }
 
 /// Which of a core's tables a [`Hint`] points into.
@@ -62,6 +69,11 @@ impl NodeCore {
 /// The workers of one core, in the word that stands for them in a [`Hop`](crate::Hop).
 #[derive(Clone, Copy, Debug)]
 pub struct WorkersOf(u64);
+
+impl WorkersOf {
+    /// Those that no hop is known to lead to.
+    pub const NOBODY: Self = Self(u64::MAX);
+}
 
 impl From<NodeCore> for WorkersOf {
     fn from(core: NodeCore) -> Self {
@@ -140,6 +152,11 @@ impl Kept {
     #[inline]
     pub(crate) fn is_none(self) -> bool {
         self.place == 0
+    }
+
+    #[inline]
+    pub(crate) fn core(self) -> u16 {
+        self.place as u16
     }
 
     #[inline]

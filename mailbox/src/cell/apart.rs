@@ -125,6 +125,21 @@ impl<C: Catalog> Apart<C> {
         }
     }
 
+    /// The parts of the cell that lies there, if one does, which it does no more. As [`of`](Self::of) it reads them one by one,
+    /// and the cell is nowhere else in between.
+    #[inline(always)]
+    pub(crate) fn out_of(place: &mut Option<MessageCell<C>>) -> Option<Self> {
+        let cell = place.as_ref()?;
+        let parts = Self {
+            vtable: cell.vtable,
+            words: cell.payload.words(),
+            not_sync: PhantomData,
+        };
+        // The parts are the value now.
+        std::mem::forget(place.take());
+        Some(parts)
+    }
+
     /// The parts of a cell that was made just now, which so need not be in memory.
     #[inline(always)]
     pub(crate) fn of_new(cell: MessageCell<C>) -> Self {
@@ -205,6 +220,22 @@ mod tests {
         assert_eq!(taken, 1);
         // SAFETY: it was written just now.
         unsafe { place.assume_init() }
+    }
+
+    #[test]
+    fn what_is_taken_out_of_where_it_lies_is_the_cell() {
+        let (mut producer, mut consumer) = cell_ring_at::<Everything>(1, 0);
+        let mut place = Some(MessageCell::new(String::from("hello")));
+        assert!(producer.push_out_of(&mut place) && place.is_none());
+        assert!(!producer.push_out_of(&mut place), "there is none");
+        place = Some(MessageCell::new(String::from("again")));
+        assert!(!producer.push_out_of(&mut place), "there is no room");
+        producer.publish();
+        let mut taken = Vec::new();
+        consumer.drain(1, |cell| taken.push(cell));
+        taken.extend(place);
+        let texts = taken.into_iter().map(|cell| cell.take::<String>().unwrap());
+        assert_eq!(texts.collect::<Vec<_>>(), ["hello", "again"]);
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub struct Producer<T, F: Form<T> = Whole> {
     published: u32,
     /// The word of the first value that was not published.
     held: *mut (),
-    /// The consumer's head as last read; the true one is never behind it.
-    head_cached: u32,
+    /// Where the ring is full: a lap beyond the consumer's head as last read. The true one is never behind that.
+    end: u32,
     not_sync: PhantomData<Cell<()>>,
 }
 
@@ -36,11 +36,11 @@ unsafe impl<T: Send, F: Form<T>> Send for Producer<T, F> {}
 impl<T, F: Form<T>> Producer<T, F> {
     pub(super) fn new(shared: Arc<Shared<T, F>>, origin: u32) -> Self {
         Self {
+            end: origin.wrapping_add(shared.slots.capacity()),
             shared,
             tail: origin,
             published: origin,
             held: ptr::null_mut(),
-            head_cached: origin,
             not_sync: PhantomData,
         }
     }
@@ -64,21 +64,36 @@ impl<T, F: Form<T>> Producer<T, F> {
         value: T,
         split: impl FnOnce(T) -> (*mut (), F::Rest),
     ) -> Result<(), Full<T>> {
-        if self.room_cached() == 0 && self.room_reloaded() == 0 {
+        if self.is_full() {
             return Err(Full(value));
         }
-        let slots = &self.shared.slots;
         let (word, rest) = split(value);
-        // SAFETY: there is room, so the consumer has left this slot (rule 2), and only this handle
+        // SAFETY: there is room.
+        unsafe { self.write(word, rest) };
+        Ok(())
+    }
+
+    /// Writes a value, in its parts, into the next slot.
+    ///
+    /// # Safety
+    ///
+    /// The ring is not full.
+    #[inline(always)]
+    unsafe fn write(&mut self, word: *mut (), rest: F::Rest) {
+        // SAFETY: the caller says that there is room, so the consumer has left this slot (rule 2), and only this handle
         // writes.
-        let word = unsafe { slots.put(self.tail, word, rest) };
+        let (slot, word) = unsafe { self.shared.slots.put(self.tail, word, rest) };
         if self.tail == self.published {
             self.held = word;
         } else {
-            slots.show_behind(self.tail, word);
+            slot.show_behind(word);
         }
         self.tail = self.tail.wrapping_add(1);
-        Ok(())
+    }
+
+    #[inline(always)]
+    fn is_full(&mut self) -> bool {
+        self.room_cached() == 0 && self.room_reloaded() == 0
     }
 
     /// Lets the consumer see everything pushed so far, and says how many values that were new to
@@ -138,14 +153,15 @@ impl<T, F: Form<T>> Producer<T, F> {
 
     #[inline]
     fn room_cached(&self) -> u32 {
-        self.capacity() - self.tail.wrapping_sub(self.head_cached)
+        self.end.wrapping_sub(self.tail)
     }
 
     #[inline]
     fn room_reloaded(&mut self) -> u32 {
         // Acquire: pairs with the consumer's Release store of the head, after which it reads no
         // slot below it.
-        self.head_cached = self.shared.head.position.load(Acquire);
+        let head = self.shared.head.position.load(Acquire);
+        self.end = head.wrapping_add(self.capacity());
         self.room_cached()
     }
 }
@@ -160,6 +176,22 @@ impl<C: Catalog> Producer<MessageCell<C>, Parts> {
     #[inline(always)]
     pub fn push_new(&mut self, cell: MessageCell<C>) -> Result<(), Full<MessageCell<C>>> {
         self.push_split(cell, |cell| Apart::of_new(cell).into_raw())
+    }
+
+    /// As [`push`](Self::push), for a cell that is taken out of where it lies, word by word, and stays there if every slot is
+    /// taken. Whether it was pushed.
+    #[inline(always)]
+    pub fn push_out_of(&mut self, place: &mut Option<MessageCell<C>>) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        let Some(parts) = Apart::out_of(place) else {
+            return false;
+        };
+        let (word, rest) = parts.into_raw();
+        // SAFETY: there is room.
+        unsafe { self.write(word, rest) };
+        true
     }
 }
 

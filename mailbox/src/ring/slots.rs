@@ -31,9 +31,18 @@ pub(crate) unsafe fn take_rest<Rest>(place: &Place<Rest>) -> Rest {
 }
 
 /// A word of the value, with the flag in its lowest bit, and what else there is of the value.
-struct Slot<Rest> {
+pub(super) struct Slot<Rest> {
     word: AtomicPtr<()>,
     rest: Place<Rest>,
+}
+
+impl<Rest> Slot<Rest> {
+    /// Shows the word of a value that was put behind one whose word is held: nobody comes to it before.
+    #[inline(always)]
+    pub(super) fn show_behind(&self, word: *mut ()) {
+        // Relaxed: whoever reads it has seen the word that is held, which a Release store shows later.
+        self.word.store(word, Relaxed);
+    }
 }
 
 /// An array of slots whose number is a power of two.
@@ -96,26 +105,26 @@ impl<T, F: Form<T>> Slots<T, F> {
         (word.addr() & FLAG == self.flag(position)).then_some(word)
     }
 
-    /// Moves what else there is of the value with this word into the slot of `position`, and gives the word, with the
-    /// flag, to be shown.
+    /// Moves what else there is of the value with this word into the slot of `position`, and gives that slot and the word,
+    /// with the flag, to be shown.
     ///
     /// # Safety
     ///
     /// The slot holds no value, and no other thread uses it before the word is shown.
     #[inline(always)]
-    pub(super) unsafe fn put(&self, position: u32, word: *mut (), rest: F::Rest) -> *mut () {
-        self.slot(position).rest.with_mut(|place| {
+    pub(super) unsafe fn put(
+        &self,
+        position: u32,
+        word: *mut (),
+        rest: F::Rest,
+    ) -> (&Slot<F::Rest>, *mut ()) {
+        let word = word.map_addr(|bits| bits | self.flag(position));
+        let slot = self.slot(position);
+        slot.rest.with_mut(|place| {
             // SAFETY: the caller says that nobody else uses the slot.
             unsafe { (*place).write(rest) };
         });
-        word.map_addr(|bits| bits | self.flag(position))
-    }
-
-    /// Shows the word of a value that was put behind one whose word is held: nobody comes to it before.
-    #[inline(always)]
-    pub(super) fn show_behind(&self, position: u32, word: *mut ()) {
-        // Relaxed: whoever reads it has seen the word that is held, which a Release store shows later.
-        self.slot(position).word.store(word, Relaxed);
+        (slot, word)
     }
 
     /// Shows the word that was held, and with it all that was put after it.

@@ -80,6 +80,12 @@ impl Hop {
         self.kept.is_none()
     }
 
+    /// The number of the core where that worker was last seen, of whatever node; any if it was not seen.
+    #[inline]
+    pub fn near(&self) -> u16 {
+        self.kept.core()
+    }
+
     /// The worker's handle, if it was last seen on this core.
     #[inline]
     pub fn worker_on(&self, core: NodeCore) -> Option<Handle> {

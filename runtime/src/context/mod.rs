@@ -3,6 +3,7 @@
 mod blocking;
 mod call;
 pub(crate) mod forward;
+mod further;
 pub(crate) mod receive;
 pub(crate) mod request;
 pub(crate) mod send;

@@ -6,18 +6,19 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as Polling, Poll};
 
-use ringpost_router::{Body, Handle, HandleKind, Message, Route};
+use ringpost_router::{Body, Handle, Message, Route};
 
 use crate::context::Context;
+use crate::context::further::{
+    Unsent, further, further_along, go_on, go_on_along, goes_whole, is_reply,
+};
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
-use crate::core::returning::place_at_the_end;
-use crate::envelope::{Detour, Origin, Routes};
+use crate::envelope::{Detour, Origin};
 use crate::error::{Error, Result, not_found};
 use crate::mailbox::{Waiter, Waiting};
 use crate::task::Wake;
 use crate::task::raw::MailboxRc;
-use crate::transport::{send_alike, send_straight};
 
 /// Sends one message; made by [`Context::send_message`].
 ///
@@ -36,14 +37,10 @@ pub struct SendMessage<'a> {
 }
 
 /// What is still to be done for a message that was not sent at once.
-enum Rest {
+pub(super) enum Rest {
     Fail(Error),
     Send(Blocked),
 }
-
-/// A message that is handed to what is done out of line. The value is new, so that the optimizer needs no
-/// address of the ones it is made of, which where the message can be sent at once are never in memory.
-struct Unsent<M>(Route, M);
 
 impl<'a> SendMessage<'a> {
     /// Sends the message if that can be done at once: where it is called, as long as route and payload
@@ -61,6 +58,10 @@ impl<'a> SendMessage<'a> {
                 // A short route: there is nothing to drop, and so nothing to look at.
                 std::mem::forget(route);
                 None
+            }
+            None if goes_whole::<M>() && !is_reply(ctx, &route) => {
+                let body = Some(message.into_body());
+                go_on(ctx, Unsent(route, body))
             }
             None => further(ctx, Unsent(route, message)),
         };
@@ -81,7 +82,8 @@ impl<'a> SendMessage<'a> {
                     .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
                 None
             }
-            None => further(ctx, Unsent(route.clone(), message)),
+            None if goes_whole::<M>() => go_on_along(ctx, route, Some(message.into_body())),
+            None => further_along(ctx, route, message),
         };
         Self { ctx, rest }
     }
@@ -109,102 +111,6 @@ impl<'a> SendMessage<'a> {
             Rest::Fail(error) => Poll::Ready(Err(error)),
             Rest::Send(_) => Poll::Ready(Ok(())),
         }
-    }
-}
-
-/// The message cannot simply be put into a queue of this core; it may be a reply to a request of this core, or follow
-/// another to another core. Then the payload goes straight to where it is fetched, as what it is, and the route stays
-/// where it is: a processor waits for what it has just stored in smaller pieces than it is to be moved in, and
-/// while it does so for what it has stored before, which may be in a ring that another core looks at.
-#[inline(never)]
-fn further<M: Message>(ctx: &Context, unsent: Unsent<M>) -> Option<Box<Rest>> {
-    let message = unsent.1;
-    let route = &unsent.0;
-    let hop = route.only_short();
-    if let Some(place) = hop.and_then(|hop| hop.reply_on(ctx.core.here)) {
-        ctx.core.post_reply(place, message.into_body());
-        // A short route: there is nothing to drop.
-        std::mem::forget(unsent.0);
-        return None;
-    }
-    if hop.is_none() && route.only().is_none() {
-        return match send_alike(&ctx.core, &ctx.mailbox, route, message.into_body()) {
-            Ok(()) => None,
-            Err(body) => set_up(ctx, Unsent(unsent.0, Some(body))),
-        };
-    }
-    let core = &ctx.core;
-    let mut lent = match core.post_next(&ctx.mailbox, route, message.into_body()) {
-        Ok(()) => return None,
-        Err(body) => Some(body),
-    };
-    match go_further(ctx, route, &mut lent) {
-        true => None,
-        false => set_up(ctx, Unsent(unsent.0, lent)),
-    }
-}
-
-/// Sends a message that is none for a queue or a request of this core, or finds no room there, if nothing has to be set
-/// up for it. Whether it was sent.
-#[inline(never)]
-fn go_further(ctx: &Context, route: &Route, lent: &mut Option<Body>) -> bool {
-    let hint = route
-        .only()
-        .and_then(|hop| hop.hint_of(ctx.core.here.node()));
-    if let Some(hint) = hint.filter(|hint| hint.kind == HandleKind::Reply) {
-        if let Some(body) = lent.take() {
-            ctx.core.post_reply_to(hint, body);
-        }
-        return true;
-    }
-    if let Some(to) = route.only().and_then(|hop| ctx.core.receiver_at(hop)) {
-        if let Some(body) = lent.take() {
-            ctx.core
-                .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
-        }
-        return true;
-    }
-    ctx.core.post_linked(&ctx.mailbox, route, lent)
-}
-
-/// Something has to be set up first: the message's routes, a link, or the wait for what is lacking.
-#[inline(never)]
-fn set_up(ctx: &Context, unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
-    let Unsent(route, body) = unsent;
-    let body = body?;
-    if route.len() > 1
-        && route.check().is_ok()
-        && place_at_the_end(&route, ctx.core.here.node()).is_none()
-        && let Some(to) = route.first().and_then(|hop| ctx.core.receiver_at(hop))
-    {
-        let sent = send_straight(&ctx.core, &to, &ctx.mailbox, &route, body);
-        let Err(body) = sent else {
-            // The credit that it was given is not needed.
-            to.room.set(to.room.get().saturating_add(1));
-            return None;
-        };
-        if ctx.core.pool.is_short() {
-            to.room.set(to.room.get().saturating_add(1));
-            return Some(Box::new(Rest::Fail(ctx.core.no_memory_for_routes(body))));
-        }
-        let routes = Routes::new(route, Route::from(ctx.mailbox.hop()));
-        ctx.core.enqueue_along(to, &ctx.mailbox, routes, body);
-        return None;
-    }
-    let mut out = Outgoing::with_body(route, body);
-    out.waits = true;
-    match ctx.core.attempt_or_wait(&ctx.mailbox, &mut out) {
-        Attempt::Sent => None,
-        Attempt::Failed(error) => Some(Box::new(Rest::Fail(error))),
-        Attempt::Blocked(Lack::Local(of)) if MailboxRc::ptr_eq(&of, &ctx.mailbox) => {
-            Some(Box::new(Rest::Fail(out.fail_own(&of))))
-        }
-        Attempt::Blocked(lack) => {
-            let mut blocked = Blocked::new(out);
-            blocked.lacked = Some(lack);
-            Some(Box::new(Rest::Send(blocked)))
-        }
-        Attempt::Misgranted => Some(Box::new(Rest::Send(Blocked::new(out)))),
     }
 }
 
@@ -414,6 +320,14 @@ impl Blocked {
             out,
             lacked: None,
             wait: None,
+        }
+    }
+
+    /// A message that is to wait for this when it is polled.
+    pub(super) fn lacking(out: Outgoing, lack: Lack) -> Self {
+        Self {
+            lacked: Some(lack),
+            ..Self::new(out)
         }
     }
 

@@ -105,12 +105,13 @@ impl LinkTable {
     #[inline]
     pub(crate) fn find(&mut self, to: &Address, place: Handle) -> Option<u32> {
         let (recent, link) = self.recent[slot_of(place)];
-        if place == recent && place != Handle::NONE {
+        if place.word() == recent.word() && place != Handle::NONE {
             return Some(link);
         }
         self.look_up(to, place)
     }
 
+    #[inline(never)]
     fn look_up(&mut self, to: &Address, place: Handle) -> Option<u32> {
         let links = &self.links;
         let found = self.index.find(hash_of(to, place), |&link| {

@@ -194,7 +194,7 @@ impl Core {
             woken_later: LocalQueue::new(),
             counters: Arc::clone(&shared.counters),
             published: step::Published::new(&node.limits),
-            pairs: RefCell::new(Pairs::new(node.limits, node.placement.cores())),
+            pairs: RefCell::new(Pairs::new(node.limits, node.id, node.placement.cores())),
             dirty: RefCell::default(),
             flushing: RefCell::default(),
             owed: RefCell::default(),

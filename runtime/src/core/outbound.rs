@@ -88,7 +88,7 @@ impl Core {
     }
 
     /// After a message to another core: publishes it if that fills a batch.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn note_sent(&self, pair: &mut Pair) {
         self.mark_dirty(pair);
         if pair.data.unpublished() >= self.limits.flush_slots {
@@ -231,11 +231,17 @@ impl Core {
         self.mark_dirty(pair);
     }
 
+    #[inline]
     fn mark_dirty(&self, pair: &mut Pair) {
         if !pair.dirty {
-            pair.dirty = true;
-            self.dirty.borrow_mut().push(pair.to);
+            self.list_dirty(pair);
         }
+    }
+
+    #[inline(never)]
+    fn list_dirty(&self, pair: &mut Pair) {
+        pair.dirty = true;
+        self.dirty.borrow_mut().push(pair.to);
     }
 
     /// Publishes everything written, then wakes the cores that sleep: one fence for all of them.

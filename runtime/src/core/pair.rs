@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use ringpost_mailbox::queue::LocalQueue;
 use ringpost_mailbox::ring::CellProducer;
-use ringpost_router::{Address, Body, Handle, Message, Messages};
+use ringpost_router::{Address, Body, Handle, Message, Messages, NodeCore, WorkersOf};
 
 use crate::core::deliver::{Grant, Lack, Outgoing};
 use crate::core::links::{LinkState, LinkTable, leads_to};
@@ -22,6 +22,8 @@ pub(super) const MESSAGE_SLOTS: u32 = 4;
 /// Everything one core has for sending to one other.
 pub(crate) struct Pair {
     pub(super) to: u16,
+    /// The workers of that core.
+    workers: WorkersOf,
     pub(super) data: Lane,
     pub(super) control: Lane,
     pub(crate) links: LinkTable,
@@ -96,6 +98,29 @@ impl Lane {
         keep(&self.spill, cell);
     }
 
+    /// As [`push`](Self::push), for a cell that is made where this is called.
+    #[inline(always)]
+    pub(super) fn push_new(&mut self, cell: Body) {
+        match self.spill.is_empty() && self.ring.is_some() {
+            true => self.push_lent(cell),
+            false => keep(&self.spill, cell),
+        }
+    }
+
+    /// As [`push`](Self::push), for a cell that is taken out of where it lies.
+    #[inline(always)]
+    pub(super) fn push_out_of(&mut self, place: &mut Option<Body>) {
+        if let Some(ring) = &mut self.ring
+            && self.spill.is_empty()
+            && ring.push_out_of(place)
+        {
+            return;
+        }
+        if let Some(cell) = place.take() {
+            keep(&self.spill, cell);
+        }
+    }
+
     /// As [`push`](Self::push), for what room was lent for: then there is a ring, and nothing waits for it.
     #[inline(always)]
     pub(super) fn push_lent(&mut self, cell: Body) {
@@ -147,10 +172,11 @@ fn keep(spill: &LocalQueue<Body>, cell: Body) {
 }
 
 impl Pair {
-    pub(crate) fn new(limits: &Limits, cores: u16, to: u16) -> Self {
+    pub(crate) fn new(limits: &Limits, cores: u16, to: NodeCore) -> Self {
         let slots = limits.ring_slots_for(cores);
         Self {
-            to,
+            to: to.index(),
+            workers: to.into(),
             data: Lane::new(slots),
             control: Lane::new(slots),
             links: LinkTable::new(limits.links_max, limits.link_credits),
@@ -207,7 +233,7 @@ impl Pair {
     }
 
     /// Takes a credit of the link that leads there, if there is such a link, nobody waits and there is room.
-    #[inline]
+    #[inline(always)]
     pub(super) fn open_link(
         &mut self,
         to: &Address,
@@ -255,26 +281,54 @@ impl Pair {
     /// when so many guests had been here.
     #[inline]
     pub(super) fn push(&mut self, link: u32, from: &Mailbox, out: &mut Outgoing, guests: u64) {
-        let Some(body) = out.body.take() else { return };
+        if out.body.is_none() {
+            return;
+        }
+        if self
+            .links
+            .at(link)
+            .is_some_and(|link| link.state == LinkState::New)
+        {
+            self.push_opening(link);
+        }
         self.links.take_credit(link, out.grant.credit());
         if out.grant.room() {
             self.reserved -= MESSAGE_SLOTS;
         }
         out.grant = Grant::Nothing;
         if out.reply == Handle::NONE && !out.detour {
-            self.push_plain(link, from, body, guests);
+            self.push_plain(link, from, &mut out.body, guests);
         } else {
-            self.push_head(link, from, out.reply, out.detour);
-            self.run = None;
-            self.data.push(body);
-            self.uncounted += 1;
+            self.push_single(link, from, out.reply, out.detour, &mut out.body);
         }
     }
 
-    /// Writes a payload that has nothing with it but its head, and that only if it is not the last one's. The
-    /// second of those that need none is the first of a stream.
-    #[inline]
-    pub(super) fn push_plain(&mut self, link: u32, from: &Mailbox, body: Body, guests: u64) {
+    /// Writes a payload, taken out of where it lies, with a head that is for it alone.
+    #[inline(always)]
+    pub(super) fn push_single(
+        &mut self,
+        link: u32,
+        from: &Mailbox,
+        reply: Handle,
+        detour: bool,
+        body: &mut Option<Body>,
+    ) {
+        self.push_head(link, from, reply, detour);
+        self.run = None;
+        self.data.push_out_of(body);
+        self.uncounted += 1;
+    }
+
+    /// Writes a payload, taken out of where it lies, that has nothing with it but its head, and that only if it is not the
+    /// last one's. The second of those that need none is the first of a stream.
+    #[inline(always)]
+    pub(super) fn push_plain(
+        &mut self,
+        link: u32,
+        from: &Mailbox,
+        body: &mut Option<Body>,
+        guests: u64,
+    ) {
         let run = Run {
             link,
             sender: from.handle.get(),
@@ -285,7 +339,7 @@ impl Pair {
             self.push_head(link, from, Handle::NONE, false);
             self.run = Some(run);
         }
-        self.data.push(body);
+        self.data.push_out_of(body);
         self.uncounted += 1;
         // What is alone in its batch is an answer, most of the time.
         if follows && self.data.unpublished() > 1 {
@@ -293,11 +347,19 @@ impl Pair {
         }
     }
 
-    /// Writes the next payload of the stream. Whether that fills a batch.
+    /// Writes the next payload of the stream. Whether that is the last of those that it was lent a batch for.
     #[inline(always)]
     pub(crate) fn push_next(&mut self, body: Body) -> bool {
-        self.stream.left -= 1;
         self.data.push_lent(body);
+        self.stream.left -= 1;
+        self.stream.left == 0
+    }
+
+    /// As [`push_next`](Self::push_next), for a payload that is taken out of where it lies.
+    #[inline(always)]
+    pub(crate) fn push_next_out_of(&mut self, body: &mut Option<Body>) -> bool {
+        self.data.push_out_of(body);
+        self.stream.left -= 1;
         self.stream.left == 0
     }
 
@@ -319,7 +381,7 @@ impl Pair {
         let max = max.min(self.data.room_beyond(max, MESSAGE_SLOTS + self.reserved));
         let place = self.links.at_mut(run.link).map(|link| link.target.place());
         if let (Some(place), Some(lent)) = (place, self.links.lend(run.link, max)) {
-            self.stream = Stream::new(run, place, lent);
+            self.stream = Stream::new(run, self.workers, place, lent, self.batch);
         }
     }
 
@@ -331,12 +393,29 @@ impl Pair {
         }
     }
 
-    fn end_stream(&mut self) {
-        let Stream { lent, left, .. } = std::mem::take(&mut self.stream);
+    #[inline(never)]
+    pub(super) fn end_stream(&mut self) {
+        let Stream {
+            lent, left, kept, ..
+        } = std::mem::take(&mut self.stream);
         self.uncounted += lent - left;
-        if let Some(run) = &self.run {
-            self.links.give_back(run.link, left, &mut self.granted);
+        if left + kept > 0
+            && let Some(run) = &self.run
+        {
+            self.links
+                .give_back(run.link, left + kept, &mut self.granted);
         }
+    }
+
+    /// Counts the messages of the batch that the stream has written.
+    pub(super) fn count_batch(&mut self) {
+        self.uncounted += std::mem::take(&mut self.stream.lent);
+    }
+
+    /// Goes on with what the stream was lent beyond the batch, if it was.
+    pub(super) fn next_batch(&mut self) -> bool {
+        self.stream.go_on(self.batch);
+        self.stream.lent > 0
     }
 
     /// Lends a sender that has waited the other credits that it was granted: so it waits once a batch and not for each
@@ -352,33 +431,20 @@ impl Pair {
             && self.room_waiters.is_empty()
         {
             lent = credits.min(self.data.room_beyond(credits, rest));
-            self.stream = Stream::new(run, place, lent);
+            self.stream = Stream::new(run, self.workers, place, lent, self.batch);
         }
-        self.links
-            .give_back(link, credits - lent, &mut self.granted);
+        if credits > lent {
+            self.links
+                .give_back(link, credits - lent, &mut self.granted);
+        }
     }
 
+    /// Writes a head for a link of which the far side has been told.
+    #[inline(always)]
     pub(super) fn push_head(&mut self, link: u32, from: &Mailbox, reply: Handle, detour: bool) {
-        if let Some(entry) = self.links.at_mut(link)
-            && entry.state == LinkState::New
-        {
-            entry.state = LinkState::Open;
-            let opening = Opening {
-                link,
-                target: entry.target.clone(),
-            };
-            self.data.push(Record::Open(Box::new(opening)).into_body());
-        }
         let sender = from.handle.get();
-        let known = self.introduced.slot(sender);
-        if *known != Some(sender) {
-            *known = Some(sender);
-            let introduction = Introduction {
-                handle: sender,
-                address: from.address.clone(),
-            };
-            self.data
-                .push(Record::Introduce(Box::new(introduction)).into_body());
+        if *self.introduced.slot(sender) != Some(sender) {
+            self.push_introduction(from);
         }
         let head = if detour {
             Record::DetourHead { link, from: sender }
@@ -389,7 +455,31 @@ impl Pair {
                 reply,
             }
         };
-        self.data.push(head.into_body());
+        self.data.push_new(head.into_body());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_opening(&mut self, link: u32) {
+        if let Some(entry) = self.links.at_mut(link) {
+            entry.state = LinkState::Open;
+            let opening = Opening {
+                link,
+                target: entry.target.clone(),
+            };
+            self.data.push(Record::Open(Box::new(opening)).into_body());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_introduction(&mut self, from: &Mailbox) {
+        let handle = from.handle.get();
+        *self.introduced.slot(handle) = Some(handle);
+        let address = from.address.clone();
+        let introduction = Introduction { handle, address };
+        self.data
+            .push(Record::Introduce(Box::new(introduction)).into_body());
     }
 
     /// Introduces every sender anew.

@@ -1,7 +1,7 @@
 //! What a core has for each other core, made when it is first needed: a node of very many cores has very
 //! many pairs of them, and most never speak to each other.
 
-use ringpost_router::Handle;
+use ringpost_router::{Handle, NodeCore};
 
 use crate::core::pair::Pair;
 use crate::limits::Limits;
@@ -12,10 +12,12 @@ pub(crate) struct Pairs {
     /// The same, when no more messages go to other cores: what else there is for them still comes by here.
     sealed: Vec<Option<Box<Pair>>>,
     limits: Limits,
+    /// The node of all these cores.
+    node: u32,
 }
 
 impl Pairs {
-    pub(crate) fn new(limits: Limits, cores: u16) -> Self {
+    pub(crate) fn new(limits: Limits, node: u32, cores: u16) -> Self {
         let mut pairs = Vec::new();
         pairs.resize_with(usize::from(cores), || None);
         let sealed = Vec::new();
@@ -23,6 +25,7 @@ impl Pairs {
             pairs,
             sealed,
             limits,
+            node,
         }
     }
 
@@ -51,7 +54,8 @@ impl Pairs {
     pub(crate) fn get(&mut self, core: u16) -> Option<&mut Pair> {
         let cores = self.pairs.len();
         let place = self.pairs.get_mut(usize::from(core))?;
-        let pair = place.get_or_insert_with(|| Self::make(&self.limits, cores, core));
+        let pair = place
+            .get_or_insert_with(|| Self::make(&self.limits, cores, NodeCore::new(self.node, core)));
         pair.settle();
         Some(pair)
     }
@@ -64,7 +68,8 @@ impl Pairs {
         }
         let cores = self.pairs.len();
         let place = &mut self.pairs[usize::from(core)];
-        let pair = place.get_or_insert_with(|| Self::make(&self.limits, cores, core));
+        let pair = place
+            .get_or_insert_with(|| Self::make(&self.limits, cores, NodeCore::new(self.node, core)));
         pair.settle();
         pair
     }
@@ -73,13 +78,14 @@ impl Pairs {
     fn of_sealed(&mut self, core: u16) -> &mut Pair {
         let cores = self.sealed.len();
         let place = &mut self.sealed[usize::from(core)];
-        let pair = place.get_or_insert_with(|| Self::make(&self.limits, cores, core));
+        let pair = place
+            .get_or_insert_with(|| Self::make(&self.limits, cores, NodeCore::new(self.node, core)));
         pair.settle();
         pair
     }
 
     #[cold]
-    fn make(limits: &Limits, cores: usize, to: u16) -> Box<Pair> {
+    fn make(limits: &Limits, cores: usize, to: NodeCore) -> Box<Pair> {
         let cores = u16::try_from(cores).unwrap_or(u16::MAX);
         Box::new(Pair::new(limits, cores, to))
     }
@@ -107,13 +113,19 @@ impl<T> Introduced<T> {
     }
 
     /// Where this sender is remembered, or another that shares its slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&mut self, sender: Handle) -> &mut Option<T> {
         let slot = (sender.index & self.last) as usize;
         if slot >= self.slots.len() {
-            self.slots.resize_with(slot + 1, || None);
+            self.grow(slot);
         }
         &mut self.slots[slot]
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, slot: usize) {
+        self.slots.resize_with(slot + 1, || None);
     }
 }
 
@@ -123,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_pair_is_made_when_it_is_asked_for() {
-        let mut pairs = Pairs::new(Limits::default(), 3);
+        let mut pairs = Pairs::new(Limits::default(), 1, 3);
         assert!(pairs.streaming(1).is_none());
         assert!(pairs.get(1).is_some());
         assert!(
@@ -136,7 +148,7 @@ mod tests {
 
     #[test]
     fn no_message_finds_a_pair_that_is_sealed_and_all_else_does() {
-        let mut pairs = Pairs::new(Limits::default(), 3);
+        let mut pairs = Pairs::new(Limits::default(), 1, 3);
         assert!(pairs.get(1).is_some() && pairs.lead_to(2) && !pairs.lead_to(3));
         pairs.seal();
         pairs.seal();
