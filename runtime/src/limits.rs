@@ -175,10 +175,10 @@ impl Limits {
             .clamp(64, 1024)
     }
 
-    /// Credits of a link that go to one sender at a time, where several wait: those of a batch, but no more than
-    /// leaves some for many.
+    /// Credits of a link that go to one sender at a time, where several wait: a burst, but no more than leaves some for
+    /// others.
     pub(crate) fn link_share(&self) -> u32 {
-        (self.link_credits / 32).clamp(1, self.flush_slots)
+        (self.link_credits / 8).clamp(1, self.worker_burst)
     }
 
     /// The senders that each core of a node with so many knows of each other.

@@ -550,3 +550,78 @@ fn g7_who_sends_little_to_other_cores_waits_for_nobody() {
         done(report);
     }
 }
+
+/// Notes whose number came.
+struct Listing(Arc<Mutex<Vec<u64>>>);
+
+impl Worker for Listing {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        self.0.lock().push(*msg);
+        Ok(())
+    }
+}
+
+/// Sends its number to the worker `listing`, as often as it is told to.
+struct Numbered(u64);
+
+impl Worker for Numbered {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        let listing = Route::from("listing");
+        for _ in 0..*msg {
+            ctx.send_message(&listing, self.0).await?;
+        }
+        Ok(())
+    }
+}
+
+/// G7: who waits for room of a worker on another core, with others who send on and on, waits for a burst of each.
+#[test]
+fn g7_who_waits_for_a_worker_of_another_core_waits_for_a_burst_of_each() {
+    const SENDERS: u64 = 12;
+    const EACH: u64 = 6_000;
+    for seed in 0..3 {
+        let report = Sim::new(seed).cores(2).run(async move |ctx: Context| {
+            let listed = Arc::default();
+            let listing = Listing(Arc::clone(&listed));
+            ctx.start_worker_on(0, "listing", listing).await?;
+            for number in 0..SENDERS {
+                let name = format!("sender-{number}");
+                ctx.start_worker_on(1, name, Numbered(number)).await?;
+            }
+            for number in 0..SENDERS {
+                ctx.send_message(format!("sender-{number}"), EACH).await?;
+            }
+            while listed.lock().len() < (SENDERS * EACH) as usize {
+                ctx.yield_now().await;
+            }
+            ctx.stop().await?;
+            let listed = std::mem::take(&mut *listed.lock());
+            Ok(listed)
+        });
+        let listed = done(report);
+        // From where all wait for credits, and for nothing else any more, until somebody is done.
+        let last = |number| listed.iter().rposition(|it| *it == number);
+        let done = (0..SENDERS).filter_map(last).min().expect("all came");
+        let listed = &listed[listed.len() / 8..done];
+        assert!(listed.len() > 5_000, "they sent at the same time");
+        let mut since = [[0u64; SENDERS as usize]; SENDERS as usize];
+        for number in listed {
+            for counts in &mut since {
+                counts[*number as usize] += 1;
+            }
+            since[*number as usize] = [0; SENDERS as usize];
+            let most = since.iter().flatten().max();
+            let burst = u64::from(Limits::default().worker_burst);
+            assert!(
+                most.is_some_and(|most| *most <= burst),
+                "seed {seed}: {since:?}"
+            );
+        }
+    }
+}
