@@ -188,6 +188,13 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         let Some(place) = self.reserve_further(route.last()) else {
             return self.refuse_one_more(Outgoing::with_body(route, body));
         };
+        let mut lent = Some(body);
+        let linked = ctx
+            .core
+            .post_request(&ctx.mailbox, &route, place, &mut lent);
+        let Some(body) = lent.filter(|_| !linked) else {
+            return self.wait(place, polling);
+        };
         let mut sending = Sending::new(route, body);
         let sent = sending.poll_further(ctx, place, polling);
         self.proceed(place, sent, polling, || match sending {

@@ -6,7 +6,7 @@
 //! the pair for anything else is given one that is [settled](Pair::settle): what the stream has not used is back, and
 //! what it has is counted.
 
-use ringpost_router::{Address, Body, Handle, Hint, Hop, WorkersOf};
+use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Route, WorkersOf};
 
 use crate::core::Core;
 use crate::core::pair::Pair;
@@ -213,5 +213,22 @@ impl Core {
         }
         self.note_sent(pair);
         true
+    }
+
+    /// As [`post_linked`](Self::post_linked), a message that wants an answer at this place.
+    #[inline(never)]
+    pub(crate) fn post_request(
+        &self,
+        from: &MailboxRc,
+        route: &Route,
+        reply: Handle,
+        body: &mut Option<Body>,
+    ) -> bool {
+        let Some(hop) = route.only() else {
+            return false;
+        };
+        let hint = hop.hint_of(self.here.node());
+        let is_worker = hint.is_none_or(|hint| hint.kind == HandleKind::Worker);
+        is_worker && self.post_linked(from, hop, hint, reply, body)
     }
 }
