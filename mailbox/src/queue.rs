@@ -12,7 +12,7 @@
 //!    holds one (dropping leftovers excepted, which has the queue to itself). So methods never overlap.
 //! 3. Positions count up for ever and are masked on use; those from `head` up to `tail`, at most
 //!    `capacity` of them, hold values, all other slots hold none.
-//! 4. `limit` lies between `tail` and `head + capacity`.
+//! 4. `limit` lies between `tail` and `head + capacity`. Slots change only where it is `tail`, or all are full.
 
 use std::cell::Cell;
 use std::fmt;
@@ -20,10 +20,21 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-/// Slots of a queue when it first holds something.
+/// Slots of a queue when it first holds something, and the fewest that it goes back to.
 const CAPACITY_FIRST: usize = 64;
 
-/// A first-in-first-out queue for one thread that grows as needed and never shrinks.
+/// What of its slots a queue fills at the most while it is sparse, and how often it is looked at while it goes round through all
+/// of them: a quarter, and four times.
+const QUARTERS: usize = 4;
+
+/// Looks in a row that find a queue sparse before it has half the slots: two rounds.
+const SPARSE_LOOKS: usize = 8;
+
+/// A first-in-first-out queue for one thread that grows as needed, and goes back to fewer slots when it has long held few values.
+///
+/// A queue goes round through all of its slots however few values it holds, so one that has once held many would use memory that is
+/// in no cache for ever. How full it is is looked at each time a quarter of its slots has been pushed, and if it was no more than a
+/// quarter for two rounds it has half the slots: so what is moved then is less than an eighth of what was pushed since.
 ///
 /// Whoever fills it bounds it: there is no limit here but memory. Where that is used up the process is
 /// aborted, as by any other allocation that fails; so pushing never unwinds, and what is pushed is
@@ -42,14 +53,15 @@ const CAPACITY_FIRST: usize = 64;
 /// ```
 pub struct LocalQueue<T> {
     slots: Cell<NonNull<T>>,
-    /// The tail up to which there was room when somebody last looked; there may be more by now, never less.
+    /// The tail up to which there was room when somebody last looked, or at which to look again; there may be more room by
+    /// now, never less.
     limit: Cell<usize>,
-    /// How many slots there are: none, or a power of two.
-    capacity: Cell<usize>,
-    /// What makes an index of a position: the capacity less one.
+    /// What makes an index of a position: the capacity less one, which wraps where that is none.
     mask: Cell<usize>,
     head: Cell<usize>,
     tail: Cell<usize>,
+    /// How many looks in a row have found few values.
+    sparse: Cell<usize>,
     /// Owns values, and is neither `Send` nor `Sync`.
     owns: PhantomData<(T, *mut ())>,
 }
@@ -60,11 +72,11 @@ impl<T> LocalQueue<T> {
     pub const fn new() -> Self {
         Self {
             slots: Cell::new(NonNull::dangling()),
-            capacity: Cell::new(0),
-            mask: Cell::new(0),
+            mask: Cell::new(usize::MAX),
             limit: Cell::new(0),
             head: Cell::new(0),
             tail: Cell::new(0),
+            sparse: Cell::new(0),
             owns: PhantomData,
         }
     }
@@ -73,6 +85,12 @@ impl<T> LocalQueue<T> {
     #[inline]
     pub fn len(&self) -> usize {
         self.tail.get().wrapping_sub(self.head.get())
+    }
+
+    /// How many slots there are: none, or a power of two.
+    #[inline]
+    fn capacity(&self) -> usize {
+        self.mask.get().wrapping_add(1)
     }
 
     /// Whether there are none.
@@ -131,7 +149,7 @@ impl<T> LocalQueue<T> {
     /// Adds a value at the front, to be popped next.
     #[inline]
     pub fn push_front(&self, value: T) {
-        if self.len() == self.capacity.get() {
+        if self.len() == self.capacity() {
             make_room(self);
         }
         let head = self.head.get().wrapping_sub(1);
@@ -139,7 +157,9 @@ impl<T> LocalQueue<T> {
         unsafe { self.slot(head).write(value) };
         self.head.set(head);
         // What was room behind may be the slot that was just filled.
-        self.limit.set(head.wrapping_add(self.capacity.get()));
+        if self.limit.get().wrapping_sub(head) > self.capacity() {
+            self.limit.set(head.wrapping_add(self.capacity()));
+        }
     }
 
     /// Takes the value at the front.
@@ -224,52 +244,68 @@ impl<T> LocalQueue<T> {
         self.tail.get()
     }
 
-    fn double(&self) {
-        let old = self.capacity.get();
-        let new = old.checked_mul(2).expect("a queue fits into memory");
-        let new = new.max(CAPACITY_FIRST);
-        let larger: Box<[MaybeUninit<T>]> = Box::new_uninit_slice(new);
-        let larger = NonNull::from(Box::leak(larger)).cast::<T>();
-        let (first, mask) = (self.head.get(), new.wrapping_sub(1));
-        for offset in 0..old {
+    /// Sees to it that there is room for one more value, in half the slots if few are used, and notes when to look again.
+    fn look(&self) {
+        let (len, capacity) = (self.len(), self.capacity());
+        let is_sparse = capacity > CAPACITY_FIRST && len <= capacity / QUARTERS;
+        let sparse = if is_sparse { self.sparse.get() + 1 } else { 0 };
+        self.sparse.set(sparse);
+        if len == capacity {
+            let new = capacity.checked_mul(2).expect("a queue fits into memory");
+            // SAFETY: a power of two, which is more than there are values.
+            unsafe { self.move_to(new.max(CAPACITY_FIRST)) };
+        } else if sparse == SPARSE_LOOKS {
+            self.sparse.set(0);
+            // SAFETY: a power of two, and there are no more than half as many values.
+            unsafe { self.move_to(capacity / 2) };
+        }
+        let capacity = self.capacity();
+        let room = match capacity > CAPACITY_FIRST {
+            true => (capacity - len).min(capacity / QUARTERS),
+            false => capacity - len,
+        };
+        self.limit.set(self.tail.get().wrapping_add(room));
+    }
+
+    /// Moves all values to so many new slots.
+    ///
+    /// # Safety
+    ///
+    /// It is a power of two, and no fewer than there are values.
+    unsafe fn move_to(&self, capacity: usize) {
+        let slots: Box<[MaybeUninit<T>]> = Box::new_uninit_slice(capacity);
+        let slots = NonNull::from(Box::leak(slots)).cast::<T>();
+        let (first, mask) = (self.head.get(), capacity - 1);
+        for offset in 0..self.len() {
             let position = first.wrapping_add(offset);
-            // SAFETY: all `old` slots hold values; each is moved to the slot of its position in the new block,
-            // which has at least as many, so that no two have the same.
-            unsafe {
-                larger
-                    .add(position & mask)
-                    .write(self.slot(position).read())
-            };
+            // SAFETY: the positions from `head` up to `tail` hold values (rule 3); each is moved to the slot of its position
+            // in the new block, where no two have the same, as the caller upholds that there are as many slots.
+            unsafe { slots.add(position & mask).write(self.slot(position).read()) };
         }
         self.free_slots();
-        self.slots.set(larger);
-        self.capacity.set(new);
+        self.slots.set(slots);
         self.mask.set(mask);
     }
 
     /// Frees the slots without looking at them.
     fn free_slots(&self) {
-        if self.capacity.get() == 0 {
+        if self.capacity() == 0 {
             return;
         }
         let slots = self.slots.get().cast::<MaybeUninit<T>>();
-        let slots = NonNull::slice_from_raw_parts(slots, self.capacity.get());
-        // SAFETY: `double` leaked this very box, and the caller puts other slots in its place or is the
+        let slots = NonNull::slice_from_raw_parts(slots, self.capacity());
+        // SAFETY: `move_to` leaked this very box, and the caller puts other slots in its place or is the
         // destructor. What it holds is not dropped with it.
         drop(unsafe { Box::from_raw(slots.as_ptr()) });
     }
 }
 
-/// Doubles the slots if all of them are full, and notes how far there is room. Of the C calling convention because such a
+/// [Looks](LocalQueue::look) at how full the queue is. Of the C calling convention because such a
 /// function never unwinds: its callers need not be ready to drop what they are about to push.
 #[cold]
 #[inline(never)]
 extern "C" fn make_room<T>(queue: &LocalQueue<T>) {
-    if queue.len() == queue.capacity.get() {
-        queue.double();
-    }
-    let head = queue.head.get();
-    queue.limit.set(head.wrapping_add(queue.capacity.get()));
+    queue.look();
 }
 
 impl<T> Drop for LocalQueue<T> {
@@ -316,7 +352,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::LocalQueue;
+    use super::{CAPACITY_FIRST, LocalQueue};
 
     /// Counts its drops, and panics at one if told to.
     struct Payload(Rc<Cell<u32>>, bool);
@@ -351,10 +387,43 @@ mod tests {
         assert!(format!("{queue:?}").contains("len: 0"));
     }
 
+    #[test]
+    fn what_holds_few_for_long_has_few_slots() {
+        let queue = LocalQueue::new();
+        let many = 10_000;
+        (0..many).for_each(|number| queue.push(number));
+        let most = queue.capacity();
+        assert_eq!(most, 16_384);
+        (0..many - 100).for_each(|number| assert_eq!(queue.pop(), Some(number)));
+        for number in many..many + 5 * most {
+            queue.push(number);
+            assert_eq!(queue.pop(), Some(number - 100));
+        }
+        // A quarter of 256 is less than there are.
+        assert_eq!(queue.capacity(), 256);
+        assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 100);
+        assert!(queue.is_empty());
+        for number in 0..2048 {
+            queue.push(number);
+            assert_eq!(queue.pop(), Some(number));
+        }
+        assert_eq!(queue.capacity(), CAPACITY_FIRST);
+    }
+
+    #[test]
+    fn what_is_full_now_and_then_keeps_its_slots() {
+        let queue = LocalQueue::new();
+        for round in 0..100 {
+            (0..1000).for_each(|number| queue.push(number));
+            assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 1000);
+            assert_eq!(queue.capacity(), 1024, "round {round}");
+        }
+    }
+
     proptest! {
         #[test]
         fn it_does_what_a_deque_does(
-            steps in proptest::collection::vec((0..5_u8, 1..200_u8), 0..60),
+            steps in proptest::collection::vec((0..6_u8, 1..200_u8), 0..60),
             origin in prop_oneof![Just(0), Just(usize::MAX - 70), any::<usize>()],
         ) {
             let queue = LocalQueue::new();
@@ -390,6 +459,11 @@ mod tests {
                                 front.read()
                             };
                             prop_assert_eq!(Some(passed), model.pop_front());
+                        }
+                        4 => {
+                            queue.push(Box::new(next));
+                            model.push_back(Box::new(next));
+                            prop_assert_eq!(queue.pop(), model.pop_front());
                         }
                         _ => {
                             queue.push_front(Box::new(next));
