@@ -24,29 +24,28 @@ pub(super) const fn goes_whole<M: Message>() -> bool {
         && !M::TAKES_MEMORY
 }
 
-/// Whether the route leads to a request of this core, whose answer goes there as the type that it is.
+/// The place where a reply is awaited on this core, if the route leads to one and has nothing to be dropped.
 #[inline(always)]
-pub(super) fn is_reply(ctx: &Context, route: &Route) -> bool {
-    let hop = route.only_short();
-    hop.is_some_and(|hop| hop.reply_on(ctx.core.here).is_some())
+pub(super) fn reply_place(ctx: &Context, route: &Route) -> Option<Handle> {
+    route.only_short()?.reply_on(ctx.core.here)
 }
 
-/// The message cannot simply be put into a queue of this core; it may be a reply to a request of this core, or follow
-/// another to another core. Then the payload goes straight to where it is fetched, as what it is, and the route stays
+/// A reply to a request of this core. By itself, so that nothing is put into memory for it, and little saved and restored; and looked
+/// for by the caller, so that the route of what goes elsewhere is not moved once more.
+#[inline(never)]
+pub(super) fn reply<M: Message>(ctx: &Context, place: Handle, message: M) -> Option<Box<Rest>> {
+    ctx.core.post_reply(place, message.into_body());
+    None
+}
+
+/// The message cannot simply be put into a queue of this core, and is no reply to a request of it; it may follow another
+/// to another core. Then the payload goes straight to where it is fetched, as what it is, and the route stays
 /// where it is: a processor waits for what it has just stored in smaller pieces than it is to be moved in, and
 /// while it does so for what it has stored before, which may be in a ring that another core looks at.
 #[inline(never)]
 pub(super) fn further<M: Message>(ctx: &Context, unsent: Unsent<M>) -> Option<Box<Rest>> {
     let message = unsent.1;
     let route = &unsent.0;
-    if let Some(hop) = route.only_short()
-        && let Some(place) = hop.reply_on(ctx.core.here)
-    {
-        ctx.core.post_reply(place, message.into_body());
-        // A short route: there is nothing to drop.
-        std::mem::forget(unsent.0);
-        return None;
-    }
     if route.only().is_none() {
         return match send_alike(&ctx.core, &ctx.mailbox, route, message.into_body()) {
             Ok(()) => None,

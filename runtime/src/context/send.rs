@@ -10,7 +10,7 @@ use ringpost_router::{Body, Handle, Message, Route};
 
 use crate::context::Context;
 use crate::context::further::{
-    Unsent, further, further_along, go_on, go_on_along, goes_whole, is_reply,
+    Unsent, further, further_along, go_on, go_on_along, goes_whole, reply, reply_place,
 };
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
@@ -54,16 +54,22 @@ impl<'a> SendMessage<'a> {
             Some(to) => {
                 let body = message.into_body();
                 ctx.core
-                    .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
+                    .enqueue_plain(to, &ctx.mailbox, Origin::LOCAL, body);
                 // A short route: there is nothing to drop, and so nothing to look at.
                 std::mem::forget(route);
                 None
             }
-            None if goes_whole::<M>() && !is_reply(ctx, &route) => {
-                let body = Some(message.into_body());
-                go_on(ctx, Unsent(route, body))
-            }
-            None => further(ctx, Unsent(route, message)),
+            None => match reply_place(ctx, &route) {
+                Some(place) => {
+                    std::mem::forget(route);
+                    reply(ctx, place, message)
+                }
+                None if goes_whole::<M>() => {
+                    let body = Some(message.into_body());
+                    go_on(ctx, Unsent(route, body))
+                }
+                None => further(ctx, Unsent(route, message)),
+            },
         };
         Self { ctx, rest }
     }
@@ -79,7 +85,7 @@ impl<'a> SendMessage<'a> {
             Some(to) => {
                 let body = message.into_body();
                 ctx.core
-                    .enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
+                    .enqueue_plain(to, &ctx.mailbox, Origin::LOCAL, body);
                 None
             }
             None if goes_whole::<M>() => go_on_along(ctx, route, Some(message.into_body())),

@@ -340,9 +340,21 @@ impl Core {
         origin: Origin,
         body: Body,
     ) {
-        if reply != Handle::NONE {
-            return self.enqueue_request(to, from, reply, origin, body);
+        match reply {
+            Handle::NONE => self.enqueue_plain(to, from, origin, body),
+            _ => self.enqueue_request(to, from, reply, origin, body),
         }
+    }
+
+    /// As [`enqueue`](Self::enqueue), for a message that wants no answer: in line wherever most are sent.
+    #[inline(always)]
+    pub(crate) fn enqueue_plain(
+        &self,
+        to: MailboxRc,
+        from: &MailboxRc,
+        origin: Origin,
+        body: Body,
+    ) {
         to.queued.set(to.queued.get() + 1);
         self.sent.set(self.sent.get() + 1);
         self.queue.push_plain(to, from, origin, body);
