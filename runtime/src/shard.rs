@@ -27,6 +27,8 @@ use crate::task::raw::MailboxRc;
 use crate::task::{Spawned, Wake};
 use crate::time::Time;
 
+mod listen;
+
 /// Turns after which freed blocks go home however few there are, and every debt of credits is paid: a
 /// link whose credits are not all back cannot make way for another. That is also done before a sleep, and
 /// not whenever there is nothing to do: who waits for an answer is to be ready when it comes.
@@ -44,7 +46,7 @@ pub(crate) enum Turn {
 }
 
 thread_local! {
-    /// The core of which this thread runs a turn.
+    /// The core of which this thread runs a turn, or a part of one.
     static CORE: Cell<Option<Rc<Core>>> = const { Cell::new(None) };
 }
 
@@ -86,6 +88,8 @@ pub(crate) struct Shard {
     wakes: WakeList,
     inbox: InboxReceiver<InboxItem>,
     due: Vec<Timed>,
+    /// How many messages and steps the last turn has handled, and the passes since.
+    handled: u32,
     end: End,
     /// The key of the main future, if this core runs it.
     main: Option<u32>,
@@ -122,6 +126,7 @@ impl Shard {
             wakes,
             inbox,
             due: Vec::new(),
+            handled: 0,
             end,
             main: None,
         };
@@ -156,7 +161,11 @@ impl Shard {
         let _turning = Turning::of(&core);
         core.now.set(now);
         core.tally().turns.add(1);
-        let mut done = self.take_arrivals();
+        let mut done = 0;
+        if core.rare.takes(Rare::Pass) && self.may_listen() {
+            done += self.pass(&core);
+        }
+        done += self.take_arrivals();
         done += core.io.resume(&core);
         if !core.rare.takes(Rare::LateTimers) && core.timers.borrow().may_be_due(now) {
             done += self.fire_timers(now);
@@ -164,7 +173,8 @@ impl Shard {
         if !core.rare.takes(Rare::LateRoom) {
             core.grant_room();
         }
-        done += self.run();
+        self.handled = self.run();
+        done += self.handled;
         core.flush();
         core.bury();
         core.replies.arm_young(&core);
@@ -206,12 +216,6 @@ impl Shard {
     pub(crate) fn has_arrivals(&mut self) -> bool {
         let stage = self.core.node.stop.stage();
         stage != self.end.entered || self.has_untaken()
-    }
-
-    /// Whether all that this core could do now, but for timers, would have to arrive from another core or thread:
-    /// who has just answered one is to be ready for the next question, and not in a turn that finds nothing.
-    pub(crate) fn may_only_await(&self) -> bool {
-        !self.core.has_local_work() && !self.core.io.has_sources()
     }
 
     /// Whether other cores or threads have sent anything that was not taken yet.

@@ -230,7 +230,8 @@ impl Replies {
             {
                 place.is_timed = true;
                 let terms = &mut place.terms;
-                // In the turn in which the place was reserved it is as late as it was then.
+                // In the turn in which the place was reserved, or the one behind the pass, it is as late as it was then, but for a look
+                // at the clock.
                 terms.since = core.now.get();
                 let deadline = terms.limit.map(|limit| terms.since.saturating_add(limit));
                 terms.timer = deadline.map(|deadline| timers.arm(deadline, Timed::Reply(handle)));

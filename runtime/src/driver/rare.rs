@@ -85,6 +85,10 @@ rare_paths! {
     OnePart, "one part is written";
     /// Connections write what they have within a turn, though little was read.
     EarlyAnswers, "answers leave within a turn";
+    /// What other cores have sent is handled before anything else of a turn.
+    Pass, "a pass before a turn";
+    /// A request to another core goes the way of what has to wait, though nothing is in its way.
+    LongWay, "a request goes the long way";
 }
 
 impl Rare {

@@ -35,7 +35,7 @@ use crate::time::Time;
 const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// How long to sleep while senders wait for room in a ring: draining it does not ring a bell.
 const SLEEP_FOR_ROOM: Duration = Duration::from_millis(1);
-/// Busy turns between two looks at the clock, and at the sockets.
+/// Busy turns and passes between two looks at the clock, and at the sockets.
 const TURNS_PER_CLOCK: u32 = 8;
 /// Looks for arrivals between two turns of an idle loop.
 const LOOKS_PER_TURN: u32 = 32;
@@ -168,24 +168,25 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, mut spin: Spin, main: Opt
     }
     tracing::debug!(core = id, ?spin, "a core runs");
     let mut idle_since: Option<Time> = None;
-    let mut turns = 0u32;
+    let mut turns = 0;
     let mut woken = false;
     loop {
-        match guarded_turn(&mut shard, now) {
+        match guarded(|| shard.turn(now)) {
             Turn::Over => return let_go(&shard),
             Turn::Busy => {
                 if let Some(since) = idle_since.take() {
                     spin.note_look(now.saturating_since(since));
                 }
                 woken = false;
-                turns = turns.wrapping_add(1);
+                turns += 1;
                 // Who was put off has had a share: those come first that have become ready since.
-                if turns.is_multiple_of(TURNS_PER_CLOCK) || shard.core.io.has_unfinished() {
+                if turns >= TURNS_PER_CLOCK || shard.core.io.has_unfinished() {
+                    turns = 0;
                     now = clock.now();
                     poll.look(&shard.core);
                 }
-                if !spin.is_none() && shard.may_only_await() {
-                    await_arrivals(&mut shard);
+                if !spin.is_none() && shard.may_listen() {
+                    turns += listen(&mut shard, now, TURNS_PER_CLOCK - turns);
                 }
             }
             Turn::Idle(deadline) => {
@@ -197,7 +198,11 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, mut spin: Spin, main: Opt
                 let look = spin.time(shard.core.io.has_sources());
                 if now.saturating_since(since) < look {
                     if !poll.look(&shard.core) {
-                        await_arrivals(&mut shard);
+                        turns = listen(&mut shard, now, TURNS_PER_CLOCK);
+                        if turns > 0 {
+                            idle_since = None;
+                            spin.note_look(now.saturating_since(since));
+                        }
                     }
                     continue;
                 }
@@ -219,29 +224,25 @@ fn let_go(shard: &Shard) {
     }
 }
 
-/// A turn. User code is guarded where it is called; a panic that comes up to here is a defect of this
+/// A turn, or a part of one. User code is guarded where it is called; a panic that comes up to here is a defect of this
 /// crate, and a node that goes on without one of its cores could never stop.
-fn guarded_turn(shard: &mut Shard, now: Time) -> Turn {
-    let turn = AssertUnwindSafe(|| shard.turn(now));
-    catch_unwind(turn).unwrap_or_else(|_| {
+fn guarded<R>(part: impl FnOnce() -> R) -> R {
+    catch_unwind(AssertUnwindSafe(part)).unwrap_or_else(|_| {
         let what = "a core panicked outside its workers; the process cannot go on";
         failure(what, None, None);
         std::process::abort()
     })
 }
 
-/// Looks for arrivals for a while, which is quicker than turns that find nothing.
-fn await_arrivals(shard: &mut Shard) {
-    // Room that is waited for does not arrive, it is there.
+/// Listens for a while, which is quicker than turns that find nothing. Returns how many passes there were, `most` at the most:
+/// each is as good as a turn.
+fn listen(shard: &mut Shard, now: Time, most: u32) -> u32 {
+    // Room that is waited for does not arrive, it is there. (Who is idle may wait for it.)
     if shard.core.waits_for_room() {
-        return std::hint::spin_loop();
-    }
-    for _ in 0..LOOKS_PER_TURN {
-        if shard.has_arrivals() {
-            return;
-        }
         std::hint::spin_loop();
+        return 0;
     }
+    guarded(|| shard.listen(now, LOOKS_PER_TURN, most))
 }
 
 fn sleep_time(shard: &Shard, now: Time, deadline: Option<Time>) -> Duration {

@@ -181,7 +181,7 @@ pub struct CoreStats {
     pub stalls: u64,
     /// Circles of workers waiting for each other that this core has reported: see [`WaitCycle`](crate::WaitCycle).
     pub wait_cycles: u64,
-    /// Turns of the loop.
+    /// Turns of the loop; not what a core that listens handles between two of them.
     pub turns: u64,
     /// Times that this core woke another that slept.
     pub wakes: u64,

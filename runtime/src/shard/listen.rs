@@ -1,0 +1,82 @@
+//! What a core does between its turns while it waits: it listens, and handles what other cores have sent as soon as it comes.
+//!
+//! A turn does a little of everything, and most of that is nothing where two workers of different cores take turns: who waits
+//! for an answer waits for it all the same. So a core that has nothing else to do takes what has come, handles it and
+//! publishes what came of that, and goes on listening: a *pass*. It is a part of a turn, and legal in any order with the others. As
+//! soon as there is anything else to do, or as much was done as a turn may do, the next turn has it: timers, room, errands, and
+//! the end of the node are left to that.
+
+use std::rc::Rc;
+
+use crate::core::Core;
+use crate::shard::{Shard, Turning};
+use crate::time::Time;
+
+impl Shard {
+    /// Looks so many times for what other cores have sent, and handles it at once: `most` passes, and what the turn before has left
+    /// of what a turn may handle, are enough. Returns how many there were.
+    pub(crate) fn listen(&mut self, now: Time, looks: u32, most: u32) -> u32 {
+        let core = Rc::clone(&self.core);
+        let _current = core.pool.enter();
+        let _turning = Turning::of(&core);
+        core.now.set(now);
+        let (mut left, mut passes) = (looks, 0);
+        while left > 0 && !self.has_other_arrivals() {
+            if !self.has_messages() {
+                left -= 1;
+                std::hint::spin_loop();
+                continue;
+            }
+            let is_enough = passes == most || self.handled >= core.limits.turn_messages;
+            if is_enough || !self.may_listen() {
+                break;
+            }
+            self.handled += self.pass(&core);
+            passes += 1;
+            left = match self.may_listen() {
+                true => looks,
+                false => 0,
+            };
+        }
+        passes
+    }
+
+    /// Whether all that this core could do now, but for timers, would have to arrive from another core or thread:
+    /// who has just answered one is to be ready for the next question, and not in a turn that finds nothing.
+    pub(crate) fn may_listen(&self) -> bool {
+        let core = &self.core;
+        !core.has_local_work()
+            && !core.io.has_sources()
+            && !core.waits_for_room()
+            && !core.node.is_stopping()
+    }
+
+    /// Takes what other cores have sent, handles a slice of it, and publishes what came of it. Returns how many messages and
+    /// steps it took.
+    pub(super) fn pass(&mut self, core: &Rc<Core>) -> u32 {
+        for inbound in &mut self.inbound {
+            if inbound.has_work() {
+                inbound.drain(core, core.limits.ring_burst);
+            }
+        }
+        let slice = core.limits.worker_burst;
+        let mut done = match core.urgent.queue.is_empty() {
+            true => 0,
+            false => core.run_urgent(slice),
+        };
+        done += core.run_queue(slice);
+        done += core.run_ready(slice);
+        core.flush();
+        done
+    }
+
+    fn has_messages(&self) -> bool {
+        self.inbound.iter().any(|inbound| inbound.has_work())
+    }
+
+    /// Whether there is something that is not for a pass.
+    fn has_other_arrivals(&mut self) -> bool {
+        let stage = self.core.node.stop.stage();
+        stage != self.end.entered || !self.inbox.is_empty() || !self.wakes.is_empty()
+    }
+}
