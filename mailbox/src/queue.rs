@@ -23,18 +23,19 @@ use std::ptr::NonNull;
 /// Slots of a queue when it first holds something, and the fewest that it goes back to.
 const CAPACITY_FIRST: usize = 64;
 
-/// What of its slots a queue fills at the most while it is sparse, and how often it is looked at while it goes round through all
-/// of them: a quarter, and four times.
-const QUARTERS: usize = 4;
+/// A queue is sparse while it fills no more than one of so many parts of its slots, and is looked at each time such a part has
+/// been pushed.
+const PARTS: usize = 4;
 
-/// Looks in a row that find a queue sparse before it has half the slots: two rounds.
-const SPARSE_LOOKS: usize = 8;
+/// Looks in a row that find a queue sparse before it has half the slots. So many that one with bursts from time to time keeps what
+/// it has: to grow again it takes fresh memory.
+const SPARSE_LOOKS: usize = 32;
 
 /// A first-in-first-out queue for one thread that grows as needed, and goes back to fewer slots when it has long held few values.
 ///
 /// A queue goes round through all of its slots however few values it holds, so one that has once held many would use memory that is
-/// in no cache for ever. How full it is is looked at each time a quarter of its slots has been pushed, and if it was no more than a
-/// quarter for two rounds it has half the slots: so what is moved then is less than an eighth of what was pushed since.
+/// in no cache for ever. Each time a quarter of its slots has been pushed it is looked at, and if it has been no more than a quarter full
+/// for eight rounds it has half the slots. Who pushes nothing more keeps them all.
 ///
 /// Whoever fills it bounds it: there is no limit here but memory. Where that is used up the process is
 /// aborted, as by any other allocation that fails; so pushing never unwinds, and what is pushed is
@@ -247,7 +248,7 @@ impl<T> LocalQueue<T> {
     /// Sees to it that there is room for one more value, in half the slots if few are used, and notes when to look again.
     fn look(&self) {
         let (len, capacity) = (self.len(), self.capacity());
-        let is_sparse = capacity > CAPACITY_FIRST && len <= capacity / QUARTERS;
+        let is_sparse = capacity > CAPACITY_FIRST && len <= capacity / PARTS;
         let sparse = if is_sparse { self.sparse.get() + 1 } else { 0 };
         self.sparse.set(sparse);
         if len == capacity {
@@ -261,7 +262,7 @@ impl<T> LocalQueue<T> {
         }
         let capacity = self.capacity();
         let room = match capacity > CAPACITY_FIRST {
-            true => (capacity - len).min(capacity / QUARTERS),
+            true => (capacity - len).min(capacity / PARTS),
             false => capacity - len,
         };
         self.limit.set(self.tail.get().wrapping_add(room));
@@ -395,7 +396,7 @@ mod tests {
         let most = queue.capacity();
         assert_eq!(most, 16_384);
         (0..many - 100).for_each(|number| assert_eq!(queue.pop(), Some(number)));
-        for number in many..many + 5 * most {
+        for number in many..many + 36 * most {
             queue.push(number);
             assert_eq!(queue.pop(), Some(number - 100));
         }
@@ -403,7 +404,7 @@ mod tests {
         assert_eq!(queue.capacity(), 256);
         assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 100);
         assert!(queue.is_empty());
-        for number in 0..2048 {
+        for number in 0..16 * 512 {
             queue.push(number);
             assert_eq!(queue.pop(), Some(number));
         }

@@ -156,6 +156,7 @@ impl<C: Catalog> Apart<C> {
     /// The pointer to the vtable, and the words of the payload.
     #[inline(always)]
     pub(crate) fn into_raw(self) -> (*mut (), Words) {
+        const { assert!(Self::VTABLE_ALIGN > 1) };
         (ptr::from_ref(self.vtable).cast_mut().cast(), self.words)
     }
 

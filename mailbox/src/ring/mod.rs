@@ -28,7 +28,7 @@
 //!          +------------------------+   +---------+---------+---------+---------+
 //!  Shared  | head   closed          |   | f0 rest | f1 rest | f2 rest | f3 rest |
 //!          +------------------------+   +---------+---------+---------+---------+
-//!  Producer   own tail, published tail, held word, cached head   (private to its thread)
+//!  Producer   own tail, published tail, held word, end           (private to its thread)
 //!  Consumer   own head                                           (private to its thread)
 //! ```
 //!
@@ -49,9 +49,9 @@
 //! 1. Only the producer stores words of slots, only the consumer stores `head`; each has one handle,
 //!    which is neither `Clone` nor `Sync` and takes `&mut self`. So each has one writer, and needs no
 //!    read-modify-write.
-//! 2. The producer writes slot `T` only while `T - cached head < capacity`. The cached head was
-//!    read with Acquire from a Release store that the consumer made after it had moved the values
-//!    below out, so nobody reads that slot any more.
+//! 2. The producer writes slot `T` only before `T` is its `end`, which is a lap beyond the head that it
+//!    read last: with Acquire, from a Release store that the consumer made after it had moved the
+//!    values below out. So nobody reads that slot any more.
 //! 3. Of what was not published yet, the word of the first value, at `P`, is *held* by the producer:
 //!    in the slot is still that of the lap before. The others are there already, by relaxed stores.
 //!    Publishing stores the one that is held (Release), after the writes to all slots.
@@ -62,8 +62,8 @@
 //! 5. The consumer stores `head` (Release) once a burst, after the last read, and by a guard, so
 //!    also if the sink panics: a value handed to the sink is the sink's, a value not handed over is
 //!    still in the ring.
-//! 6. The cached head's staleness only errs to the safe side: it says "full" too often, never too
-//!    seldom, and is read again before that answer is given.
+//! 6. An `end` that is stale errs to the safe side alone: it says "full" too often, never too
+//!    seldom, and the head is read again before that answer is given.
 //! 7. The producer stores `is_ended` (Release) after its last flag. A consumer that reads it
 //!    (Acquire) therefore reads the last flag from then on: one more drain without limit takes
 //!    everything ever pushed.

@@ -68,7 +68,7 @@ impl<T, F: Form<T>> Producer<T, F> {
             return Err(Full(value));
         }
         let (word, rest) = split(value);
-        // SAFETY: there is room.
+        // SAFETY: it was seen above that there is room.
         unsafe { self.write(word, rest) };
         Ok(())
     }
@@ -189,7 +189,7 @@ impl<C: Catalog> Producer<MessageCell<C>, Parts> {
             return false;
         };
         let (word, rest) = parts.into_raw();
-        // SAFETY: there is room.
+        // SAFETY: it was seen above that there is room.
         unsafe { self.write(word, rest) };
         true
     }
