@@ -178,7 +178,7 @@ impl Limits {
     /// Credits of a link that go to one sender at a time, where several wait: a burst, but no more than leaves some for
     /// others.
     pub(crate) fn link_share(&self) -> u32 {
-        (self.link_credits / 8).clamp(1, self.worker_burst)
+        (self.link_credits / 16).clamp(1, self.worker_burst)
     }
 
     /// The senders that each core of a node with so many knows of each other.

@@ -180,7 +180,11 @@ impl More {
             false => at.max(self.urgent),
         };
         self.urgent += usize::from(is_urgent);
-        self.stash.insert(at, envelope);
+        // Most come last, and go first: nobody else's place is looked at for them.
+        match at == self.stash.len() {
+            true => self.stash.push_back(envelope),
+            false => self.stash.insert(at, envelope),
+        }
         (at, is_urgent)
     }
 
@@ -325,7 +329,10 @@ impl Mailbox {
                 *passed = passed.wrapping_add(1);
             }
             more.urgent -= usize::from(is_urgent);
-            more.stash.remove(at)
+            match at {
+                0 => more.stash.pop_front(),
+                _ => more.stash.remove(at),
+            }
         };
         let envelope = self.if_more(take).flatten()?;
         self.stashed.set(self.stashed.get() - 1);

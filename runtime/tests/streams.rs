@@ -92,6 +92,71 @@ fn g4_a_stream_that_is_cut_short_gives_its_credits_back() {
     report.output.unwrap_or_else(|error| panic!("{error}"));
 }
 
+/// Takes all there is.
+struct Sink;
+
+impl Worker for Sink {
+    type Message = ();
+    type Context = Context;
+
+    async fn handle_message(&mut self, _ctx: &mut Context, _msg: Routed<()>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends bursts of many lengths, now to one worker and now to another.
+struct Alternating(u64);
+
+impl Worker for Alternating {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        for burst in self.0..self.0 + *msg {
+            for name in ["sink-0", "sink-1"] {
+                for _ in 0..=(burst * 37) % 83 {
+                    ctx.send_message(name, ()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// G4: who has waited is lent credits for more than a batch; what is left of them when the stream ends is there for others.
+#[test]
+fn g4_what_a_stream_has_kept_for_later_batches_goes_back() {
+    for seed in 0..12 {
+        let mut limits = Limits::default();
+        limits.link_credits = [96, 160, 512][seed as usize % 3];
+        limits.flush_slots = 1 + seed as u32 % 5;
+        let sim = Sim::new(seed).cores(2).limits(limits);
+        let report = sim.run(async move |ctx: Context| {
+            for number in 0..2 {
+                ctx.start_worker_on(0, format!("sink-{number}"), Sink)
+                    .await?;
+            }
+            for number in 0..8 {
+                let name = format!("alternating-{number}");
+                ctx.start_worker_on(1, name.as_str(), Alternating(number))
+                    .await?;
+                ctx.send_message(name, 60u64).await?;
+            }
+            // All is handled and paid before a sleep.
+            ctx.sleep(Duration::from_millis(50)).await;
+            let window = async move |ctx: Context| {
+                let sends = (0..limits.link_credits).map(|_| ctx.try_send_message("sink-0", ()));
+                sends.take_while(Result::is_ok).count()
+            };
+            let window = ctx.handle().run_on(1, window).await?;
+            ctx.stop().await?;
+            Ok(window)
+        });
+        let window = report.output.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(window, limits.link_credits as usize, "seed {seed}");
+    }
+}
+
 /// Takes numbers in the order in which each sender counts, and tells the sum.
 struct InOrder {
     next: Vec<u64>,
@@ -147,7 +212,7 @@ const EACH: u64 = 500;
 fn g1_streams_of_all_lengths_keep_their_order_and_lose_no_credit() {
     for seed in 0..40 {
         let mut limits = Limits::default();
-        // Of 200 those who wait get 6 at a time.
+        // Of 200 those who wait get 12 at a time.
         limits.link_credits = [1, 3, 12, 40, 200][seed as usize % 5];
         limits.ring_slots = 8 << (seed % 3 + seed % 2);
         limits.flush_slots = 1 + seed as u32 % 16;

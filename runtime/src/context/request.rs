@@ -189,10 +189,9 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
             return self.refuse_one_more(Outgoing::with_body(route, body));
         };
         let mut lent = Some(body);
-        let linked = ctx
-            .core
-            .post_request(&ctx.mailbox, &route, place, &mut lent);
-        let Some(body) = lent.filter(|_| !linked) else {
+        let core = &ctx.core;
+        core.post_request(&ctx.mailbox, &route, place, &mut lent);
+        let Some(body) = lent else {
             return self.wait(place, polling);
         };
         let mut sending = Sending::new(route, body);

@@ -10,6 +10,7 @@ use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Route, Worke
 
 use crate::core::Core;
 use crate::core::pair::Pair;
+use crate::driver::rare::Rare;
 use crate::task::raw::MailboxRc;
 
 /// What the last head in the data ring said.
@@ -215,7 +216,7 @@ impl Core {
         true
     }
 
-    /// As [`post_linked`](Self::post_linked), a message that wants an answer at this place.
+    /// As [`post_linked`](Self::post_linked), for a message that wants an answer at this place. It is taken if it was sent.
     #[inline(never)]
     pub(crate) fn post_request(
         &self,
@@ -223,12 +224,14 @@ impl Core {
         route: &Route,
         reply: Handle,
         body: &mut Option<Body>,
-    ) -> bool {
+    ) {
         let Some(hop) = route.only() else {
-            return false;
+            return;
         };
         let hint = hop.hint_of(self.here.node());
         let is_worker = hint.is_none_or(|hint| hint.kind == HandleKind::Worker);
-        is_worker && self.post_linked(from, hop, hint, reply, body)
+        if is_worker && !self.rare.takes(Rare::LongWay) {
+            self.post_linked(from, hop, hint, reply, body);
+        }
     }
 }
