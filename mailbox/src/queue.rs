@@ -409,12 +409,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_full_now_and_then_keeps_its_slots() {
-        let queue = LocalQueue::new();
-        for round in 0..100 {
-            (0..1000).for_each(|number| queue.push(number));
-            assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 1000);
-            assert_eq!(queue.capacity(), 1024, "round {round}");
+    fn what_has_bursts_now_and_then_keeps_its_slots() {
+        for (burst, between, slots) in [(1000, 0, 1024), (30_000, 200_000, 32_768)] {
+            let queue = LocalQueue::new();
+            for round in 0..10 {
+                (0..burst).for_each(|number| queue.push(number));
+                assert_eq!(std::iter::from_fn(|| queue.pop()).count(), burst);
+                for number in 0..between {
+                    queue.push(number);
+                    assert_eq!(queue.pop(), Some(number));
+                }
+                assert_eq!(queue.capacity(), slots, "round {round}");
+            }
         }
     }
 

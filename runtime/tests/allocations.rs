@@ -103,7 +103,7 @@ fn a_message_allocates_nothing_once_the_node_is_warm() {
                 ctx.start_worker(name, Echo).await?;
                 requests(&ctx, name, WARM_UP as u64).await?;
                 let asked = requests(&ctx, name, COUNTED as u64).await?;
-                // The core's queue, which the one before was flooded by way of, has half the slots when that is long over.
+                // A flood before has grown the core's queue, which has half the slots when that is long over.
                 assert!(asked <= 1, "{asked} allocations in requests of {name}");
                 one_way(&ctx, name, WARM_UP as u64).await?;
                 let sent = one_way(&ctx, name, COUNTED as u64).await?;

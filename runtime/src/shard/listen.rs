@@ -20,6 +20,7 @@ impl Shard {
         let _current = core.pool.enter();
         let _turning = Turning::of(&core);
         core.now.set(now);
+        let mut is_free = self.may_listen();
         let (mut left, mut passes) = (looks, 0);
         while left > 0 && !self.has_other_arrivals() {
             if !self.has_messages() {
@@ -28,15 +29,13 @@ impl Shard {
                 continue;
             }
             let is_enough = passes == most || self.handled >= core.limits.turn_messages;
-            if is_enough || !self.may_listen() {
+            if is_enough || !is_free {
                 break;
             }
             self.handled += self.pass(&core);
             passes += 1;
-            left = match self.may_listen() {
-                true => looks,
-                false => 0,
-            };
+            is_free = self.may_listen();
+            left = if is_free { looks } else { 0 };
         }
         passes
     }
