@@ -109,3 +109,65 @@ fn g1_messages_to_the_place_of_a_worker_keep_their_order() {
         }
     }
 }
+
+/// Greets `there`, so that it knows this place, and minds being taken for whoever awaits an answer.
+struct Greeter;
+
+const GREETS: u64 = 0;
+const ASKED: u64 = 1;
+const ANSWER: u64 = 2;
+
+impl Worker for Greeter {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        assert_ne!(*msg, ANSWER, "an answer is whose it is");
+        match *msg {
+            GREETS => ctx.send_message("there", GREETS).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Answers by asking back, and greets back, which opens a link to that place.
+struct AsksBack;
+
+impl Worker for AsksBack {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        if *msg == GREETS {
+            return ctx.send_message(msg.reply(), ASKED).await;
+        }
+        let asked = ctx.request::<u64>(msg.reply(), ANSWER);
+        let nobody = asked.within(Duration::from_micros(1)).await;
+        assert!(nobody.is_err(), "an answer is not answered");
+        Ok(())
+    }
+}
+
+/// A request that goes where an answer is awaited is that answer, though a worker's place on that core has the same number.
+#[test]
+fn a_request_to_who_awaits_an_answer_is_the_answer() {
+    let report = Sim::new(3).cores(2).run(async |ctx: Context| {
+        let here = ctx.core();
+        ctx.start_worker_on(1 - here, "there", AsksBack).await?;
+        for number in 0..60 {
+            let name = format!("greeter-{number}");
+            ctx.start_worker_on(here, name.as_str(), Greeter).await?;
+            ctx.send_message(name, GREETS).await?;
+        }
+        ctx.sleep(Duration::from_millis(1)).await;
+        for _ in 0..60 {
+            let asked = ctx.request::<u64>("there", ASKED);
+            let answer = asked.within(Duration::from_millis(1)).await?;
+            assert_eq!(answer, ANSWER);
+        }
+        ctx.stop().await
+    });
+    report
+        .output
+        .unwrap_or_else(|error: Error| panic!("{error}"));
+}
