@@ -22,11 +22,13 @@ use crate::driver::rare::Rare;
 use crate::mailbox::State;
 use crate::node::shared::{InboxItem, Rings, Seed};
 use crate::node::stop::Stage;
+use crate::shard::clock::Patience;
+use crate::task::Spawned;
 use crate::task::panics::drop_guarded;
 use crate::task::raw::MailboxRc;
-use crate::task::{Spawned, Wake};
 use crate::time::Time;
 
+mod clock;
 mod listen;
 
 /// Turns after which freed blocks go home however few there are, and every debt of credits is paid: a
@@ -39,8 +41,8 @@ const TURNS_PER_ERRAND: u64 = 64;
 pub(crate) enum Turn {
     /// Something was done; there may be more.
     Busy,
-    /// Nothing to do until something arrives, or until this time.
-    Idle(Option<Time>),
+    /// Nothing to do until something arrives, or until [`settle`](Shard::settle) says.
+    Idle,
     /// This core has ended.
     Over,
 }
@@ -101,7 +103,7 @@ struct End {
     entered: Stage,
     arrived: bool,
     /// When user code that is still running is dropped.
-    patience: Option<Time>,
+    patience: Patience,
 }
 
 impl Shard {
@@ -118,7 +120,7 @@ impl Shard {
         let end = End {
             entered: Stage::Running,
             arrived: false,
-            patience: None,
+            patience: Patience::Nothing,
         };
         let shard = Self {
             core,
@@ -159,7 +161,7 @@ impl Shard {
         let core = Rc::clone(&self.core);
         let _current = core.pool.enter();
         let _turning = Turning::of(&core);
-        core.now.set(now);
+        self.note_time(now);
         core.tally().turns.add(1);
         let mut done = 0;
         if core.rare.takes(Rare::Pass) && self.may_listen() {
@@ -177,7 +179,6 @@ impl Shard {
         done += self.handled;
         core.flush();
         core.bury();
-        core.replies.arm_young(&core);
         if self.core.node.is_stopping() {
             if core.rare.takes(Rare::LateStage) {
                 done += 1;
@@ -194,9 +195,7 @@ impl Shard {
         if done > 0 || core.has_local_work() {
             return Turn::Busy;
         }
-        let timer = core.timers.borrow().next_deadline();
-        let patience = self.end.patience.filter(|until| *until > now);
-        Turn::Idle([timer, patience].into_iter().flatten().min())
+        Turn::Idle
     }
 
     fn is_time_for_errands(&self) -> bool {
@@ -204,12 +203,20 @@ impl Shard {
         turns.is_multiple_of(TURNS_PER_ERRAND)
     }
 
-    /// What can wait as long as there is something to do, or soon may be: to be called before a sleep.
-    pub(crate) fn settle(&mut self) {
+    /// What can wait as long as there is something to do, or soon may be: to be called before a sleep, with the time that
+    /// it is then. Returns when there is something to do though nothing arrives.
+    pub(crate) fn settle(&mut self, now: Time) -> Option<Time> {
+        self.note_reading(now);
         self.core.run_errands();
         if !is_planted(Canary::ForgottenFlush) {
             self.core.flush();
         }
+        self.next_deadline(now)
+    }
+
+    /// Whether the last turn has handled so much that it may have taken long.
+    pub(crate) fn has_done_much(&self) -> bool {
+        self.handled >= self.core.limits.worker_burst
     }
 
     /// Whether anything has arrived: the look that a parker takes after announcing sleep.
@@ -342,34 +349,11 @@ impl Shard {
         done
     }
 
-    fn fire_timers(&mut self, now: Time) -> u32 {
-        let budget = self.core.limits.timers_burst as usize;
-        let mut due = std::mem::take(&mut self.due);
-        self.core.timers.borrow_mut().due(now, budget, &mut due);
-        let fired = u32::try_from(due.len()).unwrap_or(u32::MAX);
-        for timed in due.drain(..) {
-            match timed {
-                Timed::Sleep(state) => {
-                    let mut state = state.borrow_mut();
-                    state.over = true;
-                    let wake = std::mem::replace(&mut state.wake, Wake::Nobody);
-                    drop(state);
-                    self.core.wake(&wake);
-                }
-                Timed::Reply(handle) => self.core.replies.expire(&self.core, handle),
-                Timed::Drain(mailbox) => self.core.drain_is_over(&mailbox),
-                Timed::Patrol => self.core.patrol(),
-            }
-        }
-        self.due = due;
-        fired
-    }
-
     /// Takes this core through the stages of the node's end. Whether it is over.
     fn pass_stages(&mut self, now: Time) -> bool {
         let stage = self.core.node.stop.stage();
         if stage != self.end.entered {
-            self.enter(stage, now);
+            self.enter(stage);
         }
         let ready = match stage {
             Stage::Running => false,
@@ -391,12 +375,12 @@ impl Shard {
         false
     }
 
-    fn enter(&mut self, stage: Stage, now: Time) {
+    fn enter(&mut self, stage: Stage) {
         let (stop, drain) = self.core.node.stop.terms();
         self.end = End {
             entered: stage,
             arrived: false,
-            patience: Some(now.saturating_add(drain)),
+            patience: Patience::For(drain),
         };
         match stage {
             // The workers of a group are for it to end, in their order, unless somebody is in a hurry.
@@ -418,7 +402,7 @@ impl Shard {
     /// had its chance to go on: also where there is no time to drain, and others were polled before it.
     fn is_finished(&mut self, now: Time) -> bool {
         let main_runs = self.main.is_some_and(|key| self.core.tasks.is_live(key));
-        let patient = self.end.patience.is_some_and(|until| now < until);
+        let patient = self.end.patience.lasts(now);
         if patient && (main_runs || self.core.workers.get() > 0) {
             return false;
         }

@@ -34,10 +34,14 @@
 //! 3. A cascade that stops at the budget goes on at the next call. Until it is done, new timers of
 //!    the span queue up behind those that still have to move.
 //! 4. Timers of a lower level are earlier than all timers of the levels above.
+//! 5. Who starts a timer knows the time of the last look at the clock, and that may be long over: a
+//!    wait that began then would be over early. So a wait is *young*, in a list of its own with its span
+//!    for a tick, until the clock has been read after it began.
 
 mod entries;
 
 use std::fmt;
+use std::time::Duration;
 
 pub(crate) use self::entries::TimerId;
 use self::entries::{Entries, Entry, NIL};
@@ -52,6 +56,9 @@ const _: () = assert!(
     64 - TICK_BITS < LEVEL_BITS * LEVELS as u32,
     "any deadline has a list"
 );
+
+/// The list of the young, behind those of all levels.
+const YOUNG: u16 = LEVELS as u16 * LISTS as u16;
 
 #[derive(Clone, Copy)]
 struct List {
@@ -69,7 +76,8 @@ pub(crate) struct Timers {
     cascade_end: u64,
     /// The list that cascades. Meaningless while `cascade_end` is 0.
     cascade_list: u16,
-    occupied: [u64; LEVELS],
+    /// For each level, and for the young.
+    occupied: [u64; LEVELS + 1],
     lists: Box<[List]>,
     entries: Entries,
     len: usize,
@@ -87,8 +95,8 @@ impl Timers {
             current: tick_at(start),
             cascade_end: 0,
             cascade_list: 0,
-            occupied: [0; LEVELS],
-            lists: vec![empty; LEVELS * LISTS as usize].into_boxed_slice(),
+            occupied: [0; LEVELS + 1],
+            lists: vec![empty; usize::from(YOUNG) + 1].into_boxed_slice(),
             entries: Entries::new(),
             len: 0,
         }
@@ -115,6 +123,34 @@ impl Timers {
         id
     }
 
+    /// As [`insert`](Self::insert), for a deadline so long after the next look at the clock, of which
+    /// [`grow_up`](Self::grow_up) is told.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub(crate) fn insert_young(&mut self, span: Duration, key: u64) -> TimerId {
+        let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let id = self.entries.claim(span, key);
+        self.append(id.index, YOUNG);
+        self.len += 1;
+        id
+    }
+
+    /// The clock was read after all that are young have been started: it is this time, and from now on they have deadlines.
+    #[inline]
+    pub(crate) fn grow_up(&mut self, now: Time) {
+        while self.occupied[LEVELS] != 0 {
+            let index = self.lists[usize::from(YOUNG)].head;
+            self.unlink(index);
+            let entry = &mut self.entries[index];
+            let deadline = now.saturating_add(Duration::from_nanos(entry.tick));
+            let tick = tick_after(deadline).max(self.current);
+            entry.tick = tick;
+            self.append(index, self.list_of(tick));
+        }
+    }
+
     /// Stops a timer. False if it has fired or was cancelled before.
     pub(crate) fn cancel(&mut self, id: TimerId) -> bool {
         let waits = self.entries.holds(id);
@@ -125,7 +161,7 @@ impl Timers {
     }
 
     /// When [`expire`](Self::expire) is next worth a call: the earliest deadline, rounded up to
-    /// its tick, or `None` without timers.
+    /// its tick, or `None` without timers. The young have none yet.
     ///
     /// It may be earlier than that, never later, if the earliest timer of a far list was
     /// cancelled, or if the last `expire` reached its budget (then it is not after the time given
@@ -208,7 +244,8 @@ impl Timers {
 
     /// The first list that holds a timer, and the first tick of its span.
     fn first_list(&self) -> Option<(u16, u64)> {
-        let level = self.occupied.iter().position(|lists| *lists != 0)?;
+        let of_levels = &self.occupied[..LEVELS];
+        let level = of_levels.iter().position(|lists| *lists != 0)?;
         let digit = u64::from(self.occupied[level].trailing_zeros());
         let list = level as u64 * LISTS + digit;
         let shift = level as u32 * LEVEL_BITS;

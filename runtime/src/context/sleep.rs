@@ -63,9 +63,8 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         let state = Rc::new(RefCell::new(SleepState { over: false, wake }));
-        let deadline = self.core.now.get().saturating_add(self.wait);
         let timed = Timed::Sleep(Rc::clone(&state));
-        let key = self.core.timers.borrow_mut().arm(deadline, timed);
+        let key = self.core.timers.borrow_mut().arm_in(self.wait, timed);
         self.armed = Some((key, state));
         Poll::Pending
     }

@@ -343,11 +343,8 @@ impl Core {
     }
 
     fn arm_drain(&self, mailbox: &MailboxRc, drain: Duration) {
-        let deadline = self.now.get().saturating_add(drain);
-        let timer = self
-            .timers
-            .borrow_mut()
-            .arm(deadline, Timed::Drain(mailbox.clone()));
+        let timed = Timed::Drain(mailbox.clone());
+        let timer = self.timers.borrow_mut().arm_in(drain, timed);
         let old = mailbox.with_more(|more| {
             more.drain = drain;
             more.drain_timer.replace(timer)

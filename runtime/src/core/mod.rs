@@ -394,6 +394,21 @@ impl TimerQueue {
         }
     }
 
+    /// As [`arm`](Self::arm), so long after now, however long ago the clock was read.
+    pub(crate) fn arm_in(&mut self, wait: Duration, timed: Timed) -> TimerKey {
+        let slot = self.targets.insert(timed);
+        TimerKey {
+            id: self.wheel.insert_young(wait, slot as u64),
+            slot,
+        }
+    }
+
+    /// The clock was read: it is this time.
+    #[inline]
+    pub(crate) fn grow_up(&mut self, now: Time) {
+        self.wheel.grow_up(now);
+    }
+
     /// Disarms a timer; its target comes back if it had not fired.
     pub(crate) fn disarm(&mut self, key: TimerKey) -> Option<Timed> {
         self.wheel

@@ -114,8 +114,7 @@ impl Core {
     }
 
     fn arm_patrol(&self) {
-        let next = self.now.get().saturating_add(ROUND);
-        self.timers.borrow_mut().arm(next, Timed::Patrol);
+        self.timers.borrow_mut().arm_in(ROUND, Timed::Patrol);
     }
 
     /// It is time for a look, and perhaps for more.

@@ -50,12 +50,13 @@ pub(crate) struct Replies {
 
 struct Pending {
     places: Places,
-    /// Places reserved in this turn whose timers are not armed yet: a request that is answered within the turn
-    /// does not touch the timer wheel. Each is here once, however often it was freed and reserved again.
+    /// Places reserved since the clock was last read, whose timers are not armed yet: a request that is answered
+    /// before it is read again does not touch the timer wheel. Each is here once, however often it was freed and
+    /// reserved again.
     young: Vec<u32>,
 }
 
-/// Notes one more young place, which happens once in a turn to each.
+/// Notes one more young place, which happens once to each between two readings of the clock.
 #[inline(never)]
 fn note_young(young: &mut Vec<u32>, index: u32) {
     young.push(index);
@@ -217,7 +218,7 @@ impl Replies {
         drop(wake);
     }
 
-    /// Arms the timers of the places reserved in this turn that still wait.
+    /// Arms the timers of the places reserved since the clock was last read, until now, which still wait.
     pub(crate) fn arm_young(&self, core: &Core) {
         let Pending { places, young } = &mut *self.pending.borrow_mut();
         if young.is_empty() {
@@ -230,8 +231,6 @@ impl Replies {
             {
                 place.is_timed = true;
                 let terms = &mut place.terms;
-                // In the turn in which the place was reserved, or the one behind the pass, it is as late as it was then, but for a look
-                // at the clock.
                 terms.since = core.now.get();
                 let deadline = terms.limit.map(|limit| terms.since.saturating_add(limit));
                 terms.timer = deadline.map(|deadline| timers.arm(deadline, Timed::Reply(handle)));

@@ -35,7 +35,7 @@ use crate::time::Time;
 const SLEEP_MAX: Duration = Duration::from_millis(100);
 /// How long to sleep while senders wait for room in a ring: draining it does not ring a bell.
 const SLEEP_FOR_ROOM: Duration = Duration::from_millis(1);
-/// Busy turns and passes between two looks at the clock, and at the sockets.
+/// Busy turns and passes between two looks at the sockets, and at the clock where they have done little.
 const TURNS_PER_CLOCK: u32 = 8;
 /// Looks for arrivals between two turns of an idle loop.
 const LOOKS_PER_TURN: u32 = 32;
@@ -184,12 +184,14 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, mut spin: Spin, main: Opt
                     turns = 0;
                     now = clock.now();
                     poll.look(&shard.core);
+                } else if shard.has_done_much() {
+                    now = clock.now();
                 }
                 if !spin.is_none() && shard.may_listen() {
                     turns += listen(&mut shard, now, TURNS_PER_CLOCK - turns);
                 }
             }
-            Turn::Idle(deadline) => {
+            Turn::Idle => {
                 now = clock.now();
                 if std::mem::take(&mut woken) {
                     shard.core.tally().wakes_spurious.add(1);
@@ -206,7 +208,7 @@ fn run_core(seed: Seed, kernel: Kernel, clock: &Clock, mut spin: Spin, main: Opt
                     }
                     continue;
                 }
-                shard.settle();
+                let deadline = shard.settle(now);
                 let wait = sleep_time(&shard, now, deadline);
                 woken = sleep(&mut shard, &mut parker, |core| poll.wait(core, wait));
                 idle_since = None;

@@ -19,7 +19,7 @@ impl Shard {
         let core = Rc::clone(&self.core);
         let _current = core.pool.enter();
         let _turning = Turning::of(&core);
-        core.now.set(now);
+        self.note_time(now);
         let mut is_free = self.may_listen();
         let (mut left, mut passes) = (looks, 0);
         while left > 0 && !self.has_other_arrivals() {

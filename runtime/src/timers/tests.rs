@@ -40,6 +40,11 @@ fn check(timers: &Timers) {
         while index != NIL {
             let entry = &timers.entries[index];
             assert_eq!((entry.list, entry.previous), (list, previous));
+            if list == YOUNG {
+                seen += 1;
+                (previous, index) = (index, entry.next);
+                continue;
+            }
             assert!(entry.tick >= timers.current.max(ends.earliest));
             let cascading = timers.cascade_end != 0 && list == timers.cascade_list;
             assert!(cascading || timers.settled_list_of(entry.tick) == list);
@@ -216,6 +221,8 @@ fn debug_tells_the_state() {
 enum Step {
     /// A timer so far ahead of the clock (or behind it).
     Insert(i64),
+    /// A wait of this span, whose deadline comes with the next look at the clock.
+    Begin(u64),
     /// The timer inserted as the n-th, counted back from the last one.
     Cancel(usize),
     Advance(u64, usize),
@@ -237,6 +244,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => distance().prop_map(|ahead| Step::Insert(ahead as i64)),
         1 => (0..3 * TURN).prop_map(|behind| Step::Insert(-(behind as i64))),
+        3 => distance().prop_map(Step::Begin),
         3 => (0..12_usize).prop_map(Step::Cancel),
         3 => (distance(), budget).prop_map(|(ahead, budget)| Step::Advance(ahead, budget)),
         1 => (0..2 * TURN).prop_map(Step::Rewind),
@@ -246,10 +254,14 @@ fn step() -> impl Strategy<Value = Step> {
 /// The wheel beside the heap that it must agree with.
 struct Pair {
     wheel: Timers,
-    heap: BinaryHeap<Reverse<(u64, u64)>>,
+    /// The tick of each, the place in the order of those that got theirs, and the key.
+    heap: BinaryHeap<Reverse<(u64, u64, u64)>>,
+    ordered: u64,
     live: HashSet<u64>,
     ids: Vec<TimerId>,
     deadlines: Vec<u64>,
+    /// Keys and spans.
+    young: Vec<(u64, u64)>,
     now: u64,
     cancelled: bool,
 }
@@ -259,9 +271,11 @@ impl Pair {
         Self {
             wheel: Timers::new(at(start)),
             heap: BinaryHeap::new(),
+            ordered: 0,
             live: HashSet::new(),
             ids: Vec::new(),
             deadlines: Vec::new(),
+            young: Vec::new(),
             now: start,
             cancelled: false,
         }
@@ -270,9 +284,11 @@ impl Pair {
     fn apply(&mut self, step: &Step) {
         match *step {
             Step::Insert(ahead) => self.insert(self.now.saturating_add_signed(ahead)),
+            Step::Begin(span) => self.begin(span),
             Step::Cancel(back) => self.cancel(back),
             Step::Advance(ahead, budget) => {
                 self.now = self.now.saturating_add(ahead);
+                self.grow_up();
                 self.expire(budget);
             }
             Step::Rewind(by) => {
@@ -283,18 +299,41 @@ impl Pair {
             }
         }
         check(&self.wheel);
-        self.check_next_deadline();
+        if self.young.is_empty() {
+            self.check_next_deadline();
+        }
     }
 
     fn insert(&mut self, deadline: u64) {
         let key = self.ids.len() as u64;
         self.ids.push(self.wheel.insert(at(deadline), key));
         self.deadlines.push(deadline);
-        self.heap.push(Reverse((
-            deadline.div_ceil(TICK).max(self.wheel.current),
-            key,
-        )));
         self.live.insert(key);
+        self.expect(deadline, key);
+    }
+
+    fn expect(&mut self, deadline: u64, key: u64) {
+        let tick = deadline.div_ceil(TICK).max(self.wheel.current);
+        self.heap.push(Reverse((tick, self.ordered, key)));
+        self.ordered += 1;
+    }
+
+    fn begin(&mut self, span: u64) {
+        let key = self.ids.len() as u64;
+        let wait = Duration::from_nanos(span);
+        self.ids.push(self.wheel.insert_young(wait, key));
+        self.deadlines.push(u64::MAX);
+        self.live.insert(key);
+        self.young.push((key, span));
+    }
+
+    fn grow_up(&mut self) {
+        self.wheel.grow_up(at(self.now));
+        for (key, span) in std::mem::take(&mut self.young) {
+            let deadline = self.now.saturating_add(span);
+            self.deadlines[key as usize] = deadline;
+            self.expect(deadline, key);
+        }
     }
 
     fn cancel(&mut self, back: usize) {
@@ -325,7 +364,7 @@ impl Pair {
 
     /// The tick and key of the first timer that is not cancelled.
     fn earliest(&mut self) -> Option<(u64, u64)> {
-        while let Some(Reverse((tick, key))) = self.heap.peek().copied() {
+        while let Some(Reverse((tick, _, key))) = self.heap.peek().copied() {
             if self.live.contains(&key) {
                 return Some((tick, key));
             }
@@ -361,6 +400,7 @@ proptest! {
         }
         // Whatever is left comes out in the end, except what lies in the tick that never begins.
         pair.now = u64::MAX;
+        pair.grow_up();
         pair.expire(NO_LIMIT);
         prop_assert!(pair.earliest().is_none_or(|(tick, _)| tick == 1 << (64 - TICK_BITS)));
     }

@@ -274,3 +274,107 @@ fn g8_work_that_is_found_after_a_timeout_is_counted() {
     assert_eq!(sleep_for(true, 0, 1), (true, 0), "it was told");
     assert_eq!(sleep_for(false, 0, 1), (false, 1), "it was not");
 }
+
+/// Begins this and has it end, told the time by hand: how long after its begin that was. The clock is read when all is done that
+/// could be, `late` after the reading that this knew.
+fn ends_after(
+    late: Duration,
+    main: impl AsyncFnOnce(Context) -> Result<()> + Send + 'static,
+) -> Duration {
+    let clock = Clock::start();
+    let (bell, kernel) = bell_and_kernel(&clock).expect("there is a poll");
+    let mut plan = plan();
+    plan.drain = SHORT;
+    let (_, mut seeds) = assemble(plan, vec![bell]);
+    let network = Network::System(kernel.registry);
+    let begin = clock.now();
+    let (mut shard, _) = Shard::new(seeds.remove(0), begin, network);
+    let (main, result) = main_maker(main);
+    let main = main(&shard.core);
+    shard.spawn_main(main);
+    while shard.turn(begin) == Turn::Busy {}
+    let mut now = begin.saturating_add(late);
+    loop {
+        let turn = shard.turn(now);
+        if result.lock().is_some() || turn == Turn::Over {
+            break;
+        }
+        if turn == Turn::Idle
+            && let Some(deadline) = shard.settle(now)
+            && !shard.has_arrivals()
+        {
+            now = deadline;
+        }
+    }
+    let read = begin.saturating_add(late);
+    now.saturating_since(read)
+}
+
+/// What each of the waits of these tests lasts, and about how much later it may end: a tick of the timers.
+const SHORT: Duration = Duration::from_millis(4);
+const TICK: Duration = Duration::from_nanos(1 << 17);
+
+/// Takes a message and does not come to an end with it.
+struct Stuck;
+
+impl Worker for Stuck {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, _: &mut Context, _: Routed<u64>) -> Result<()> {
+        std::future::pending().await
+    }
+}
+
+/// Whoever begins to wait while handlers take long knows an old time: the wait lasts all the same.
+#[test]
+fn no_wait_is_over_early_where_the_clock_was_read_long_ago() {
+    for late in [Duration::ZERO, SHORT / 2, SHORT * 50] {
+        let check = |what, lasted: Duration| {
+            assert!(
+                (SHORT..SHORT + TICK).contains(&lasted),
+                "{what}, {late:?}: {lasted:?}"
+            );
+        };
+        check(
+            "a sleep",
+            ends_after(late, async |ctx: Context| {
+                ctx.sleep(SHORT).await;
+                Ok(())
+            }),
+        );
+        check(
+            "a receive",
+            ends_after(late, async |mut ctx: Context| {
+                let nothing = ctx.receive_timeout::<u64>(SHORT).await;
+                assert!(nothing.is_err(), "nobody sends");
+                Ok(())
+            }),
+        );
+        check(
+            "a request",
+            ends_after(late, async |ctx: Context| {
+                ctx.start_worker("stuck", Stuck).await?;
+                let request = ctx.request::<u64>("stuck", 1u64).within(SHORT);
+                assert!(request.await.is_err(), "nobody answers");
+                Ok(())
+            }),
+        );
+        check(
+            "the end of a node",
+            ends_after(late, async |ctx: Context| {
+                ctx.stop().await?;
+                std::future::pending().await
+            }),
+        );
+        check(
+            "a drain",
+            ends_after(late, async |ctx: Context| {
+                ctx.start_worker("stuck", Stuck).await?;
+                ctx.send_message("stuck", 1u64).await?;
+                ctx.yield_now().await;
+                ctx.stop_worker("stuck").await
+            }),
+        );
+    }
+}

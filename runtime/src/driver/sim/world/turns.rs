@@ -92,18 +92,18 @@ impl World {
 
     /// What the core does after this turn, and when it wants to be woken, as its clock goes.
     fn choose(&mut self, at: usize, turn: Turn, now: Time) -> (Next, Option<Time>) {
-        let deadline = match turn {
+        match turn {
             Turn::Busy => return (Next::Busy, None),
             Turn::Over => return (Next::Over, None),
-            Turn::Idle(deadline) => deadline,
-        };
+            Turn::Idle => {}
+        }
         if self.dice.below(SPINS) == 0 || self.fate.strikes(Fault::Spin) {
             return (Next::Idle, None);
         }
         let Some((shard, parker)) = &mut self.seats[at].works else {
             return (Next::Over, None);
         };
-        shard.settle();
+        let deadline = shard.settle(now);
         let room = shard.core.waits_for_room();
         let room = room.then(|| now.saturating_add(SLEEP_FOR_ROOM));
         let until = [deadline, room].into_iter().flatten().min();
