@@ -21,6 +21,9 @@ const COUNTED: &[(&str, &[u16], Work)] = &[
     ("one-way-by-name", &[1, 2], |ctx, n| {
         Box::pin(workloads::counting_by_name(ctx, n))
     }),
+    ("flood", &[1, 2], |ctx, n| {
+        Box::pin(workloads::flood(ctx, n))
+    }),
     ("round-trip", &[1, 2], |ctx, n| {
         Box::pin(workloads::ping_pong(ctx, n))
     }),
@@ -32,6 +35,9 @@ const COUNTED: &[(&str, &[u16], Work)] = &[
     }),
     ("requests-100", &[1, 2], |ctx, n| {
         Box::pin(workloads::requests(ctx, n, 100))
+    }),
+    ("requests-1000", &[2], |ctx, n| {
+        Box::pin(workloads::requests(ctx, n, 1000))
     }),
     ("thread-ring", &[1], |ctx, n| {
         Box::pin(workloads::thread_ring(ctx, n, 100))

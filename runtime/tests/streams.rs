@@ -181,8 +181,22 @@ impl Worker for InOrder {
     }
 }
 
-/// Sends bursts of different lengths to two receivers in turn.
+/// Sends bursts of different lengths to two receivers in turn; each other sender waits only where it is refused.
 struct Bursts(u64);
+
+impl Bursts {
+    async fn send(&self, ctx: &Context, to: &str, number: u64) -> Result<()> {
+        let message = (self.0, number);
+        if self.0 % 2 == 1 {
+            match ctx.try_send_message(to, message) {
+                Ok(()) => return Ok(()),
+                Err(error) if matches!(error.kind(), ErrorKind::Full { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        ctx.send_message(to, message).await
+    }
+}
 
 impl Worker for Bursts {
     type Message = u64;
@@ -194,8 +208,7 @@ impl Worker for Bursts {
             burst += 1;
             for (to, sent) in sent.iter_mut().enumerate() {
                 for _ in 0..(1 + burst % 7).min(*msg - *sent) {
-                    ctx.send_message(format!("in-order-{to}"), (self.0, *sent))
-                        .await?;
+                    self.send(ctx, &format!("in-order-{to}"), *sent).await?;
                     *sent += 1;
                 }
             }

@@ -111,6 +111,29 @@ pub(super) fn go_on_along(
     }
 }
 
+/// Sends a message of one who does not wait, if nothing has to be set up for it: it follows others to another core as those
+/// do that are waited for. Any other comes back.
+#[inline(never)]
+pub(super) fn send_at_once<M: Message>(ctx: &Context, route: &Route, message: M) -> Option<Body> {
+    let is_place = |hop: &&Hop| !hop.is_unseen();
+    let Some(hop) = route.only_short().filter(is_place) else {
+        return send_any_at_once(ctx, route, Some(message.into_body()));
+    };
+    match ctx.core.post_next(&ctx.mailbox, hop, message.into_body()) {
+        Ok(()) => None,
+        Err(body) => send_any_at_once(ctx, route, Some(body)),
+    }
+}
+
+/// As [`send_at_once`], of what does not follow a message to a place along a short route.
+#[inline(never)]
+fn send_any_at_once(ctx: &Context, route: &Route, mut lent: Option<Body>) -> Option<Body> {
+    if route.only().is_some() {
+        send_whole(ctx, route, &mut lent);
+    }
+    lent
+}
+
 /// Sends a message as it travels, if nothing has to be set up for it. Whether it was sent.
 #[inline(always)]
 fn send_whole(ctx: &Context, route: &Route, lent: &mut Option<Body>) -> bool {

@@ -31,6 +31,7 @@ use crate::routed::Routed;
 use crate::task::raw::{MailboxRc, lent};
 
 use self::forward::Forward;
+use self::further::send_at_once;
 use self::receive::Receive;
 use self::request::Request;
 use self::send::SendMessage;
@@ -151,15 +152,30 @@ impl Context {
     /// back.
     #[inline]
     pub fn try_send_message(&self, route: impl Into<Route>, message: impl Message) -> Result<()> {
-        let (route, body) = (route.into(), self.core.body_of(message)?);
-        let Some(to) = self.core.receiver_here(&route) else {
-            return self.try_further(Outgoing::with_body(route, body));
+        match lent(&route) {
+            Some(route) => self.try_along(route, message),
+            None => self.try_along(&route.into(), message),
+        }
+    }
+
+    #[inline(always)]
+    fn try_along<M: Message>(&self, route: &Route, message: M) -> Result<()> {
+        if self.core.lacks_memory_for::<M>() {
+            return Err(self.core.no_memory(message));
+        }
+        let Some(to) = self.core.receiver_here(route) else {
+            return match send_at_once(self, route, message) {
+                None => Ok(()),
+                Some(body) => self.try_further(Outgoing::with_body(route.clone(), body)),
+            };
         };
+        let body = message.into_body();
         self.core
-            .enqueue(to, &self.mailbox, Handle::NONE, Origin::LOCAL, body);
+            .enqueue_plain(to, &self.mailbox, Origin::LOCAL, body);
         Ok(())
     }
 
+    /// Something has to be set up for the message, or is lacking.
     #[inline(never)]
     fn try_further(&self, mut out: Outgoing) -> Result<()> {
         match self.core.attempt(&self.mailbox, &mut out) {
