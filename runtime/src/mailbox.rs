@@ -15,6 +15,8 @@
 //!      any of them ──stop, drained──▶ Ending (shutdown runs) ──▶ Closed
 //! ```
 
+mod waiter;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,16 +26,17 @@ use std::time::Duration;
 use ringpost_mailbox::canary::{Canary, is_planted};
 use ringpost_router::{Address, Handle, HandleKind, Hint, Hop, NodeCore};
 
-use crate::core::behalf::{Behalf, Token};
+use crate::core::behalf::Token;
 use crate::core::passed_on::Passer;
 use crate::core::supervised::Supervised;
 use crate::core::watches::Watches;
 use crate::envelope::{Envelope, OriginKind, ReplyTo};
 use crate::error::Error;
 use crate::overflow::Overflow;
-use crate::task::Wake;
 use crate::task::raw::MailboxRc;
 use crate::time::Time;
+
+pub(crate) use self::waiter::{Waiter, Waiting, pop_waiting, trim};
 
 /// What the mailbox is doing. See the module's drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +142,8 @@ pub(crate) struct More {
     pub(crate) owed: u32,
     /// Its owner's sends to other cores that wait, or have and were not polled since.
     waiting_sends: u32,
+    /// How many of these are requests that wait in a line and may be sent there (`core/parked.rs`).
+    parked_sends: u32,
     /// Whoever waits in `receive`.
     pub(crate) receivers: VecDeque<Rc<Waiter>>,
     /// What the requests are noted by that the worker has passed on: their answers are to come back by it.
@@ -246,6 +251,11 @@ impl Mailbox {
     /// Whether no send of its owner to another core waits but the one that asks.
     pub(crate) fn is_last_to_wait(&self) -> bool {
         self.if_more(|more| more.waiting_sends <= 1).unwrap_or(true)
+    }
+
+    /// Whether all sends of its owner to other cores that wait are parked requests.
+    pub(crate) fn waits_parked_alone(&self) -> bool {
+        self.if_more(|more| more.waiting_sends == more.parked_sends) == Some(true)
     }
 
     /// The record of a mailbox that lives on another core.
@@ -535,91 +545,3 @@ impl fmt::Debug for Mailbox {
 }
 
 const _: () = assert!(size_of::<Mailbox>() <= 104, "an idle worker is small");
-
-/// How far a waiting sender or receiver is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
-    /// In the queue.
-    Queued,
-    /// What was waited for is reserved for this waiter.
-    Granted,
-    /// It will never come: the other side has ended.
-    Closed,
-    /// It need not be waited for any more: what the other side does with the message has changed.
-    Retry,
-    /// The future was dropped; whoever pops this waiter passes on.
-    Cancelled,
-}
-
-/// A place in a queue of suspended futures.
-pub(crate) struct Waiter {
-    pub(crate) state: Cell<Waiting>,
-    pub(crate) wake: RefCell<Wake>,
-    /// Who waits to send, and since when.
-    pub(crate) sender: Option<(MailboxRc, Time)>,
-    /// And on whose behalf, where that is no worker.
-    pub(crate) behalf: RefCell<Behalf>,
-    /// The credits of a link that it is granted at the most; when it was, those it was. 0 for one that waits on
-    /// its own core, or in an urgent lane.
-    pub(crate) credits: Cell<u32>,
-}
-
-impl Waiter {
-    pub(crate) fn new(wake: Wake) -> Rc<Self> {
-        Rc::new(Self {
-            state: Cell::new(Waiting::Queued),
-            wake: RefCell::new(wake),
-            sender: None,
-            behalf: RefCell::default(),
-            credits: Cell::new(0),
-        })
-    }
-
-    pub(crate) fn of_sender(wake: Wake, who: MailboxRc, since: Time, credits: u32) -> Rc<Self> {
-        if credits > 0 {
-            who.with_more(|more| more.waiting_sends += 1);
-        }
-        Rc::new(Self {
-            state: Cell::new(Waiting::Queued),
-            wake: RefCell::new(wake),
-            sender: Some((who, since)),
-            behalf: RefCell::default(),
-            credits: Cell::new(credits),
-        })
-    }
-}
-
-impl Drop for Waiter {
-    fn drop(&mut self) {
-        if let Some((who, _)) = &self.sender
-            && self.credits.get() > 0
-        {
-            // What was counted may be gone: its owner has ended.
-            who.if_more(|more| more.waiting_sends = more.waiting_sends.saturating_sub(1));
-        }
-    }
-}
-
-/// Takes cancelled waiters off the end, so that those who try and give up leave nothing behind.
-pub(crate) fn trim(queue: &mut VecDeque<Rc<Waiter>>) {
-    while queue
-        .back()
-        .is_some_and(|waiter| waiter.state.get() == Waiting::Cancelled)
-    {
-        queue.pop_back();
-    }
-}
-
-/// Takes the first waiter that still waits.
-pub(crate) fn pop_waiting(queue: &mut VecDeque<Rc<Waiter>>) -> Option<Rc<Waiter>> {
-    let next = |queue: &mut VecDeque<Rc<Waiter>>| match is_planted(Canary::UnfairQueue) {
-        true => queue.pop_back(),
-        false => queue.pop_front(),
-    };
-    while let Some(waiter) = next(queue) {
-        if waiter.state.get() == Waiting::Queued {
-            return Some(waiter);
-        }
-    }
-    None
-}

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context as Polling, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::core::deliver::{Lack, Outgoing};
 use crate::core::replies::Asking;
 use crate::envelope::Origin;
 use crate::error::{Error, ErrorKind, Result};
+use crate::mailbox::{Waiter, Waiting};
 use crate::task::Wake;
 use crate::task::raw::MailboxRc;
 
@@ -52,6 +54,8 @@ enum State<R, M> {
     Urgent(R, M),
     /// The place of the reply is reserved; the message waits for a credit or for room.
     Blocked(Handle, Box<Blocked>),
+    /// As `Blocked`, but the message is sent where it waits (`core/parked.rs`).
+    Parked(Handle, Rc<Waiter>),
     /// As `Blocked`, for an urgent message.
     Pressing(Handle, Box<Pressing>),
     /// The message is under way.
@@ -153,8 +157,8 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
             core.replies.register(core, place, polling);
         }
         core.enqueue_request(to, &ctx.mailbox, place, Origin::LOCAL, body);
-        // Nobody can have answered yet. What is overwritten is `Done`, which has nothing to drop.
-        std::mem::forget(std::mem::replace(&mut *self.state, State::Waiting(place)));
+        // Nobody can have answered yet.
+        self.go_to(State::Waiting(place));
         Poll::Pending
     }
 
@@ -190,10 +194,18 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         };
         let mut lent = Some(body);
         let core = &ctx.core;
-        core.post_request(&ctx.mailbox, &route, place, &mut lent);
+        let is_tried = core.post_request(&ctx.mailbox, &route, place, &mut lent);
         let Some(body) = lent else {
             return self.wait(place, polling);
         };
+        if is_tried && let Some(line) = core.line_for(&route) {
+            let unsent = (route, body);
+            let wake = core.tasks.register(polling);
+            let waiter = core.park(line, &ctx.mailbox, unsent, place, wake);
+            *self.state = State::Parked(place, waiter);
+            self.ctx.note_behalf(place);
+            return self.poll_deadline(place, polling);
+        }
         let mut sending = Sending::new(route, body);
         let sent = sending.poll_further(ctx, place, polling);
         self.proceed(place, sent, polling, || match sending {
@@ -266,6 +278,35 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         self.proceed(place, sent, polling, || State::Blocked(place, blocked))
     }
 
+    /// The message was sent where it waited, most of the time, and else goes on waiting, or is polled from now on.
+    #[inline(never)]
+    fn go_on_parked(
+        &mut self,
+        place: Handle,
+        waiter: Rc<Waiter>,
+        polling: &mut Polling<'_>,
+    ) -> Poll<Result<A>> {
+        let core = &self.ctx.core;
+        if has_left(&waiter) {
+            // Wakers are user code, also where they are dropped.
+            self.go_to(State::Waiting(place));
+            drop(waiter);
+            return self.wait(place, polling);
+        }
+        if waiter.state.get() == Waiting::Queued {
+            *self.state = State::Parked(place, Rc::clone(&waiter));
+            core.note_behalf(&self.ctx.mailbox, &waiter);
+            let before = waiter.wake.replace(core.tasks.register(polling));
+            drop(before);
+            self.ctx.note_behalf(place);
+            return self.poll_deadline(place, polling);
+        }
+        match Blocked::of_parked(waiter) {
+            Some(blocked) => self.go_on(place, Box::new(blocked), polling),
+            None => self.wait(place, polling),
+        }
+    }
+
     /// Waits for the reply if the message was sent, and else as `blocked` says.
     #[inline]
     fn proceed(
@@ -309,11 +350,11 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
     fn wait(&mut self, place: Handle, polling: &mut Polling<'_>) -> Poll<Result<A>> {
         match self.ctx.poll_place(place, polling) {
             Poll::Ready(answer) => {
-                *self.state = State::Done;
+                self.go_to(State::Done);
                 Poll::Ready(answer.and_then(|body| read(self.ctx, body)))
             }
             Poll::Pending => {
-                *self.state = State::Waiting(place);
+                self.go_to(State::Waiting(place));
                 self.ctx.note_behalf(place);
                 Poll::Pending
             }
@@ -322,6 +363,12 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
 }
 
 impl<A, R, M> Request<'_, A, R, M> {
+    /// Goes on to this state from `Waiting` or `Done`, which have nothing to be dropped, and so nothing to be looked at.
+    #[inline(always)]
+    fn go_to(&mut self, next: State<R, M>) {
+        std::mem::forget(std::mem::replace(&mut *self.state, next));
+    }
+
     /// It is dropped before it is over, which most are not.
     #[cold]
     #[inline(never)]
@@ -342,6 +389,14 @@ impl<A, R, M> Request<'_, A, R, M> {
                 blocked.cancel(core);
                 core.replies.cancel(core, place);
                 blocked.take_payload()
+            }
+            State::Parked(place, waiter) => {
+                let mut blocked = Blocked::of_parked(waiter);
+                if let Some(blocked) = &mut blocked {
+                    blocked.cancel(core);
+                }
+                core.replies.cancel(core, place);
+                blocked?.take_payload()
             }
             State::Pressing(place, mut pressing) => {
                 core.replies.cancel(core, place);
@@ -364,7 +419,7 @@ impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
             // What most often comes of it in registers, all else out of line.
             return match this.ctx.core.replies.fetch(place) {
                 Some(body) => {
-                    *this.state = State::Done;
+                    this.go_to(State::Done);
                     Poll::Ready(read(this.ctx, body))
                 }
                 None => this.wait(place, polling),
@@ -382,11 +437,20 @@ impl<A: Message, R: Into<Route>, M: Message> Future for Request<'_, A, R, M> {
                 let unsent = Unsent(route.into(), message.into_body());
                 this.begin_urgent(unsent, polling)
             }
+            State::Parked(place, waiter) => this.go_on_parked(place, waiter, polling),
             State::Blocked(place, blocked) => this.go_on(place, blocked, polling),
             State::Pressing(place, pressing) => this.press(place, pressing, polling),
             State::Done => Poll::Ready(Err(Error::new(ErrorKind::Stopping))),
         }
     }
+}
+
+/// Whether a request was sent where it waited.
+fn has_left(waiter: &Waiter) -> bool {
+    waiter
+        .parked
+        .as_ref()
+        .is_some_and(|parked| parked.is_sent())
 }
 
 /// Nobody but who waits for the answer could give it.
@@ -432,7 +496,8 @@ impl<A, R, M> fmt::Debug for Request<'_, A, R, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &*self.state {
             State::Fresh(..) | State::Urgent(..) => "not polled yet",
-            State::Blocked(..) | State::Pressing(..) => "waiting for room",
+            State::Parked(_, waiter) if has_left(waiter) => "waiting for the reply",
+            State::Parked(..) | State::Blocked(..) | State::Pressing(..) => "waiting for room",
             State::Waiting(_) => "waiting for the reply",
             State::Done => "done",
         };

@@ -329,6 +329,21 @@ impl Blocked {
         }
     }
 
+    /// A request that was parked and has not been sent: it is polled from now on.
+    pub(super) fn of_parked(waiter: Rc<Waiter>) -> Option<Self> {
+        waiter.unpark();
+        let (out, lack) = waiter.parked.as_ref()?.take()?;
+        let wait = Some(Wait {
+            lack,
+            waiter,
+            credit_of: None,
+        });
+        Some(Self {
+            wait,
+            ..Self::new(out)
+        })
+    }
+
     /// A message that is to wait for this when it is polled.
     pub(super) fn lacking(out: Outgoing, lack: Lack) -> Self {
         Self {

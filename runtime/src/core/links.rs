@@ -42,6 +42,23 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// The first of those who wait, if there is a credit, out of the line.
+    pub(crate) fn next_waiting(&mut self) -> Option<Rc<Waiter>> {
+        match self.credits {
+            0 => None,
+            _ => pop_waiting(&mut self.waiters),
+        }
+    }
+
+    /// Grants one who waited its share of the credits.
+    pub(crate) fn grant(&mut self, waiter: &Waiter) {
+        let share = self.credits.min(waiter.credits.get());
+        self.credits -= share;
+        waiter.credits.set(share);
+        waiter.state.set(Waiting::Granted);
+        waiter.unpark();
+    }
+
     /// Whether messages may be sent on it.
     pub(crate) fn is_usable(&self) -> bool {
         matches!(self.state, LinkState::New | LinkState::Open)
@@ -268,14 +285,8 @@ impl LinkTable {
             return;
         };
         entry.credits += count;
-        while entry.credits > 0 {
-            let Some(waiter) = pop_waiting(&mut entry.waiters) else {
-                break;
-            };
-            let share = entry.credits.min(waiter.credits.get());
-            entry.credits -= share;
-            waiter.credits.set(share);
-            waiter.state.set(Waiting::Granted);
+        while let Some(waiter) = entry.next_waiting() {
+            entry.grant(&waiter);
             granted.push(waiter);
         }
     }

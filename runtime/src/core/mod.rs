@@ -29,6 +29,7 @@ pub(crate) mod outbound;
 pub(crate) mod overflow;
 pub(crate) mod pair;
 pub(crate) mod pairs;
+pub(crate) mod parked;
 pub(crate) mod passed_on;
 pub(crate) mod patrol;
 pub(crate) mod placed;

@@ -14,7 +14,7 @@ use ringpost_router::{Handle, Message};
 
 use crate::core::Core;
 use crate::core::deliver::{Attempt, Grant, Lack, Outgoing};
-use crate::core::links::LinkState;
+use crate::core::links::{Link, LinkState};
 use crate::core::pair::{Connection, MESSAGE_SLOTS, Pair};
 use crate::core::record::{Control, Job, Record};
 use crate::core::replies::Answer;
@@ -443,11 +443,22 @@ impl Core {
         let mut granted = Vec::new();
         {
             let mut pairs = self.pairs.borrow_mut();
-            let links = &mut pairs.of(core).links;
-            if links.at(link).is_none_or(|entry| entry.epoch != epoch) {
+            let is_open = pairs.lead_to(core);
+            let pair = pairs.of(core);
+            let entry = pair.links.at_mut(link);
+            let Some(entry) = entry.filter(|entry| entry.epoch == epoch) else {
                 return;
+            };
+            entry.credits += count;
+            while let Some(waiter) = pair.links.at_mut(link).and_then(Link::next_waiting) {
+                if is_open && self.send_parked(pair, link, &waiter) {
+                    continue;
+                }
+                if let Some(entry) = pair.links.at_mut(link) {
+                    entry.grant(&waiter);
+                }
+                granted.push(waiter);
             }
-            links.give_back(link, count, &mut granted);
         }
         granted.iter().for_each(|waiter| self.grant(waiter));
     }

@@ -204,6 +204,11 @@ impl Pair {
         !is_behind && self.data.has_room(MESSAGE_SLOTS + self.reserved)
     }
 
+    /// Whether there is room, and nobody waits for any.
+    pub(super) fn has_free_room(&mut self) -> bool {
+        self.room_waiters.is_empty() && self.data.has_room(MESSAGE_SLOTS + self.reserved)
+    }
+
     #[inline(never)]
     fn is_behind(&self, from: &MailboxRc) -> bool {
         let is_its = |waiter: &Rc<Waiter>| {

@@ -217,6 +217,7 @@ impl Core {
     }
 
     /// As [`post_linked`](Self::post_linked), for a message that wants an answer at this place. It is taken if it was sent.
+    /// Whether that was tried.
     #[inline(never)]
     pub(crate) fn post_request(
         &self,
@@ -224,14 +225,16 @@ impl Core {
         route: &Route,
         reply: Handle,
         body: &mut Option<Body>,
-    ) {
+    ) -> bool {
         let Some(hop) = route.only() else {
-            return;
+            return false;
         };
         let hint = hop.hint_of(self.here.node());
         let is_worker = hint.is_none_or(|hint| hint.kind == HandleKind::Worker);
-        if is_worker && !self.rare.takes(Rare::LongWay) {
+        let is_tried = is_worker && !self.rare.takes(Rare::LongWay);
+        if is_tried {
             self.post_linked(from, hop, hint, reply, body);
         }
+        is_tried
     }
 }
