@@ -26,18 +26,20 @@ const CAPACITY_FIRST: usize = 64;
 /// The fewest slots that it goes back to: of messages of a line they are in the first cache, most of the time.
 const CAPACITY_LEAST: usize = 512;
 
-/// A queue is sparse while it fills no more than one of so many parts of its slots, and is looked at each time such a part has
-/// been pushed.
+/// Values that are pushed between two looks at a queue, at the most.
+const LOOK: usize = 128;
+
+/// A queue is sparse while it fills no more than one of so many parts of its slots.
 const PARTS: usize = 4;
 
-/// Looks in a row that find a queue sparse before it has half the slots. So many that one with bursts from time to time keeps what
-/// it has: to grow again it takes fresh memory.
-const SPARSE_LOOKS: usize = 32;
+/// Rounds of all its slots for which a queue is sparse before it has half of them. So many that one with bursts from time to time keeps
+/// what it has: to grow again it takes fresh memory.
+const SPARSE_ROUNDS: usize = 8;
 
 /// A first-in-first-out queue for one thread that grows as needed, and goes back to fewer slots when it has long held few values.
 ///
 /// A queue goes round through all of its slots however few values it holds, so one that has once held many would use memory that is
-/// in no cache for ever. Each time a quarter of its slots has been pushed it is looked at, and if it has been no more than a quarter full
+/// in no cache for ever. It is looked at from time to time as values are pushed, and if it has been no more than a quarter full
 /// for eight rounds it has half the slots. Who pushes nothing more keeps them all.
 ///
 /// Whoever fills it bounds it: there is no limit here but memory. Where that is used up the process is
@@ -64,7 +66,7 @@ pub struct LocalQueue<T> {
     mask: Cell<usize>,
     head: Cell<usize>,
     tail: Cell<usize>,
-    /// How many looks in a row have found few values.
+    /// About how many values were pushed while each look has found few.
     sparse: Cell<usize>,
     /// Owns values, and is neither `Send` nor `Sync`.
     owns: PhantomData<(T, *mut ())>,
@@ -137,14 +139,19 @@ impl<T> LocalQueue<T> {
         self.tail.set(tail.wrapping_add(1));
     }
 
-    /// Adds a value at the end, which `write` moves to its slot.
+    /// Adds a value at the end, which `write` moves to its slot. From time to time, and 128 values apart at the most, the queue is
+    /// looked at before; then `look` is called.
     ///
     /// # Safety
     ///
-    /// `write` makes a value of the slot, does not unwind, and does not touch the queue.
+    /// `write` makes a value of the slot. Neither unwinds, and neither changes the queue.
     #[inline(always)]
-    pub unsafe fn push_with(&self, write: impl FnOnce(NonNull<T>)) {
-        let tail = self.tail_with_room();
+    pub unsafe fn push_with(&self, look: impl FnOnce(), write: impl FnOnce(NonNull<T>)) {
+        if self.tail.get() == self.limit.get() {
+            make_room(self);
+            look();
+        }
+        let tail = self.tail.get();
         // SAFETY: the queue is not full, so the slot at `tail` exists and is empty (rules 3 and 4).
         write(unsafe { self.slot(tail) });
         self.tail.set(tail.wrapping_add(1));
@@ -252,22 +259,22 @@ impl<T> LocalQueue<T> {
     fn look(&self) {
         let (len, capacity) = (self.len(), self.capacity());
         let is_sparse = capacity > CAPACITY_LEAST && len <= capacity / PARTS;
-        let sparse = if is_sparse { self.sparse.get() + 1 } else { 0 };
+        let sparse = if is_sparse {
+            self.sparse.get() + LOOK
+        } else {
+            0
+        };
         self.sparse.set(sparse);
         if len == capacity {
             let new = capacity.checked_mul(2).expect("a queue fits into memory");
             // SAFETY: a power of two, which is more than there are values.
             unsafe { self.move_to(new.max(CAPACITY_FIRST)) };
-        } else if sparse == SPARSE_LOOKS {
+        } else if sparse > SPARSE_ROUNDS * capacity {
             self.sparse.set(0);
             // SAFETY: a power of two, and there are no more than half as many values.
             unsafe { self.move_to(capacity / 2) };
         }
-        let capacity = self.capacity();
-        let room = match capacity > CAPACITY_LEAST {
-            true => (capacity - len).min(capacity / PARTS),
-            false => capacity - len,
-        };
+        let room = (self.capacity() - len).min(LOOK);
         self.limit.set(self.tail.get().wrapping_add(room));
     }
 

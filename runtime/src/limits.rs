@@ -60,7 +60,8 @@ pub struct Limits {
     pub ring_burst: u32,
     /// Messages handled in one turn before timers and rings get theirs, and slots of the rings to other cores that a
     /// handler or future publishes before it waits for its next turn. Of these only those count that go to another core than
-    /// the ones before. Default 256.
+    /// the ones before. Also about how many messages it puts in the queue of its own core before it waits until those that are there
+    /// have had their turn. Default 256.
     pub turn_messages: u32,
     /// Messages that one worker may have before it in the queue of its core while others wait, and how many it takes in
     /// its turn where there were more. So it delays others by two such bursts at the most. Default 64.

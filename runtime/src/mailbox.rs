@@ -94,6 +94,8 @@ pub(crate) struct Mailbox {
     pub(crate) replicated: Cell<bool>,
     /// Whether the core keeps an eye on what waits here (`core/patrol.rs`).
     pub(crate) is_crowded: Cell<bool>,
+    /// Whether its owner may have to wait for its next turn before it sends to workers of this core ([`step`](crate::core::step)).
+    pub(crate) is_held: Cell<bool>,
     /// What happens to messages for which there is no room.
     pub(crate) overflow: Cell<Overflow>,
     /// Credits left for senders of this core. 0 sends a sender to the slow path.
@@ -104,8 +106,6 @@ pub(crate) struct Mailbox {
     stashed: Cell<u32>,
     /// Whether `initialize` has returned well.
     pub(crate) started: Cell<bool>,
-    /// Whether it was a panic that ended the worker.
-    pub(crate) panicked: Cell<bool>,
     /// Who is told of the start, or when the worker has started, of the end.
     asker: Cell<ReplyTo>,
     more: RefCell<Option<Box<More>>>,
@@ -127,6 +127,8 @@ pub(crate) struct More {
     /// Whether what a handler was given was put back, and nothing was handled or received since: so it is of the call that
     /// runs, even if it has been dropped meanwhile.
     pub(crate) put_back: bool,
+    /// Whether it was a panic that ended the worker.
+    pub(crate) panicked: bool,
     /// How many calls of the worker that had suspended have ended.
     pub(crate) resumed: u32,
     /// How many urgent ones were taken in a row while others waited.
@@ -227,15 +229,20 @@ impl Mailbox {
             special: Cell::new(false),
             overflow: Cell::new(Overflow::Wait),
             is_crowded: Cell::new(false),
+            is_held: Cell::new(false),
             room: Cell::new(room),
             queued: Cell::new(0),
             replicated: Cell::new(false),
             stashed: Cell::new(0),
             started: Cell::new(false),
-            panicked: Cell::new(false),
             asker: Cell::new(ReplyTo::NOBODY),
             more: RefCell::new(None),
         }
+    }
+
+    /// Whether it was a panic that ended the worker.
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.if_more(|more| more.panicked) == Some(true)
     }
 
     /// Whether a call of its worker is suspended.

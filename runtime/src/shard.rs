@@ -174,6 +174,7 @@ impl Shard {
         }
         if !core.rare.takes(Rare::LateRoom) {
             core.grant_room();
+            core.end_pauses();
         }
         self.handled = self.run();
         done += self.handled;

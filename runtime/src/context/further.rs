@@ -195,11 +195,15 @@ fn go_further(ctx: &Context, route: &Route, lent: &mut Option<Body>) -> bool {
     if core.post_linked(&ctx.mailbox, hop, hint, Handle::NONE, lent) {
         return true;
     }
+    if ctx.mailbox.is_held.get() {
+        return false;
+    }
     let Some(to) = core.receiver_at(hop) else {
         return false;
     };
     if let Some(body) = lent.take() {
         core.enqueue(to, &ctx.mailbox, Handle::NONE, Origin::LOCAL, body);
+        core.look_at_step(&ctx.mailbox);
     }
     true
 }
@@ -212,6 +216,7 @@ fn set_up(ctx: &Context, unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
     if route.len() > 1
         && route.check().is_ok()
         && place_at_the_end(&route, ctx.core.here.node()).is_none()
+        && !ctx.mailbox.is_held.get()
         && let Some(to) = route.first().and_then(|hop| ctx.core.receiver_at(hop))
     {
         let sent = send_straight(&ctx.core, &to, &ctx.mailbox, &route, body);

@@ -129,7 +129,7 @@ impl Context {
     ///
     /// `Ok` means accepted: the message will be handled, or reported undelivered with the reason. Where
     /// nothing is in the way the call itself sends it, so messages leave in the order of the calls; else
-    /// it leaves when the future is awaited. In the way is also that the sender has sent so much to other cores that it is to
+    /// it leaves when the future is awaited. In the way is also that the sender has sent so much in one go that it is to
     /// wait for its next turn ([`Limits::turn_messages`](crate::Limits::turn_messages)).
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl Context {
         if self.core.lacks_memory_for::<M>() {
             return Err(self.core.no_memory(message));
         }
-        let Some(to) = self.core.receiver_here(route) else {
+        let Some(to) = self.core.receiver_here(&self.mailbox, route) else {
             return match send_at_once(self, route, message) {
                 None => Ok(()),
                 Some(body) => self.try_further(Outgoing::with_body(route.clone(), body)),

@@ -134,7 +134,7 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         let core = &ctx.core;
         let found = match ctx.acts_for_worker() {
             true => None,
-            false => core.receiver_here(&route),
+            false => core.receiver_here(&ctx.mailbox, &route),
         };
         let Some(to) = found else {
             return self.begin_further(Unsent(route, body), polling);

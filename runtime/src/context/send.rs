@@ -23,8 +23,8 @@ use crate::task::raw::MailboxRc;
 /// Sends one message; made by [`Context::send_message`].
 ///
 /// The call has sent the message already if nothing was in the way: its receiver had room, and was found
-/// at once. Otherwise nothing more happens until this is awaited. Who has sent much to several other cores in one
-/// go waits for its next turn here, although there is room.
+/// at once. Otherwise nothing more happens until this is awaited. Who has sent much to its own core, or to several others,
+/// in one go waits for its next turn here, although there is room.
 ///
 /// # Cancellation
 /// Dropping it before it is done leaves nothing behind: a message that has not been sent is dropped, and
@@ -50,11 +50,10 @@ impl<'a> SendMessage<'a> {
         if ctx.core.lacks_memory_for::<M>() {
             return Self::refused(ctx, message);
         }
-        let rest = match ctx.core.receiver_here(&route) {
+        let rest = match ctx.core.receiver_here(&ctx.mailbox, &route) {
             Some(to) => {
                 let body = message.into_body();
-                ctx.core
-                    .enqueue_plain(to, &ctx.mailbox, Origin::LOCAL, body);
+                ctx.core.enqueue_awaited(to, &ctx.mailbox, body);
                 // A short route: there is nothing to drop, and so nothing to look at.
                 std::mem::forget(route);
                 None
@@ -81,11 +80,10 @@ impl<'a> SendMessage<'a> {
         if ctx.core.lacks_memory_for::<M>() {
             return Self::refused(ctx, message);
         }
-        let rest = match ctx.core.receiver_here(route) {
+        let rest = match ctx.core.receiver_here(&ctx.mailbox, route) {
             Some(to) => {
                 let body = message.into_body();
-                ctx.core
-                    .enqueue_plain(to, &ctx.mailbox, Origin::LOCAL, body);
+                ctx.core.enqueue_awaited(to, &ctx.mailbox, body);
                 None
             }
             None if goes_whole::<M>() => go_on_along(ctx, route, Some(message.into_body())),
@@ -227,7 +225,7 @@ impl Sending {
             body,
             detour: false,
         } = self
-            && let Some(to) = ctx.core.receiver_here(route)
+            && let Some(to) = ctx.core.receiver_here(&ctx.mailbox, route)
             && let Some(body) = body.take()
         {
             ctx.core
@@ -473,6 +471,10 @@ impl Blocked {
         }
         self.out.grant_core = wait.lack.core();
         self.out.grant = match &wait.lack {
+            Lack::Turn(_) => {
+                self.out.has_paused = true;
+                self.out.grant
+            }
             Lack::Local(_) | Lack::Link { .. } => {
                 self.out.more_credits = wait.waiter.credits.get().saturating_sub(1);
                 wait.credit_of = Some(wait.lack.clone());
@@ -501,7 +503,7 @@ impl Blocked {
         let lack = self.credit_first(core, lack, &mut credit_of);
         // Who is to be answered sends no more before that.
         let credits = match (&lack, self.out.is_plain()) {
-            (Lack::Local(_), _) => 0,
+            (Lack::Local(_) | Lack::Turn(_), _) => 0,
             (Lack::Link { .. }, true) => core.limits.link_share(),
             _ => 1,
         };

@@ -13,6 +13,7 @@ use ringpost_mailbox::cell::Boxed;
 use ringpost_router::{Address, Body, Handle, Hint, Hop, Message, Route};
 
 use crate::core::Core;
+use crate::driver::rare::Rare;
 use crate::envelope::{Detour, Envelope, Origin, OriginKind, ReplyTo, Routes, Sender};
 use crate::error::{Error, ErrorKind};
 use crate::mailbox::{Mailbox, State, Waiter, Waiting, pop_waiting, trim};
@@ -41,6 +42,8 @@ pub(crate) struct Outgoing {
     /// Whether the sender waits for what is lacking, and so may be made to wait for its next turn although nothing is. Not of
     /// one who only tries.
     pub(crate) waits: bool,
+    /// Whether it has paused already, for what its sender has put in the queue of this core.
+    pub(crate) has_paused: bool,
 }
 
 /// What a sender was granted and has not used.
@@ -110,6 +113,8 @@ pub(crate) enum Attempt {
 pub(crate) enum Lack {
     /// A credit of this mailbox of the same core.
     Local(MailboxRc),
+    /// Its next turn, to send to this mailbox of the same core ([`step`](super::step)).
+    Turn(MailboxRc),
     /// A credit of this link to that core.
     Link { core: u16, link: u32, epoch: u32 },
     /// Room in the ring to that core, for a message of this link.
@@ -131,7 +136,7 @@ impl Lack {
     /// The other core that this is about.
     pub(crate) fn core(&self) -> Option<u16> {
         match self {
-            Lack::Local(_) => None,
+            Lack::Local(_) | Lack::Turn(_) => None,
             Lack::Link { core, .. } | Lack::Room { core, .. } | Lack::Destination { core } => {
                 Some(*core)
             }
@@ -162,6 +167,7 @@ impl Outgoing {
             grant_core: None,
             more_credits: 0,
             waits: false,
+            has_paused: false,
         }
     }
 
@@ -216,13 +222,6 @@ impl Outgoing {
 }
 
 impl Core {
-    /// The common case, where it is sent: a route of one hop, to a worker of this core that is found at
-    /// once and has room; a credit of it is taken.
-    #[inline(always)]
-    pub(crate) fn receiver_here(&self, route: &Route) -> Option<MailboxRc> {
-        self.receiver_at(route.only_short()?)
-    }
-
     /// The worker of this core that a message visits first, if it is found at once and has room; a credit
     /// of it is taken.
     #[inline(always)]
@@ -241,6 +240,7 @@ impl Core {
     ) {
         let body = Detour::pack(routes, body);
         self.enqueue(to, from, Handle::NONE, Origin::DETOUR, body);
+        self.look_at_step(from);
     }
 
     /// A reply to a request of this core: it never waits.
@@ -314,6 +314,10 @@ impl Core {
         from: &MailboxRc,
         out: &mut Outgoing,
     ) -> Attempt {
+        let may_pause = from.is_held.get() || self.rare.takes(Rare::EarlyPause);
+        if may_pause && self.is_to_pause(to, from, out) {
+            return Attempt::Blocked(Lack::Turn(to.clone()));
+        }
         let room = to.room.get();
         if room == 0 || out.grant != Grant::Nothing {
             return self.deliver_slow(to, from, out);
@@ -326,6 +330,9 @@ impl Core {
     pub(crate) fn accept(&self, to: &MailboxRc, from: &MailboxRc, out: &mut Outgoing) -> Attempt {
         if let Some(body) = out.body.take() {
             self.enqueue(to.clone(), from, out.reply, out.origin(), body);
+            if out.waits {
+                self.look_at_step(from);
+            }
         }
         Attempt::Sent
     }
@@ -508,6 +515,7 @@ impl Core {
         let waiter = Waiter::of_sender(wake, from.clone(), self.now.get(), credits);
         self.note_behalf(from, &waiter);
         match lack {
+            Lack::Turn(to) => self.pause(to, from, &waiter),
             Lack::Local(mailbox) => {
                 mailbox.special.set(true);
                 mailbox.with_more(|more| more.senders.push_back(Rc::clone(&waiter)));
@@ -528,7 +536,7 @@ impl Core {
         match lack {
             Lack::Local(to) => to.room.get() == 0 && to.accepts(),
             Lack::Link { core, link, epoch } => self.is_link_used_up(*core, *link, *epoch),
-            Lack::Room { .. } | Lack::Destination { .. } => false,
+            Lack::Turn(_) | Lack::Room { .. } | Lack::Destination { .. } => false,
         }
     }
 
@@ -542,6 +550,7 @@ impl Core {
             Lack::Local(mailbox) => {
                 mailbox.if_more(|more| trim(&mut more.senders));
             }
+            Lack::Turn(_) => self.pausing.trim(),
             Lack::Link { core, link, .. } => self.trim_waiters(*core, Some(*link)),
             Lack::Room { core, .. } | Lack::Destination { core } => self.trim_waiters(*core, None),
         }
@@ -553,6 +562,7 @@ impl Core {
     pub(crate) fn give_grant_back(self: &Rc<Self>, lack: &Lack, credits: u32) {
         match lack {
             Lack::Local(mailbox) => self.local_credit_back(mailbox),
+            Lack::Turn(_) => {}
             Lack::Link { core, link, epoch } => {
                 self.link_credit_back(*core, *link, *epoch, credits);
             }

@@ -56,7 +56,7 @@ impl Core {
         let to = &to;
         match to.state.get() {
             State::Closed => {
-                let reason = if to.panicked.get() {
+                let reason = if to.has_panicked() {
                     Reason::Panicked
                 } else if self.node.is_stopping() {
                     Reason::NodeStopped

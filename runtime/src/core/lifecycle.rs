@@ -464,7 +464,6 @@ impl Core {
         }
         mailbox.room.set(0);
         mailbox.special.set(true);
-        mailbox.panicked.set(reason == Reason::Panicked);
         self.unregister(mailbox);
         let was_worker = self.ending(mailbox, || mailbox.end(self));
         let reason = if self.node.is_stopping() && reason == Reason::Stopped {
@@ -473,6 +472,9 @@ impl Core {
             reason
         };
         self.clear(mailbox, reason);
+        if reason == Reason::Panicked {
+            mailbox.with_more(|more| more.panicked = true);
+        }
         if was_worker {
             self.workers.set(self.workers.get() - 1);
             self.tally().ended.add(1);

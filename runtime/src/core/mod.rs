@@ -125,7 +125,7 @@ pub(crate) struct Core {
     /// Whom to wake when this turn's messages have been handled.
     pub(crate) woken_later: LocalQueue<Wake>,
     pub(crate) pairs: RefCell<Pairs>,
-    /// What the present step has published to other cores.
+    /// What the present step has published to other cores, and put in the queue.
     pub(crate) published: step::Published,
     /// Cores for which something was written and not published.
     pub(crate) dirty: RefCell<Vec<u16>>,
@@ -158,6 +158,8 @@ pub(crate) struct Core {
     entropy: Cell<u64>,
     /// Where only a simulation turns off the usual path.
     pub(crate) rare: RareSeam,
+    /// Who waits to put more in the queue.
+    pub(crate) pausing: step::Pausing,
 }
 
 impl Core {
@@ -216,6 +218,7 @@ impl Core {
             sent: Cell::new(0),
             entropy: Cell::new(node.seed ^ (u64::from(id) << 48) ^ 0x9e37_79b9_7f4a_7c15),
             shared,
+            pausing: step::Pausing::default(),
         })
     }
 
@@ -335,6 +338,7 @@ impl Core {
             || !self.turns.borrow().is_empty()
             || self.tasks.has_ready()
             || !self.woken_later.is_empty()
+            || !self.pausing.is_empty()
             || self.io.has_put_off()
     }
 }

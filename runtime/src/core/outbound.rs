@@ -201,7 +201,7 @@ impl Core {
                 let entry = pairs.of(*core).links.at_mut(*link);
                 entry.is_some_and(|entry| entry.epoch == *epoch && entry.is_usable())
             }
-            Lack::Room { .. } | Lack::Destination { .. } => true,
+            Lack::Turn(_) | Lack::Room { .. } | Lack::Destination { .. } => true,
         }
     }
 

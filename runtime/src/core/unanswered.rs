@@ -235,7 +235,7 @@ impl Core {
     pub(crate) fn within_step(self: &Rc<Self>, step: impl FnOnce()) {
         let noted = NOTED.with(Cell::get);
         let beyond = self.unanswered.put_by();
-        let published = self.published.slots();
+        let published = self.published.step();
         let shown = self.shown_now();
         step();
         self.published.go_on(published);

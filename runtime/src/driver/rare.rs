@@ -59,6 +59,8 @@ rare_paths! {
     LateRings, "rings are asked for late";
     /// A ring is full, though it has room.
     FullRing, "a ring seems full";
+    /// A sender waits for its next turn, though it has sent little.
+    EarlyPause, "a sender pauses early";
     /// There is no link left, though there is.
     NoLink, "no link seems left";
     /// A link that nobody uses is closed though none is needed.

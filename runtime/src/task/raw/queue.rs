@@ -82,7 +82,22 @@ impl Queue {
     #[inline(always)]
     pub(crate) fn push_plain(&self, to: MailboxRc, from: &MailboxRc, origin: Origin, body: Body) {
         // SAFETY: the place is that of a slot's body, which holds nothing.
-        self.push_headed(to, from, origin, |place| unsafe { place.write(body) });
+        self.push_headed(
+            to,
+            from,
+            origin,
+            || {},
+            |place| unsafe { place.write(body) },
+        );
+    }
+
+    /// As [`push_plain`](Self::push_plain), for a sender that may be made to pause when the queue is looked at.
+    #[inline(always)]
+    pub(crate) fn push_awaited(&self, to: MailboxRc, from: &MailboxRc, core: &Core, body: Body) {
+        let look = || look_at_step(core, from);
+        let origin = Origin::LOCAL;
+        // SAFETY: the place is that of a slot's body, which holds nothing.
+        self.push_headed(to, from, origin, look, |place| unsafe { place.write(body) });
     }
 
     /// As [`push_plain`](Self::push_plain), for a message that lies in the slot of a ring.
@@ -95,16 +110,24 @@ impl Queue {
         body: Lying<'_, Messages>,
     ) {
         // SAFETY: the place is that of a slot's body, which holds nothing.
-        self.push_headed(to, from, origin, |place| unsafe { body.write_to(place) });
+        self.push_headed(
+            to,
+            from,
+            origin,
+            || {},
+            |place| unsafe { body.write_to(place) },
+        );
     }
 
-    /// Puts a message in, whose body `put` moves to its place.
+    /// Puts a message in, whose body `put` moves to its place. Where the queue is looked at, so does `look`, which
+    /// neither changes it nor unwinds.
     #[inline(always)]
     fn push_headed(
         &self,
         to: MailboxRc,
         from: &MailboxRc,
         origin: Origin,
+        look: impl FnOnce(),
         put: impl FnOnce(*mut Body),
     ) {
         let write = |slot: NonNull<Entry>| {
@@ -117,8 +140,8 @@ impl Queue {
                 (&raw mut (*entry).to).write(to);
             }
         };
-        // SAFETY: each field of the slot is written; that neither unwinds nor touches the queue.
-        unsafe { self.0.push_with(write) };
+        // SAFETY: each field of the slot is written; neither that nor a look unwinds or changes the queue.
+        unsafe { self.0.push_with(look, write) };
     }
 
     /// Puts a message before all others.
@@ -249,6 +272,14 @@ impl Queue {
         let message = unsafe { envelope.body.take_unchecked::<M>() };
         Routed::new(message, Head::new(envelope.sender, to.into_towards()))
     }
+}
+
+/// A sender has put so much in the queue that this is looked at. Of the C calling convention as its callers need not be ready
+/// to drop what they are about to push.
+#[cold]
+#[inline(never)]
+extern "C" fn look_at_step(core: &Core, from: &MailboxRc) {
+    core.look_at_step(from);
 }
 
 impl Entry {
