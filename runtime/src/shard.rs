@@ -207,7 +207,7 @@ impl Shard {
     /// What can wait as long as there is something to do, or soon may be: to be called before a sleep, with the time that
     /// it is then. Returns when there is something to do though nothing arrives.
     pub(crate) fn settle(&mut self, now: Time) -> Option<Time> {
-        self.note_reading(now);
+        self.note_reading(now, false);
         self.core.run_errands();
         if !is_planted(Canary::ForgottenFlush) {
             self.core.flush();

@@ -50,13 +50,17 @@ pub(crate) struct Replies {
 
 struct Pending {
     places: Places,
-    /// Places reserved since the clock was last read, whose timers are not armed yet: a request that is answered
-    /// before it is read again does not touch the timer wheel. Each is here once, however often it was freed and
-    /// reserved again.
+    /// Places reserved lately whose timers are not armed yet: a request that is answered soon does not touch the timer
+    /// wheel. Each is here once, however often it was freed and reserved again.
     young: Vec<u32>,
+    /// Since when there are any, as far as the clock was read.
+    since: Option<Time>,
 }
 
-/// Notes one more young place, which happens once to each between two readings of the clock.
+/// How long the timers of requests are put off: less than the wheel tells apart.
+const YOUTH: Duration = Duration::from_micros(100);
+
+/// Notes one more young place, which happens once in a while to each.
 #[inline(never)]
 fn note_young(young: &mut Vec<u32>, index: u32) {
     young.push(index);
@@ -68,6 +72,7 @@ impl Replies {
             pending: RefCell::new(Pending {
                 places: Places::new(),
                 young: Vec::new(),
+                since: None,
             }),
             most: limits.requests_max.min(PLACES_MAX),
             starts_most: limits.starts_max.min(PLACES_MAX),
@@ -98,7 +103,7 @@ impl Replies {
     /// way as may be. What is new in it goes there from registers, as this is in line where most requests are made.
     #[inline(always)]
     pub(crate) fn reserve_for(&self, asking: &Asking<'_>, wake: Wake) -> Option<Handle> {
-        let Pending { places, young } = &mut *self.pending.borrow_mut();
+        let Pending { places, young, .. } = &mut *self.pending.borrow_mut();
         let (handle, place) = places.reserve(Kind::Request, wake, self.most)?;
         let terms = &mut place.terms;
         (terms.limit, terms.who) = (asking.limit, asking.who);
@@ -218,12 +223,22 @@ impl Replies {
         drop(wake);
     }
 
-    /// Arms the timers of the places reserved since the clock was last read, until now, which still wait.
-    pub(crate) fn arm_young(&self, core: &Core) {
-        let Pending { places, young } = &mut *self.pending.borrow_mut();
+    /// Arms the timers of the places reserved until now that still wait. If there is time for that, it is put off until there have
+    /// been such for a while; then they are as much later, which is less than they may be anyway.
+    pub(crate) fn arm_young(&self, core: &Core, may_put_off: bool) {
+        let Pending {
+            places,
+            young,
+            since,
+        } = &mut *self.pending.borrow_mut();
         if young.is_empty() {
             return;
         }
+        let now = core.now.get();
+        if may_put_off && now.saturating_since(*since.get_or_insert(now)) < YOUTH {
+            return;
+        }
+        *since = None;
         let mut timers = core.timers.borrow_mut();
         for index in young.drain(..) {
             if let Some((handle, place)) = places.grown_up(index)
@@ -231,7 +246,7 @@ impl Replies {
             {
                 place.is_timed = true;
                 let terms = &mut place.terms;
-                terms.since = core.now.get();
+                terms.since = now;
                 let deadline = terms.limit.map(|limit| terms.since.saturating_add(limit));
                 terms.timer = deadline.map(|deadline| timers.arm(deadline, Timed::Reply(handle)));
             }

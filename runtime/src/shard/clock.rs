@@ -3,7 +3,7 @@
 //! The driver reads the clock before some of the turns, and before a sleep; what is started meanwhile knows the time
 //! of the last reading alone, which may be long over. So nothing is measured from there: waits are young, deadlines of
 //! requests are not armed, and the patience of a stage has no end, until the clock has been read once more. Nothing
-//! ends early for that, and an answer that comes sooner has touched no timer.
+//! ends early for that. Those of requests are put off somewhat longer, so that most are answered by then.
 
 use std::time::Duration;
 
@@ -38,16 +38,17 @@ impl Shard {
     #[inline]
     pub(super) fn note_time(&mut self, now: Time) {
         if now != self.core.now.get() {
-            self.note_reading(now);
+            self.note_reading(now, true);
         }
     }
 
-    /// The clock was read after all that this core has done, and it is this time.
-    pub(super) fn note_reading(&mut self, now: Time) {
+    /// The clock was read after all that this core has done, and it is this time. Whether what can be put off may be: there
+    /// will be another reading soon.
+    pub(super) fn note_reading(&mut self, now: Time, may_put_off: bool) {
         let core = &self.core;
         core.now.set(now);
         core.timers.borrow_mut().grow_up(now);
-        core.replies.arm_young(core);
+        core.replies.arm_young(core, may_put_off);
         if let Patience::For(wait) = self.end.patience {
             self.end.patience = Patience::Until(now.saturating_add(wait));
         }
