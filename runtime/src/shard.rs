@@ -15,6 +15,7 @@ use ringpost_mailbox::wake::Parker;
 use ringpost_mailbox::wake_list::WakeList;
 
 use crate::core::inbound::Inbound;
+use crate::core::inbound::in_place::Taken;
 use crate::core::kept;
 use crate::core::{Core, Timed};
 use crate::driver::net::Network;
@@ -167,7 +168,9 @@ impl Shard {
         if core.rare.takes(Rare::Pass) && self.may_listen() {
             done += self.pass(&core);
         }
-        done += self.take_arrivals();
+        let may_handle = !core.has_local_work() && !core.node.is_stopping();
+        let arrived = self.take_arrivals(may_handle);
+        done += arrived.slots;
         done += core.io.resume(&core);
         if !core.rare.takes(Rare::LateTimers) && core.timers.borrow().may_be_due(now) {
             done += self.fire_timers(now);
@@ -176,8 +179,9 @@ impl Shard {
             core.grant_room();
             core.end_pauses();
         }
-        self.handled = self.run();
-        done += self.handled;
+        let handled = self.run();
+        self.handled = arrived.handled + handled;
+        done += handled;
         core.flush();
         core.bury();
         if self.core.node.is_stopping() {
@@ -233,10 +237,14 @@ impl Shard {
             || self.inbound.iter().any(Inbound::has_work)
     }
 
-    /// Takes what other cores and threads have sent. Returns how much.
-    fn take_arrivals(&mut self) -> u32 {
+    /// Takes what other cores and threads have sent, and handles messages among it, if it may.
+    fn take_arrivals(&mut self, may_handle: bool) -> Taken {
         let burst = self.core.limits.ring_burst;
-        let mut done = 0;
+        let most = match may_handle && !self.core.rare.takes(Rare::Queued) {
+            true => self.core.limits.worker_burst,
+            false => 0,
+        };
+        let mut taken = Taken::default();
         let is_time = self.is_time_for_errands();
         let rare = &self.core.rare;
         for inbound in &mut self.inbound {
@@ -251,7 +259,9 @@ impl Shard {
             // Most have nothing, where there are many. But a run that goes on keeps its receiver's block, also when
             // that has ended, until it is drained: so all are from time to time.
             if is_time || inbound.has_work() {
-                done += inbound.drain(&self.core, burst);
+                let from_there = inbound.take(&self.core, burst, most);
+                taken.slots += from_there.slots;
+                taken.handled += from_there.handled;
             }
         }
         if !self.wakes.is_empty() && !rare.takes(Rare::LateWakes) {
@@ -259,12 +269,13 @@ impl Shard {
             let woken = self
                 .wakes
                 .drain(|key| tasks.make_ready(u32::try_from(key).unwrap_or(u32::MAX)));
-            done += u32::try_from(woken).unwrap_or(u32::MAX);
+            taken.slots += u32::try_from(woken).unwrap_or(u32::MAX);
         }
         if rare.takes(Rare::LateInbox) {
-            return done;
+            return taken;
         }
-        done + self.take_inbox(burst)
+        taken.slots += self.take_inbox(burst);
+        taken
     }
 
     fn take_inbox(&mut self, burst: u32) -> u32 {
@@ -389,7 +400,7 @@ impl Shard {
             Stage::Hastening => self.core.stop_workers(stop, drain, |_| true),
             Stage::Finishing => {
                 // What the others have left behind, for those who end last.
-                self.take_arrivals();
+                self.take_arrivals(false);
                 self.core.exempt.borrow_mut().clear();
                 self.core.stop_workers(stop, drain, |_| true);
                 self.core.replies.fail_all(&self.core);
@@ -440,7 +451,7 @@ impl Shard {
     /// The last look: whatever has arrived is reported undelivered.
     fn sweep(&mut self) {
         self.inbox.close();
-        while self.take_arrivals() > 0 || self.has_untaken() {}
+        while self.take_arrivals(false).slots > 0 || self.has_untaken() {}
         while self.core.run_urgent(u32::MAX) > 0 || self.core.run_queue(u32::MAX) > 0 {}
         self.core.drop_user_code();
         kept::let_go_all();

@@ -8,7 +8,7 @@ use std::ptr;
 
 use super::payload::{Payload, Words};
 use super::vtable::VTable;
-use super::{Catalog, MessageCell};
+use super::{Catalog, Described, Entry, MessageCell};
 use crate::ring::slots::{Place, take_rest};
 
 /// A [`MessageCell`] where it lies, in a slot of a ring: it can go from there to another place in memory without being put
@@ -64,6 +64,15 @@ impl<'a, C: Catalog> Lying<'a, C> {
     #[inline(always)]
     pub fn is<T: 'static>(&self) -> bool {
         self.vtable.type_id == TypeId::of::<T>()
+    }
+
+    /// As [`is`](Self::is), for a type of the catalog, where that is most often so: one comparison.
+    #[inline(always)]
+    pub fn holds<T: Send + 'static>(&self) -> bool
+    where
+        C: Entry<T>,
+    {
+        ptr::eq(self.vtable, Described::<C, T>::VTABLE) || self.is::<T>()
     }
 
     /// The cell, taken out of there.
@@ -237,6 +246,33 @@ mod tests {
         taken.extend(place);
         let texts = taken.into_iter().map(|cell| cell.take::<String>().unwrap());
         assert_eq!(texts.collect::<Vec<_>>(), ["hello", "again"]);
+    }
+
+    #[test]
+    fn a_burst_looks_at_each_cell_before_it_takes_it_and_gives_all_slots_back_at_once() {
+        let (mut producer, mut consumer) = cell_ring_at::<Everything>(4, u32::MAX - 1);
+        for number in 0..4_u64 {
+            producer.push(MessageCell::new(number)).unwrap();
+        }
+        producer.publish();
+        let burst = consumer.burst();
+        assert!(burst.next_is::<String>() == Some(false) && burst.next_holds::<u64>());
+        assert_eq!(burst.taken(), 0, "it was looked at");
+        for number in 0..3_u64 {
+            let cell = burst.take().expect("it is there").whole();
+            assert_eq!(cell.take::<u64>().unwrap(), number);
+        }
+        assert!(!producer.has_room(1), "the producer knows of none yet");
+        assert_eq!(burst.taken(), 3);
+        drop(burst);
+        assert_eq!(producer.room(), 3);
+        producer
+            .push(MessageCell::new(String::from("last")))
+            .unwrap();
+        let burst = consumer.burst();
+        assert!(burst.take().is_some_and(|cell| cell.whole().is::<u64>()));
+        assert!(burst.next_is::<String>().is_none(), "it is not published");
+        assert!(!burst.next_holds::<String>() && burst.take().is_none());
     }
 
     #[test]

@@ -81,7 +81,7 @@ mod form;
 mod producer;
 pub(crate) mod slots;
 
-pub use consumer::Consumer;
+pub use consumer::{Burst, Consumer};
 pub use form::{Form, Parts, Whole};
 pub use producer::Producer;
 

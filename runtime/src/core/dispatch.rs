@@ -87,7 +87,12 @@ impl Core {
     }
 
     #[cold]
-    fn after_handler(self: &Rc<Self>, to: &MailboxRc, step: Step, spare: &mut Spare<'_>) {
+    pub(crate) fn after_handler(
+        self: &Rc<Self>,
+        to: &MailboxRc,
+        step: Step,
+        spare: &mut Spare<'_>,
+    ) {
         if matches!(step, Step::Pending) {
             return self.keep(to, spare);
         }

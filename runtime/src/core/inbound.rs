@@ -16,6 +16,8 @@ use crate::mailbox::Mailbox;
 use crate::overflow::Overflow;
 use crate::task::raw::MailboxRc;
 
+pub(crate) mod in_place;
+
 /// What one core has for receiving from one other.
 pub(crate) struct Inbound {
     from: u16,
@@ -32,6 +34,10 @@ struct Decoder {
     links: Vec<Option<FarEnd>>,
     introduced: Introduced<MailboxRc>,
     run: Option<Run>,
+    /// How many heads have come in this burst.
+    heads: u32,
+    /// Whether most messages of the last burst had one each.
+    is_mixed: bool,
 }
 
 /// Where a link leads on this core.
@@ -67,6 +73,8 @@ impl Inbound {
             links: Vec::new(),
             introduced: Introduced::new(&core.limits, core.cores()),
             run: None,
+            heads: 0,
+            is_mixed: false,
         };
         Self {
             from,
@@ -82,23 +90,24 @@ impl Inbound {
         !self.data.is_empty() || !self.control.is_empty()
     }
 
-    /// Takes a burst from each ring: control first, then payloads. Returns how many slots.
-    pub(crate) fn drain(&mut self, core: &Rc<Core>, burst: u32) -> u32 {
-        let answering = &mut self.answering;
-        let from = self.from;
-        let control = self
-            .control
-            .drain(burst, |cell| take_control(core, from, answering, cell));
+    /// Takes a burst of credits, answers and the like.
+    #[inline(always)]
+    fn take_controls(&mut self, core: &Rc<Core>, burst: u32) -> u32 {
+        let (from, answering) = (self.from, &mut self.answering);
+        let take = |cell| take_control(core, from, answering, cell);
+        self.control.drain(burst, take)
+    }
+
+    /// Takes a burst of messages, and what they need, to the queue.
+    #[inline(always)]
+    fn take_data(&mut self, core: &Rc<Core>, burst: u32) -> u32 {
         let decoder = &mut self.decoder;
-        decoder.renew_run(core);
-        let data = self
-            .data
-            .drain_lying(burst, |cell| decoder.take(core, cell));
-        if data > 0 {
+        let take = |cell: Lying<'_, Messages>| decoder.take(core, cell);
+        let taken = self.data.drain_lying(burst, take);
+        if taken > 0 {
             decoder.count_arrivals(core);
-            core.pair_tally(from).bursts.add(1);
         }
-        control + data
+        taken
     }
 }
 
@@ -169,6 +178,8 @@ impl Decoder {
         }
     }
 
+    /// Takes what is no payload: heads, most of the time, in line wherever they are taken.
+    #[inline(always)]
     fn take_record(&mut self, core: &Rc<Core>, cell: Body) {
         let Ok(record) = cell.take::<Record>() else {
             return;
@@ -179,6 +190,14 @@ impl Decoder {
             Record::DetourHead { link, from } => {
                 self.begin_run(core, link, from, Handle::NONE, true);
             }
+            record => self.take_rare(core, record),
+        }
+    }
+
+    #[inline(never)]
+    fn take_rare(&mut self, core: &Rc<Core>, record: Record) {
+        match record {
+            Record::Head { .. } | Record::DetourHead { .. } => {}
             Record::Introduce(introduction) => {
                 let from = NodeCore::new(core.here.node(), self.from);
                 let stub = Mailbox::stub(introduction.address, from, introduction.handle);
@@ -211,7 +230,9 @@ impl Decoder {
         }
     }
 
+    #[inline(always)]
     fn begin_run(&mut self, core: &Rc<Core>, link: u32, from: Handle, reply: Handle, detour: bool) {
+        self.heads += 1;
         let known = self.introduced.slot(from).as_ref();
         let from = known.map_or_else(|| core.outside.clone(), MailboxRc::clone);
         let to = resolve(&mut self.links, core, self.from, link);
@@ -333,6 +354,7 @@ struct OwedLink {
 
 impl Core {
     /// So many messages of this link are in this core's hands.
+    #[inline]
     pub(crate) fn note_arrivals(&self, from: u16, link: u32, count: u32) {
         let mut owed = self.owed.borrow_mut();
         if owed.len() <= usize::from(from) {
@@ -359,6 +381,30 @@ impl Core {
             });
         }
         is_next
+    }
+
+    /// So many messages of this link were handled where they had arrived.
+    #[inline]
+    fn owe_handled(&self, from: u16, link: u32, count: u32) {
+        self.note_arrivals(from, link, count);
+        let owing = self.owing.get();
+        let follows = owing.left >= count && owing.link == link && owing.core == from;
+        if !follows {
+            self.note_taken();
+        }
+        let (taken, left) = match follows {
+            true => (owing.taken + count, owing.left - count),
+            false => (count - 1, 0),
+        };
+        self.owing.set(Owing {
+            core: from,
+            link,
+            taken,
+            left,
+        });
+        if !follows {
+            self.owe(from, link, false);
+        }
     }
 
     /// Writes down what was taken of one link since the last time.

@@ -89,6 +89,8 @@ rare_paths! {
     EarlyAnswers, "answers leave within a turn";
     /// What other cores have sent is handled before anything else of a turn.
     Pass, "a pass before a turn";
+    /// What has arrived from another core is put in the queue, though it could be handled at once.
+    Queued, "an arrival is queued";
     /// A request to another core goes the way of what has to wait, though nothing is in its way.
     LongWay, "a request goes the long way";
 }

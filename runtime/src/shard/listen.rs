@@ -53,13 +53,15 @@ impl Shard {
     /// Takes what other cores have sent, handles a slice of it, and publishes what came of it. Returns how many messages and
     /// steps it took.
     pub(super) fn pass(&mut self, core: &Rc<Core>) -> u32 {
+        let slice = core.limits.worker_burst;
+        let burst = core.limits.ring_burst;
+        let mut done = 0;
         for inbound in &mut self.inbound {
             if inbound.has_work() {
-                inbound.drain(core, core.limits.ring_burst);
+                done += inbound.take(core, burst, slice).handled;
             }
         }
-        let slice = core.limits.worker_burst;
-        let mut done = match core.urgent.queue.is_empty() {
+        done += match core.urgent.queue.is_empty() {
             true => 0,
             false => core.run_urgent(slice),
         };

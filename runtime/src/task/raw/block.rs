@@ -13,6 +13,7 @@ use std::task::{Context as Polling, Waker};
 use ringpost_mailbox::cell::Boxed;
 use ringpost_router::{Address, Any, Handle, Named};
 
+use super::arrived::Slots;
 use super::call::{self, Frame, Go, Pass, Run};
 use super::queue::Entry;
 use super::{Call, Step};
@@ -77,7 +78,9 @@ pub(super) struct State<W> {
 /// The worker's type, erased. Each function asks that its block was made for that type; one that was called by way of this
 /// table may do its work for any block that has it, as it is the one that would be called for that.
 pub(super) struct BlockTable {
-    handle: Run,
+    pub(super) handle: Run,
+    /// Whether the next message in a ring simply holds what the worker takes.
+    pub(super) takes: fn(&Slots<'_>) -> bool,
     initialize: Run,
     shutdown: Run,
     drop_state: unsafe fn(NonNull<Header>),
@@ -245,6 +248,7 @@ impl MailboxRc {
         let mut pass = Pass {
             more: 0,
             to: self.header,
+            lying: ptr::null(),
         };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
@@ -336,6 +340,7 @@ impl<W: Worker<Context = Context>> Vacant<W> {
             table: const {
                 &BlockTable {
                     handle: call::handle::<W>,
+                    takes: |slots| slots.next_holds::<W::Message>(),
                     initialize: call::initialize::<W>,
                     shutdown: call::shutdown::<W>,
                     drop_state: drop_state::<W>,

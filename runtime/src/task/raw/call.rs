@@ -11,6 +11,7 @@ use std::task::{Context as Polling, Poll, Waker};
 
 use ringpost_router::{CodecError, Message, Unpack, unpack};
 
+use super::arrived::Arrived;
 use super::block::{Header, Phase, State, state_of};
 use super::queue::Entry;
 use super::{Ending, Step};
@@ -42,8 +43,9 @@ pub(super) enum Go {
 
 /// Runs a call of a worker whose type was erased. To start, the block must have been made for that type and
 /// be idle; else the frame must be that of a call which this function has suspended. To start
-/// `handle_message` the message must be the next in the core's queue; to anything else it is nothing. What
-/// comes back is of the worker that [`Pass`] names then.
+/// `handle_message` the message must be the next in the core's queue, or null where [`Pass`] says where the messages
+/// lie, of which the next must simply hold what the worker takes. To anything else it is nothing. What comes back is of the
+/// worker that [`Pass`] names then.
 pub(super) type Run =
     unsafe fn(NonNull<Header>, *const Entry, &Rc<Core>, &mut Polling<'_>, Go, &mut Pass) -> Step;
 
@@ -53,6 +55,8 @@ pub(super) struct Pass {
     pub(super) more: u32,
     /// Whose handler was polled last.
     pub(super) to: NonNull<Header>,
+    /// Where they lie, if that is a ring and not the core's queue.
+    pub(super) lying: *const Arrived<'static, 'static>,
 }
 
 /// Runs `handle_message` on this message, and on those after it for as long as they are for workers of this type
@@ -68,20 +72,18 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     go: Go,
     pass: &mut Pass,
 ) -> Step {
+    let lying = pass.lying;
     let start = move |to: NonNull<Header>, at, next: *const Entry| {
-        // SAFETY: the caller upholds that the block is there, and the message until one is taken or put.
-        let (mailbox, seen) = unsafe { (to.as_ref().mailbox(), &*next) };
-        let (origin, plain) = (seen.origin(), seen.holds::<W::Message>());
-        core.begin(mailbox, origin);
-        if !plain {
-            return further(|| {
-                let msg = convert::<W::Message>(core)?;
-                // SAFETY: as below.
-                let State { worker, ctx } = unsafe { borrow::<W>(to) };
-                // SAFETY: as below.
-                unsafe { put(at, move || worker.handle_message(ctx, msg)) }
-            });
-        }
+        // SAFETY: the caller upholds that the message is there until one is taken or put, if it is said where.
+        let seen = unsafe { next.as_ref() };
+        let Some(seen) = seen.filter(|seen| seen.holds::<W::Message>()) else {
+            let make = |(worker, ctx), msg| W::handle_message(worker, ctx, msg);
+            // SAFETY: the caller upholds that the block is of `W`, and that the message lies in the ring where it is not
+            // said where it is. `drive` hands in a place that is empty.
+            return unsafe { start_further::<W, _>(to, at, core, seen, lying, make) };
+        };
+        // SAFETY: the caller upholds that the block is there.
+        core.begin(unsafe { to.as_ref() }.mailbox(), seen.origin());
         let make = move || {
             // SAFETY: the queue has been seen to have such a message in front, and what ran since (`begin`)
             // neither takes nor puts any, and runs no code of the user's that could: whom a credit wakes that
@@ -103,11 +105,64 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
             return None;
         }
         // SAFETY: it is handed to `start`, which has taken it when something else is done to the queue.
-        let next = unsafe { core.queue.next_after(header, core, pass) }?;
-        Some((next.receiver(), ptr::from_ref(next)))
+        unsafe { core.queue.next_after::<W::Message>(to, core, pass) }
     };
     // SAFETY: the caller upholds it for this function.
     unsafe { drive(to, next, core, polling, go, handle::<W>, start, another) }
+}
+
+/// Makes the future for the next message where that is not in the queue and simply of the worker's type. This is one function,
+/// and out of line: where the usual way is joined by one other alone, the optimizer sees on that way where a new future
+/// begins.
+///
+/// # Safety
+/// The block is one of `W` and was idle, and the place is empty. The message is the one that was seen, the next in the queue;
+/// or if none was, it is the next that lies in the ring, and simply of the type.
+#[inline(never)]
+unsafe fn start_further<W: Worker<Context = Context>, F>(
+    to: NonNull<Header>,
+    at: NonNull<F>,
+    core: &Rc<Core>,
+    seen: Option<&Entry>,
+    lying: *const Arrived<'_, '_>,
+    make: impl FnOnce((&'static mut W, &'static mut Context), Routed<W::Message>) -> F,
+) -> Result<(), Box<Ending>> {
+    if let Some(seen) = seen {
+        // SAFETY: the caller upholds that the block is there.
+        core.begin(unsafe { to.as_ref() }.mailbox(), seen.origin());
+        // SAFETY: the caller upholds it.
+        return unsafe { start_converted::<W, _>(to, at, core, make) };
+    }
+    core.begin_step();
+    let make = move || {
+        // SAFETY: the caller upholds that there is such a message.
+        let msg = unsafe { (*lying).take_unchecked::<W::Message>() };
+        // SAFETY: as in `handle`.
+        let State { worker, ctx } = unsafe { borrow::<W>(to) };
+        make((worker, ctx), msg)
+    };
+    // SAFETY: the caller upholds it.
+    unsafe { put(at, make) }
+}
+
+/// As [`start_further`], for the next message in the queue. A function of its own, as what makes a message out of either
+/// would assemble it word by word, and it is loaded by halves.
+///
+/// # Safety
+/// The block is one of `W` and was idle, and the place is empty.
+#[cold]
+#[inline(never)]
+unsafe fn start_converted<W: Worker<Context = Context>, F>(
+    to: NonNull<Header>,
+    at: NonNull<F>,
+    core: &Rc<Core>,
+    make: impl FnOnce((&'static mut W, &'static mut Context), Routed<W::Message>) -> F,
+) -> Result<(), Box<Ending>> {
+    let msg = convert::<W::Message>(core)?;
+    // SAFETY: as in `handle`.
+    let State { worker, ctx } = unsafe { borrow::<W>(to) };
+    // SAFETY: the caller upholds it.
+    unsafe { put(at, move || make((worker, ctx), msg)) }
 }
 
 /// The next message, where it is not simply of the worker's type: it has its routes with it, or it is
@@ -271,13 +326,6 @@ unsafe fn drive<F: Future<Output = Result<()>>>(
     }
 }
 
-/// Starts what does not start the usual way: out of line.
-#[cold]
-#[inline(never)]
-fn further(start: impl FnOnce() -> Result<(), Box<Ending>>) -> Result<(), Box<Ending>> {
-    start()
-}
-
 /// A call has not come to its end: it is suspended; or, if it panicked, dropped.
 ///
 /// # Safety
@@ -329,7 +377,8 @@ pub(super) unsafe fn go_on(
     let Some(frame) = unsafe { to.as_ref() }.frame.get() else {
         return Step::Pending;
     };
-    let mut pass = Pass { more: 0, to };
+    let lying = ptr::null();
+    let mut pass = Pass { more: 0, to, lying };
     // SAFETY: the frame is set, so it is that of a call which this function has suspended (rule 3).
     unsafe { (frame.run)(to, ptr::null(), core, polling, go, &mut pass) }
 }

@@ -7,7 +7,8 @@
 //! long as it lives, so it cannot be a plain field beside them. It lives in a *frame*: memory from the
 //! core's [`Frames`], taken when the handler starts and given back when it ends. A handler that ends
 //! at its first poll leaves its frame warm for the next message, whichever worker that is for, and goes on with
-//! that itself if it is for a worker of the same type; an idle worker owns no frame.
+//! that itself if it is for a worker of the same type; an idle worker owns no frame. A message lies in the core's queue, or
+//! where it has arrived from another core, until it is moved to its handler's frame.
 //!
 //! ```text
 //! MailboxRc ──▶ ┌ count, table, phase, frame ┐
@@ -46,6 +47,7 @@
 
 #![allow(unsafe_code, reason = "the module listed in the tidy check")]
 
+mod arrived;
 mod block;
 mod call;
 mod frames;
@@ -54,6 +56,7 @@ mod queue;
 mod shown;
 mod table;
 
+pub(crate) use self::arrived::{Arrived, Slots};
 pub(crate) use self::shown::Shown;
 pub(crate) use block::{MailboxRc, MailboxRef, Vacant};
 pub(crate) use frames::Frames;

@@ -10,6 +10,7 @@ use ringpost_mailbox::queue::LocalQueue;
 use ringpost_router::{Body, Message, Messages};
 
 use super::Step;
+use super::arrived::Arrived;
 use super::block::{Header, MailboxRc, Phase};
 use super::call::Pass;
 use crate::core::Core;
@@ -171,12 +172,45 @@ impl Queue {
         if !next.begin(core, *more) {
             return Next::NotReady;
         }
-        let to = next.receiver();
-        let mut pass = Pass { more: *more, to };
+        let mut pass = Pass {
+            more: *more,
+            to: next.receiver(),
+            lying: ptr::null(),
+        };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
         let step = unsafe { Header::handle(next, core, polling, &mut pass) };
         *more = pass.more;
+        Self::came(&pass, step)
+    }
+
+    /// As [`handle_next`](Self::handle_next), of messages that have arrived from another core; first of these, which is there.
+    ///
+    /// # Panics
+    /// As there.
+    #[inline(always)]
+    pub(crate) fn handle_arrived(
+        core: &Rc<Core>,
+        polling: &mut Polling<'_>,
+        arrived: &Arrived<'_, '_>,
+        more: u32,
+    ) -> Next {
+        if !arrived.begin(core) {
+            return Next::NotReady;
+        }
+        let mut pass = Pass {
+            more,
+            to: arrived.receiver(),
+            lying: ptr::from_ref(arrived).cast(),
+        };
+        // SAFETY: as above; and it was seen what the message is.
+        let step = unsafe { Header::handle(ptr::null(), core, polling, &mut pass) };
+        Self::came(&pass, step)
+    }
+
+    /// What comes back of a pass.
+    #[inline(always)]
+    fn came(pass: &Pass, step: Step) -> Next {
         let to = pass.to;
         // SAFETY: the worker is still there, as nobody can end it from within, and as long as it is, the
         // block is (rule 7).
@@ -221,35 +255,57 @@ impl Queue {
     }
 
     /// The next message, if it is for the worker that has handled the last one well and may go on, or for another of its
-    /// type, which has begun with it then; looked at where it lies. Who does not go on is idle.
+    /// type, which has begun with it then; to be looked at where it lies. If there is none, and more lie in a ring
+    /// for that worker, it is one of those. Who does not go on is idle.
     ///
     /// # Safety
-    /// Nothing is done to the queue as long as it is looked at.
+    /// The block is there, and nothing is done to the queue as long as the message is looked at.
     #[inline(always)]
-    pub(super) unsafe fn next_after(
+    pub(super) unsafe fn next_after<M: Message>(
         &self,
-        last: &Header,
+        to: NonNull<Header>,
         core: &Core,
         pass: &mut Pass,
-    ) -> Option<&Entry> {
+    ) -> Option<(NonNull<Header>, *const Entry)> {
         // SAFETY: the caller upholds it.
-        let next = unsafe { self.0.front() }.filter(|_| pass.more > 0);
-        if let Some(next) = next
-            && ptr::eq(next.to.header(), last)
-        {
+        let (last, next) = unsafe { (to.as_ref(), self.0.front()) };
+        let Some(next) = next.filter(|_| pass.more > 0) else {
+            return Self::next_lying::<M>(to, last, pass);
+        };
+        if ptr::eq(next.to.header(), last) {
             pass.more -= 1;
-            return Some(next);
+            return Some((to, ptr::from_ref(next)));
         }
         last.phase.set(Phase::Idle);
         last.mailbox().state.set(State::Idle);
-        let next = next.filter(|next| ptr::eq(next.to.header().table, last.table))?;
+        if !ptr::eq(next.to.header().table, last.table) {
+            return None;
+        }
         if !next.begin(core, pass.more - 1) {
             return None;
         }
         next.to.header().phase.set(Phase::Polled);
         pass.more -= 1;
         pass.to = next.receiver();
-        Some(next)
+        Some((pass.to, ptr::from_ref(next)))
+    }
+
+    /// As [`next_after`](Self::next_after), where the queue has none.
+    #[inline(always)]
+    fn next_lying<M: Message>(
+        to: NonNull<Header>,
+        last: &Header,
+        pass: &mut Pass,
+    ) -> Option<(NonNull<Header>, *const Entry)> {
+        // SAFETY: the messages lie there as long as the pass lasts.
+        let lying = unsafe { pass.lying.as_ref() };
+        if lying.is_some_and(|lying| lying.has_for::<M>(to)) && pass.more > 0 {
+            pass.more -= 1;
+            return Some((to, ptr::null()));
+        }
+        last.phase.set(Phase::Idle);
+        last.mailbox().state.set(State::Idle);
+        None
     }
 
     /// Takes the next message, which is this one.
@@ -328,7 +384,7 @@ impl Entry {
 /// # Safety
 /// The envelope simply holds an `M`.
 #[inline(always)]
-unsafe fn by_words<M: Message>(envelope: Envelope, to: MailboxRc) -> Routed<M> {
+pub(super) unsafe fn by_words<M: Message>(envelope: Envelope, to: MailboxRc) -> Routed<M> {
     let mut routed = MaybeUninit::<Routed<M>>::uninit();
     let at = routed.as_mut_ptr();
     // SAFETY: both fields are written. The head takes whole words and comes first, so what is behind the message up to

@@ -1,0 +1,115 @@
+//! Handling messages where they have arrived.
+//!
+//! A message from another core is put into this core's queue, and moved again when its turn comes. Where nothing is before
+//! it, its turn has come: it is handled out of the ring. That is what most find at a core which keeps up with its
+//! senders. What came of it leaves at once, before anything else is looked at: where two cores take turns, the other waits for it.
+
+use std::rc::Rc;
+
+use crate::core::Core;
+use crate::core::inbound::{Decoder, Inbound};
+use crate::core::record::Record;
+use crate::task::raw::{Arrived, Next, Queue, Slots};
+
+/// What was taken from the rings of another core.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Taken {
+    pub(crate) slots: u32,
+    /// How many messages among it were handled.
+    pub(crate) handled: u32,
+}
+
+impl Inbound {
+    /// Takes a burst from each ring: control first, then messages. Up to `most` of these are handled where they lie, for as
+    /// long as nothing is before them. If there are so many, those behind them are left for the next time.
+    pub(crate) fn take(&mut self, core: &Rc<Core>, burst: u32, most: u32) -> Taken {
+        let mut taken = Taken::default();
+        taken.slots = self.take_controls(core, burst);
+        self.decoder.renew_run(core);
+        self.decoder.heads = 0;
+        let mut left = burst;
+        if most > 0 && !self.decoder.is_mixed {
+            let slots = self.data.burst();
+            taken.handled = self.decoder.handle(core, &slots, burst, most);
+            left -= slots.taken();
+        }
+        if taken.handled > 0 {
+            // A handler may have ended it, or started one in its place.
+            self.decoder.renew_run(core);
+        }
+        if taken.handled == 0 || taken.handled < most {
+            left -= self.take_data(core, left);
+        }
+        if left < burst {
+            self.decoder.note_burst(burst - left);
+            core.pair_tally(self.from).bursts.add(1);
+        }
+        taken.slots += burst - left;
+        taken
+    }
+}
+
+impl Decoder {
+    /// Handles messages where they lie, as long as nothing is before them. Returns how many.
+    fn handle(&mut self, core: &Rc<Core>, slots: &Slots<'_>, burst: u32, most: u32) -> u32 {
+        let mut handled = 0;
+        while handled < most && slots.taken() < burst {
+            let Some(is_record) = slots.next_is::<Record>() else {
+                break;
+            };
+            if is_record {
+                if let Some(record) = slots.take() {
+                    self.take_record(core, record.whole());
+                }
+                continue;
+            }
+            let left = (most - handled).min(burst - slots.taken());
+            let taken = self.handle_run(core, slots, left);
+            if taken == 0 {
+                break;
+            }
+            handled += taken;
+        }
+        handled
+    }
+
+    /// Notes what the messages of a burst of so many slots were like. Where most have a head of their own, they are handled
+    /// sooner in a row, out of the queue; so are the next.
+    fn note_burst(&mut self, slots: u32) {
+        self.is_mixed = self.heads > 1 && slots <= 3 * self.heads;
+    }
+
+    /// Handles messages of the run where they lie. Returns how many.
+    #[inline]
+    fn handle_run(&self, core: &Rc<Core>, slots: &Slots<'_>, most: u32) -> u32 {
+        let Some(run) = self.run.as_ref().filter(|run| run.is_plain) else {
+            return 0;
+        };
+        if !core.queue.is_empty() || !core.urgent.queue.is_empty() {
+            return 0;
+        }
+        let (from, to) = (&run.from, &run.to);
+        let handled = core.handle_arrived(&Arrived { slots, from, to }, most);
+        if handled > 0 {
+            core.flush();
+            core.owe_handled(self.from, run.link, handled);
+            core.pair_tally(self.from).received.add(u64::from(handled));
+        }
+        handled
+    }
+}
+
+impl Core {
+    /// Handles what has arrived, `most` messages at the most. Returns how many were taken.
+    fn handle_arrived(self: &Rc<Self>, arrived: &Arrived<'_, '_>, most: u32) -> u32 {
+        let before = arrived.slots.taken();
+        let mut spare = self.tasks.spare();
+        let next = Queue::handle_arrived(self, &mut spare.polling(), arrived, most - 1);
+        let taken = arrived.slots.taken() - before;
+        self.tally().handled.add(u64::from(taken));
+        if let Next::Came(to, step) = next {
+            self.after_handler(&to, step, &mut spare);
+        }
+        taken
+    }
+}
