@@ -2,14 +2,16 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context as Polling, Poll, Wake, Waker};
 use std::time::Duration;
 
 use ringpost::sim::Sim;
 use ringpost::{Context, ErrorKind, Limits, Result, Route, Routed, Worker};
 use ringpost_mailbox::sync::Mutex;
+use ringpost_mailbox::sync::atomic::{AtomicBool, Ordering};
 
 type Log = Arc<Mutex<Vec<(u64, u64)>>>;
 
@@ -65,9 +67,16 @@ fn recorded<F>(seed: u64, window: u32, work: F) -> Vec<u64>
 where
     F: AsyncFnOnce(Context, Route) -> Result<()> + Send + 'static,
 {
+    recorded_within(seed, window, Limits::default(), work)
+}
+
+/// As [`recorded`], within these limits.
+fn recorded_within<F>(seed: u64, window: u32, mut limits: Limits, work: F) -> Vec<u64>
+where
+    F: AsyncFnOnce(Context, Route) -> Result<()> + Send + 'static,
+{
     let log = Log::default();
     let there = Arc::clone(&log);
-    let mut limits = Limits::default();
     limits.link_credits = window;
     let sim = Sim::new(seed).cores(2).limits(limits);
     let report = sim.run(async move |ctx: Context| {
@@ -233,6 +242,44 @@ fn a_request_that_waits_for_a_credit_of_a_worker_that_ends_gives_its_message_bac
             last.await
         });
     }
+}
+
+/// Panics when it is dropped, from some time on.
+struct Rude(Arc<AtomicBool>);
+
+impl Wake for Rude {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Rude {
+    fn drop(&mut self) {
+        assert!(!self.0.load(Ordering::Relaxed), "it does not go");
+    }
+}
+
+/// It was sent where it waited, its answer is there, and its future is dropped.
+#[test]
+fn a_request_that_was_sent_where_it_waited_leaves_no_place_behind_whatever_its_waker_does() {
+    let mut limits = Limits::default();
+    limits.requests_max = 2;
+    let seen = recorded_within(1, 1, limits, async |ctx: Context, to: Route| {
+        for _ in 0..3 {
+            let rude = Arc::new(AtomicBool::new(false));
+            let mut first = asking(&ctx, &to, 0);
+            let mut parked = asking(&ctx, &to, 1);
+            assert!(begin(&mut first).await.is_pending());
+            let waker = Waker::from(Arc::new(Rude(Arc::clone(&rude))));
+            let polled = parked.as_mut().poll(&mut Polling::from_waker(&waker));
+            assert!(polled.is_pending(), "there is a place for it");
+            drop(waker);
+            first.await?;
+            ctx.sleep(3 * PAUSE).await;
+            rude.store(true, Ordering::Relaxed);
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(parked)));
+        }
+        Ok(())
+    });
+    assert_eq!(seen, [0, 1, 0, 1, 0, 1]);
 }
 
 /// Asks and sends, several at one time.

@@ -20,6 +20,7 @@ use crate::envelope::Origin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mailbox::{Waiter, Waiting};
 use crate::task::Wake;
+use crate::task::panics::drop_guarded;
 use crate::task::raw::MailboxRc;
 
 /// How long a request waits when nothing else is said.
@@ -391,6 +392,8 @@ impl<A, R, M> Request<'_, A, R, M> {
                 blocked.take_payload()
             }
             State::Parked(place, waiter) => {
+                // A waker is user code, also where it is dropped: what follows is to be done whatever that does.
+                drop_guarded(waiter.wake.replace(Wake::Nobody));
                 let mut blocked = Blocked::of_parked(waiter);
                 if let Some(blocked) = &mut blocked {
                     blocked.cancel(core);
