@@ -23,29 +23,28 @@ impl Inbound {
     /// Takes a burst from each ring: control first, then messages. Up to `most` of these are handled where they lie, for as
     /// long as nothing is before them. If there are so many, those behind them are left for the next time.
     pub(crate) fn take(&mut self, core: &Rc<Core>, burst: u32, most: u32) -> Taken {
-        let mut taken = Taken::default();
-        taken.slots = self.take_controls(core, burst);
+        let control = self.take_controls(core, burst);
         self.decoder.renew_run(core);
         self.decoder.heads = 0;
-        let mut left = burst;
+        let (mut left, mut handled) = (burst, 0);
         if most > 0 && !self.decoder.is_mixed {
             let slots = self.data.burst();
-            taken.handled = self.decoder.handle(core, &slots, burst, most);
+            handled = self.decoder.handle(core, &slots, burst, most);
             left -= slots.taken();
         }
-        if taken.handled > 0 {
+        if handled > 0 {
             // A handler may have ended it, or started one in its place.
             self.decoder.renew_run(core);
         }
-        if taken.handled == 0 || taken.handled < most {
+        if handled == 0 || handled < most {
             left -= self.take_data(core, left);
         }
         if left < burst {
             self.decoder.note_burst(burst - left);
             core.pair_tally(self.from).bursts.add(1);
         }
-        taken.slots += burst - left;
-        taken
+        let slots = control + burst - left;
+        Taken { slots, handled }
     }
 }
 
