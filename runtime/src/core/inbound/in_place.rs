@@ -104,11 +104,9 @@ impl Core {
         let before = arrived.slots.taken();
         let mut spare = self.tasks.spare();
         let next = Queue::handle_arrived(self, &mut spare.polling(), arrived, most - 1);
-        let taken = arrived.slots.taken() - before;
-        self.tally().handled.add(u64::from(taken));
         if let Next::Came(to, step) = next {
             self.after_handler(&to, step, &mut spare);
         }
-        taken
+        arrived.slots.taken() - before
     }
 }

@@ -133,6 +133,7 @@ unsafe fn start_further<W: Worker<Context = Context>, F>(
         // SAFETY: the caller upholds it.
         return unsafe { start_converted::<W, _>(to, at, core, make) };
     }
+    core.tally().handled.add(1);
     core.begin_step();
     let make = move || {
         // SAFETY: the caller upholds that there is such a message.
