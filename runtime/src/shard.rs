@@ -216,7 +216,7 @@ impl Shard {
         if !is_planted(Canary::ForgottenFlush) {
             self.core.flush();
         }
-        self.next_deadline(now)
+        self.next_deadline()
     }
 
     /// Whether the last turn has handled so much that it may have taken long.
@@ -389,10 +389,15 @@ impl Shard {
 
     fn enter(&mut self, stage: Stage) {
         let (stop, drain) = self.core.node.stop.terms();
+        // Who drains has timers; what `Finishing` finds running is waited for here.
+        let patience = match stage {
+            Stage::Finishing => Patience::For(drain),
+            _ => Patience::Nothing,
+        };
         self.end = End {
             entered: stage,
             arrived: false,
-            patience: Patience::For(drain),
+            patience,
         };
         match stage {
             // The workers of a group are for it to end, in their order, unless somebody is in a hurry.
@@ -415,6 +420,9 @@ impl Shard {
     fn is_finished(&mut self, now: Time) -> bool {
         let main_runs = self.main.is_some_and(|key| self.core.tasks.is_live(key));
         let patient = self.end.patience.lasts(now);
+        if !patient {
+            self.end.patience = Patience::Nothing;
+        }
         if patient && (main_runs || self.core.workers.get() > 0) {
             return false;
         }

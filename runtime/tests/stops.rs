@@ -285,3 +285,24 @@ fn g9_sleeps_and_requests_end_with_the_node() {
         assert!(elapsed < Duration::from_secs(3), "seed {seed}: {elapsed:?}");
     }
 }
+
+/// G9: without time to drain nobody waits for a main function that does not end, though nothing else happens then.
+#[test]
+fn g9_a_stop_without_time_to_drain_does_not_wait_for_main() {
+    for seed in 0..10 {
+        for cores in [1, 2] {
+            let sim = Sim::new(seed).cores(cores).drain(Duration::ZERO);
+            let report = sim.run(async |ctx: Context| {
+                let handle = ctx.handle();
+                ctx.spawn(async move {
+                    // Dropped at the end.
+                    let _ = handle.stop_now().await;
+                });
+                std::future::pending::<Result<()>>().await
+            });
+            // Not that nothing could go on.
+            let error = report.output.unwrap_err().to_string();
+            assert_eq!(error, "the main function did not return", "seed {seed}");
+        }
+    }
+}

@@ -55,10 +55,11 @@ impl Shard {
     }
 
     /// When there is something to do though nothing arrives.
-    pub(super) fn next_deadline(&self, now: Time) -> Option<Time> {
+    pub(super) fn next_deadline(&self) -> Option<Time> {
         let timer = self.core.timers.borrow().next_deadline();
+        // Also one that has passed: no turn has seen that.
         let patience = match self.end.patience {
-            Patience::Until(end) if end > now => Some(end),
+            Patience::Until(end) => Some(end),
             _ => None,
         };
         [timer, patience].into_iter().flatten().min()
