@@ -382,3 +382,107 @@ fn g8_who_pauses_on_a_core_of_its_own_thread_goes_on() {
     );
     node.stop().unwrap();
 }
+
+/// Says where it is to who asks, and counts the rest.
+struct Placed(Count);
+
+/// Asks where somebody is.
+const WHERE: u64 = u64::MAX;
+
+impl Worker for Placed {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        if *msg == WHERE {
+            return ctx.send_message(msg.reply(), WHERE).await;
+        }
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Places of workers, where messages take the shortest way.
+async fn places(ctx: &mut Context, workers: usize, count: &Count) -> Result<Vec<Route>> {
+    let mut routes = Vec::new();
+    for number in 0..workers {
+        let name = format!("placed-{number}");
+        ctx.start_worker(name.as_str(), Placed(Arc::clone(count)))
+            .await?;
+        ctx.send_message(name, WHERE).await?;
+        routes.push(ctx.receive::<u64>().await?.return_route());
+    }
+    Ok(routes)
+}
+
+/// G7: whatever else a sender tries between the messages that it awaits, it pauses before these.
+#[test]
+fn g7_who_tries_between_what_it_awaits_pauses_too() {
+    for (first, tries) in [(0, 1), (1, 1), (0, 3), (1, 3), (2, 3), (3, 3)] {
+        let report = Sim::new(1).run(async move |ctx: Context| {
+            let step = async move |mut ctx: Context| {
+                let handled = Count::default();
+                let routes = places(&mut ctx, 100, &handled).await?;
+                ctx.yield_now().await;
+                let (mut sent, mut most) = (first, 0);
+                for _ in 0..first {
+                    ctx.try_send_message(&routes[0], 0u64)?;
+                }
+                for _ in 0..20 {
+                    for route in &routes {
+                        ctx.send_message(route, 0u64).await?;
+                        for _ in 0..tries {
+                            ctx.try_send_message(route, 0u64)?;
+                        }
+                        sent += 1 + tries;
+                        most = most.max(sent - value(&handled));
+                    }
+                }
+                ctx.sleep(Duration::from_millis(1)).await;
+                assert_eq!(value(&handled), sent);
+                Ok::<_, ringpost::Error>(most)
+            };
+            let most = ctx.handle().run_on(0, step).await??;
+            ctx.stop().await?;
+            Ok(most)
+        });
+        let most = done(report);
+        assert!(most <= most_at_once() + tries, "{first} {tries}: {most}");
+    }
+}
+
+/// G7: requests are sent on and on no more than messages are.
+#[test]
+fn g7_who_asks_on_and_on_leaves_others_their_turns() {
+    let report = Sim::new(1).run(async |ctx: Context| {
+        let step = async |mut ctx: Context| {
+            let routes = places(&mut ctx, 100, &Count::default()).await?;
+            let all = (0..2_000).map(|number| &routes[number % routes.len()]);
+            let ask = |to: &Route| Box::pin(ctx.request::<u64>(to.clone(), WHERE));
+            let mut asked: Vec<_> = all.map(ask).collect();
+            let handle = ctx.handle();
+            let sent = || handle.stats().total(|core| core.sent_local);
+            ctx.yield_now().await;
+            ctx.yield_now().await;
+            let before = sent();
+            poll_fn(|polling| {
+                for asked in &mut asked {
+                    assert!(asked.as_mut().poll(polling).is_pending());
+                }
+                Poll::Ready(())
+            })
+            .await;
+            ctx.yield_now().await;
+            let most = sent() - before;
+            for asked in asked {
+                assert_eq!(asked.await?, WHERE);
+            }
+            Ok::<_, ringpost::Error>(most)
+        };
+        let most = ctx.handle().run_on(0, step).await??;
+        ctx.stop().await?;
+        Ok(most)
+    });
+    let most = done(report);
+    assert!(most <= most_at_once(), "{most} in one step");
+}

@@ -163,7 +163,7 @@ impl Context {
         if self.core.lacks_memory_for::<M>() {
             return Err(self.core.no_memory(message));
         }
-        let Some(to) = self.core.receiver_here(&self.mailbox, route) else {
+        let Some(to) = self.core.receiver_for_try(&self.mailbox, route) else {
             return match send_at_once(self, route, message) {
                 None => Ok(()),
                 Some(body) => self.try_further(Outgoing::with_body(route.clone(), body)),

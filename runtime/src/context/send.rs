@@ -53,7 +53,8 @@ impl<'a> SendMessage<'a> {
         let rest = match ctx.core.receiver_here(&ctx.mailbox, &route) {
             Some(to) => {
                 let body = message.into_body();
-                ctx.core.enqueue_awaited(to, &ctx.mailbox, body);
+                ctx.core
+                    .enqueue_plain(to, &ctx.mailbox, Origin::LOCAL, body);
                 // A short route: there is nothing to drop, and so nothing to look at.
                 std::mem::forget(route);
                 None
@@ -83,7 +84,8 @@ impl<'a> SendMessage<'a> {
         let rest = match ctx.core.receiver_here(&ctx.mailbox, route) {
             Some(to) => {
                 let body = message.into_body();
-                ctx.core.enqueue_awaited(to, &ctx.mailbox, body);
+                ctx.core
+                    .enqueue_plain(to, &ctx.mailbox, Origin::LOCAL, body);
                 None
             }
             None if goes_whole::<M>() => go_on_along(ctx, route, Some(message.into_body())),

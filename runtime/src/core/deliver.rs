@@ -364,7 +364,7 @@ impl Core {
     ) {
         to.queued.set(to.queued.get() + 1);
         self.sent.set(self.sent.get() + 1);
-        self.queue.push_plain(to, from, origin, body);
+        self.queue.push_plain(to, from, self, origin, body);
     }
 
     /// As [`enqueue`](Self::enqueue), for a message that wants an answer at this place.
@@ -385,7 +385,7 @@ impl Core {
             origin,
             body,
         };
-        self.queue.push(to, envelope);
+        self.queue.push_sent(to, from, self, envelope);
     }
 
     #[cold]

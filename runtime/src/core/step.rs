@@ -22,7 +22,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use ringpost_router::{Body, Route};
+use ringpost_router::Route;
 
 use crate::core::Core;
 use crate::core::deliver::{Grant, Outgoing};
@@ -176,15 +176,17 @@ impl Core {
         self.receiver_at(route.only_short()?)
     }
 
-    /// As [`enqueue_plain`](Self::enqueue_plain), of one who awaits it and may then be made to wait before the next.
+    /// As [`receiver_here`](Self::receiver_here), for a sender that only tries: it is in nobody's way but that of what it has in line.
     #[inline(always)]
-    pub(crate) fn enqueue_awaited(&self, to: MailboxRc, from: &MailboxRc, body: Body) {
-        to.queued.set(to.queued.get() + 1);
-        self.sent.set(self.sent.get() + 1);
-        self.queue.push_awaited(to, from, self, body);
+    pub(crate) fn receiver_for_try(&self, from: &Mailbox, route: &Route) -> Option<MailboxRc> {
+        if from.is_held.get() && !self.pausing.is_empty() {
+            return None;
+        }
+        self.receiver_at(route.only_short()?)
     }
 
-    /// A sender puts a message in the queue that it awaits, and either is looked at.
+    /// A sender puts a message in the queue, awaited or not, and both are looked at: were it asked of those alone that it awaits, one
+    /// that does now this and now that might never be.
     pub(crate) fn look_at_step(&self, from: &Mailbox) {
         let is_worker = from.state.get() != State::Stub;
         if self.published.look(self.queue.end() as u32) && is_worker {

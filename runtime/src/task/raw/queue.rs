@@ -78,25 +78,32 @@ impl Queue {
         self.0.push(Entry { envelope, to });
     }
 
-    /// As [`push`](Self::push), for a message that wants no answer. What its head begins with is copied to its
-    /// slot as a whole, as it will be loaded.
-    #[inline(always)]
-    pub(crate) fn push_plain(&self, to: MailboxRc, from: &MailboxRc, origin: Origin, body: Body) {
-        // SAFETY: the place is that of a slot's body, which holds nothing.
-        self.push_headed(
-            to,
-            from,
-            origin,
-            || {},
-            |place| unsafe { place.write(body) },
-        );
+    /// As [`push`](Self::push), of a sender that is looked at when the queue is.
+    #[inline]
+    pub(crate) fn push_sent(
+        &self,
+        to: MailboxRc,
+        from: &MailboxRc,
+        core: &Core,
+        envelope: Envelope,
+    ) {
+        let look = || look_at_step(core, from);
+        // SAFETY: the queue hands in an empty slot, which is written; neither that nor a look unwinds or changes the queue.
+        unsafe { (self.0).push_with(look, |slot| slot.write(Entry { envelope, to })) };
     }
 
-    /// As [`push_plain`](Self::push_plain), for a sender that may be made to pause when the queue is looked at.
+    /// As [`push_sent`](Self::push_sent), for a message that wants no answer. What its head begins with is copied to its
+    /// slot as a whole, as it will be loaded.
     #[inline(always)]
-    pub(crate) fn push_awaited(&self, to: MailboxRc, from: &MailboxRc, core: &Core, body: Body) {
+    pub(crate) fn push_plain(
+        &self,
+        to: MailboxRc,
+        from: &MailboxRc,
+        core: &Core,
+        origin: Origin,
+        body: Body,
+    ) {
         let look = || look_at_step(core, from);
-        let origin = Origin::LOCAL;
         // SAFETY: the place is that of a slot's body, which holds nothing.
         self.push_headed(to, from, origin, look, |place| unsafe { place.write(body) });
     }
