@@ -185,6 +185,8 @@ fn g7_a_greedy_worker_delays_others_by_two_bursts_at_most() {
                     ctx.start_worker(format!("quiet-{other}"), Quiet).await?;
                 }
                 fill(&ctx, workers)?;
+                // Who has filled them in one go would wait for all of that.
+                ctx.yield_now().await;
                 let mut delays = Vec::new();
                 for number in 0..20u64 {
                     for other in 0..others {
