@@ -215,6 +215,45 @@ fn a_request_whose_deadline_comes_while_it_waits_for_a_credit_gives_its_message_
 }
 
 #[test]
+fn a_request_whose_deadline_has_come_is_not_sent_though_a_credit_comes_before_it_is_polled() {
+    for (seed, sent) in (0..20).map(|seed| (seed, seed % 2 == 0)) {
+        let seen = recorded(seed, 1, async move |ctx: Context, to: Route| {
+            // The handler has the first, its mailbox the second.
+            let mut first: Vec<_> = [0, 1].map(|number| asking(&ctx, &to, number)).into();
+            for work in &mut first {
+                assert!(begin(work).await.is_pending());
+            }
+            // Behind a send that waits it is not sent where it waits.
+            let mut before: Pinned<'_> = Box::pin(ctx.send_message(&to, (0u64, 3u64)));
+            if sent {
+                assert!(begin(&mut before).await.is_pending());
+            }
+            let mut late: Pinned<'_> = Box::pin(async {
+                let late = ctx.request(&to, (0u64, 2u64)).within(PAUSE / 4);
+                let late: Result<(u64, u64)> = late.await;
+                let late = late.expect_err("it was over before there was a credit");
+                assert!(matches!(late.kind(), ErrorKind::Timeout { .. }), "{late}");
+                assert_eq!(late.into_message::<(u64, u64)>().ok(), Some((0, 2)));
+                Ok(())
+            });
+            assert!(begin(&mut late).await.is_pending());
+            ctx.sleep(4 * PAUSE).await;
+            for work in first {
+                work.await?;
+            }
+            if sent {
+                before.await?;
+            }
+            ctx.sleep(4 * PAUSE).await;
+            late.await?;
+            asking(&ctx, &to, 4).await
+        });
+        let expected: &[u64] = if sent { &[0, 1, 3, 4] } else { &[0, 1, 4] };
+        assert_eq!(seen, expected, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_request_that_waits_for_a_credit_of_a_worker_that_ends_gives_its_message_back() {
     for seed in 0..20 {
         recorded(seed, 1, async move |mut ctx: Context, name: Route| {

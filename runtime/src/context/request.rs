@@ -275,6 +275,10 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
         mut blocked: Box<Blocked>,
         polling: &mut Polling<'_>,
     ) -> Poll<Result<A>> {
+        if !self.ctx.core.replies.is_awaited(place) {
+            *self.state = State::Blocked(place, blocked);
+            return self.poll_deadline(place, polling);
+        }
         let sent = blocked.poll(&self.ctx.core, &self.ctx.mailbox, polling);
         self.proceed(place, sent, polling, || State::Blocked(place, blocked))
     }

@@ -7,7 +7,8 @@
 //!
 //! That is done where it makes no difference to anybody else, and else the credit is granted as ever, and the request sent where
 //! it is polled: if there is no room, or others wait for it; if the sender has another message that waits and is not parked,
-//! or was granted something and has not been polled, as that was first; or if a name may lead elsewhere now.
+//! or was granted something and has not been polled, as that was first; if a name may lead elsewhere now; or if its deadline has
+//! come, and the message is to be given back.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -142,6 +143,7 @@ impl Core {
         if !from.waits_parked_alone()
             || guests.is_some_and(|guests| guests != self.guests_ever.get())
             || !pair.has_free_room()
+            || !self.replies.is_awaited(parked.reply)
             || self.rare.takes(Rare::FullRing)
         {
             return false;

@@ -116,6 +116,13 @@ impl Replies {
         Some(handle)
     }
 
+    /// Whether there is no answer yet, nor any news of one.
+    pub(crate) fn is_awaited(&self, handle: Handle) -> bool {
+        let mut pending = self.pending.borrow_mut();
+        let place = pending.places.at_mut(handle);
+        place.is_some_and(|place| place.is_awaited())
+    }
+
     /// Takes the answer if it is there and nothing else is to be done for it; else [`poll`](Self::poll) has a look.
     #[inline]
     pub(crate) fn fetch(&self, handle: Handle) -> Option<Body> {
