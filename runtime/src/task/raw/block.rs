@@ -145,9 +145,9 @@ impl Header {
         next: *const Entry,
         core: &Rc<Core>,
         polling: &mut Polling<'_>,
-        pass: &mut Pass,
+        pass: &Pass,
     ) -> Step {
-        let this = pass.to;
+        let this = pass.to.get();
         // SAFETY: the caller upholds that the block is there and idle; the table was made for its type.
         unsafe { (this.as_ref().table.handle)(this, next, core, polling, Go::Start, pass) }
     }
@@ -245,23 +245,14 @@ impl MailboxRc {
             Call::Initialize => table.initialize,
             Call::Shutdown => table.shutdown,
         };
-        let mut pass = Pass {
-            more: 0,
-            to: self.header,
+        let pass = Pass {
+            more: Cell::new(0),
+            to: Cell::new(self.header),
             lying: ptr::null(),
         };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
-        unsafe {
-            run(
-                self.header,
-                ptr::null(),
-                core,
-                polling,
-                Go::Start,
-                &mut pass,
-            )
-        }
+        unsafe { run(self.header, ptr::null(), core, polling, Go::Start, &pass) }
     }
 
     /// Polls the suspended call again. `Pending` if there is none: the wake was late.

@@ -2,6 +2,7 @@
 
 use std::alloc::Layout;
 use std::any::Any;
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -47,16 +48,23 @@ pub(super) enum Go {
 /// lie, of which the next must simply hold what the worker takes. To anything else it is nothing. What comes back is of the
 /// worker that [`Pass`] names then.
 pub(super) type Run =
-    unsafe fn(NonNull<Header>, *const Entry, &Rc<Core>, &mut Polling<'_>, Go, &mut Pass) -> Step;
+    unsafe fn(NonNull<Header>, *const Entry, &Rc<Core>, &mut Polling<'_>, Go, &Pass) -> Step;
 
 /// Messages that are handled one after another without a dispatch between.
 pub(super) struct Pass {
     /// How many more there may be.
-    pub(super) more: u32,
+    pub(super) more: Cell<u32>,
     /// Whose handler was polled last.
-    pub(super) to: NonNull<Header>,
+    pub(super) to: Cell<NonNull<Header>>,
     /// Where they lie, if that is a ring and not the core's queue.
     pub(super) lying: *const Arrived<'static, 'static>,
+}
+
+impl Pass {
+    #[inline(always)]
+    pub(super) fn count_down(&self) {
+        self.more.set(self.more.get() - 1);
+    }
 }
 
 /// Runs `handle_message` on this message, and on those after it for as long as they are for workers of this type
@@ -70,9 +78,8 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    pass: &mut Pass,
+    pass: &Pass,
 ) -> Step {
-    let lying = pass.lying;
     let start = move |to: NonNull<Header>, at, next: *const Entry| {
         // SAFETY: the caller upholds that the message is there until one is taken or put, if it is said where.
         let seen = unsafe { next.as_ref() };
@@ -80,7 +87,7 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
             let make = |(worker, ctx), msg| W::handle_message(worker, ctx, msg);
             // SAFETY: the caller upholds that the block is of `W`, and that the message lies in the ring where it is not
             // said where it is. `drive` hands in a place that is empty.
-            return unsafe { start_further::<W, _>(to, at, core, seen, lying, make) };
+            return unsafe { start_further::<W, _>(to, at, core, seen, pass, make) };
         };
         // SAFETY: the caller upholds that the block is there.
         core.begin(unsafe { to.as_ref() }.mailbox(), seen.origin());
@@ -124,7 +131,7 @@ unsafe fn start_further<W: Worker<Context = Context>, F>(
     at: NonNull<F>,
     core: &Rc<Core>,
     seen: Option<&Entry>,
-    lying: *const Arrived<'_, '_>,
+    pass: &Pass,
     make: impl FnOnce((&'static mut W, &'static mut Context), Routed<W::Message>) -> F,
 ) -> Result<(), Box<Ending>> {
     if let Some(seen) = seen {
@@ -137,7 +144,7 @@ unsafe fn start_further<W: Worker<Context = Context>, F>(
     core.begin_step();
     let make = move || {
         // SAFETY: the caller upholds that there is such a message.
-        let msg = unsafe { (*lying).take_unchecked::<W::Message>() };
+        let msg = unsafe { (*pass.lying).take_unchecked::<W::Message>() };
         // SAFETY: as in `handle`.
         let State { worker, ctx } = unsafe { borrow::<W>(to) };
         make((worker, ctx), msg)
@@ -195,7 +202,7 @@ pub(super) unsafe fn initialize<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    _pass: &mut Pass,
+    _pass: &Pass,
 ) -> Step {
     let start = move |_: NonNull<Header>, at, _: *const Entry| {
         // SAFETY: as in `handle`.
@@ -221,7 +228,7 @@ pub(super) unsafe fn shutdown<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    _pass: &mut Pass,
+    _pass: &Pass,
 ) -> Step {
     let start = move |_: NonNull<Header>, at, _: *const Entry| {
         // SAFETY: as in `handle`.
@@ -378,10 +385,13 @@ pub(super) unsafe fn go_on(
     let Some(frame) = unsafe { to.as_ref() }.frame.get() else {
         return Step::Pending;
     };
-    let lying = ptr::null();
-    let mut pass = Pass { more: 0, to, lying };
+    let pass = Pass {
+        more: Cell::new(0),
+        to: Cell::new(to),
+        lying: ptr::null(),
+    };
     // SAFETY: the frame is set, so it is that of a call which this function has suspended (rule 3).
-    unsafe { (frame.run)(to, ptr::null(), core, polling, go, &mut pass) }
+    unsafe { (frame.run)(to, ptr::null(), core, polling, go, &pass) }
 }
 
 #[cold]

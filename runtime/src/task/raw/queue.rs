@@ -1,5 +1,6 @@
 //! The messages of a core that wait for their turn.
 
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -179,15 +180,15 @@ impl Queue {
         if !next.begin(core, *more) {
             return Next::NotReady;
         }
-        let mut pass = Pass {
-            more: *more,
-            to: next.receiver(),
+        let pass = Pass {
+            more: Cell::new(*more),
+            to: Cell::new(next.receiver()),
             lying: ptr::null(),
         };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
-        let step = unsafe { Header::handle(next, core, polling, &mut pass) };
-        *more = pass.more;
+        let step = unsafe { Header::handle(next, core, polling, &pass) };
+        *more = pass.more.get();
         Self::came(&pass, step)
     }
 
@@ -205,20 +206,20 @@ impl Queue {
         if !arrived.begin(core) {
             return Next::NotReady;
         }
-        let mut pass = Pass {
-            more,
-            to: arrived.receiver(),
+        let pass = Pass {
+            more: Cell::new(more),
+            to: Cell::new(arrived.receiver()),
             lying: ptr::from_ref(arrived).cast(),
         };
         // SAFETY: as above; and it was seen what the message is.
-        let step = unsafe { Header::handle(ptr::null(), core, polling, &mut pass) };
+        let step = unsafe { Header::handle(ptr::null(), core, polling, &pass) };
         Self::came(&pass, step)
     }
 
     /// What comes back of a pass.
     #[inline(always)]
     fn came(pass: &Pass, step: Step) -> Next {
-        let to = pass.to;
+        let to = pass.to.get();
         // SAFETY: the worker is still there, as nobody can end it from within, and as long as it is, the
         // block is (rule 7).
         let header = unsafe { to.as_ref() };
@@ -272,29 +273,29 @@ impl Queue {
         &self,
         to: NonNull<Header>,
         core: &Core,
-        pass: &mut Pass,
+        pass: &Pass,
     ) -> Option<(NonNull<Header>, *const Entry)> {
         // SAFETY: the caller upholds it.
         let (last, next) = unsafe { (to.as_ref(), self.0.front()) };
-        let Some(next) = next.filter(|_| pass.more > 0) else {
+        let Some(next) = next.filter(|_| pass.more.get() > 0) else {
             return Self::next_lying::<M>(to, last, pass);
         };
         if ptr::eq(next.to.header(), last) {
-            pass.more -= 1;
-            return Some((to, ptr::from_ref(next)));
+            pass.count_down();
+            return Some((next.receiver(), ptr::from_ref(next)));
         }
         last.phase.set(Phase::Idle);
         last.mailbox().state.set(State::Idle);
         if !ptr::eq(next.to.header().table, last.table) {
             return None;
         }
-        if !next.begin(core, pass.more - 1) {
+        if !next.begin(core, pass.more.get() - 1) {
             return None;
         }
         next.to.header().phase.set(Phase::Polled);
-        pass.more -= 1;
-        pass.to = next.receiver();
-        Some((pass.to, ptr::from_ref(next)))
+        pass.count_down();
+        pass.to.set(next.receiver());
+        Some((next.receiver(), ptr::from_ref(next)))
     }
 
     /// As [`next_after`](Self::next_after), where the queue has none.
@@ -302,12 +303,12 @@ impl Queue {
     fn next_lying<M: Message>(
         to: NonNull<Header>,
         last: &Header,
-        pass: &mut Pass,
+        pass: &Pass,
     ) -> Option<(NonNull<Header>, *const Entry)> {
         // SAFETY: the messages lie there as long as the pass lasts.
         let lying = unsafe { pass.lying.as_ref() };
-        if lying.is_some_and(|lying| lying.has_for::<M>(to)) && pass.more > 0 {
-            pass.more -= 1;
+        if lying.is_some_and(|lying| lying.has_for::<M>(to)) && pass.more.get() > 0 {
+            pass.count_down();
             return Some((to, ptr::null()));
         }
         last.phase.set(Phase::Idle);
