@@ -170,7 +170,7 @@ impl Shard {
         }
         let may_handle = !core.has_local_work() && !core.node.is_stopping();
         let arrived = self.take_arrivals(may_handle);
-        done += arrived.slots;
+        done += arrived.all;
         done += core.io.resume(&core);
         if !core.rare.takes(Rare::LateTimers) && core.timers.borrow().may_be_due(now) {
             done += self.fire_timers(now);
@@ -260,7 +260,7 @@ impl Shard {
             // that has ended, until it is drained: so all are from time to time.
             if is_time || inbound.has_work() {
                 let from_there = inbound.take(&self.core, burst, most);
-                taken.slots += from_there.slots;
+                taken.all += from_there.all;
                 taken.handled += from_there.handled;
             }
         }
@@ -269,12 +269,12 @@ impl Shard {
             let woken = self
                 .wakes
                 .drain(|key| tasks.make_ready(u32::try_from(key).unwrap_or(u32::MAX)));
-            taken.slots += u32::try_from(woken).unwrap_or(u32::MAX);
+            taken.all += u32::try_from(woken).unwrap_or(u32::MAX);
         }
         if rare.takes(Rare::LateInbox) {
             return taken;
         }
-        taken.slots += self.take_inbox(burst);
+        taken.all += self.take_inbox(burst);
         taken
     }
 
@@ -459,7 +459,7 @@ impl Shard {
     /// The last look: whatever has arrived is reported undelivered.
     fn sweep(&mut self) {
         self.inbox.close();
-        while self.take_arrivals(false).slots > 0 || self.has_untaken() {}
+        while self.take_arrivals(false).all > 0 || self.has_untaken() {}
         while self.core.run_urgent(u32::MAX) > 0 || self.core.run_queue(u32::MAX) > 0 {}
         self.core.drop_user_code();
         kept::let_go_all();

@@ -255,24 +255,25 @@ mod tests {
             producer.push(MessageCell::new(number)).unwrap();
         }
         producer.publish();
-        let burst = consumer.burst();
-        assert!(burst.next_is::<String>() == Some(false) && burst.next_holds::<u64>());
-        assert_eq!(burst.taken(), 0, "it was looked at");
-        for number in 0..3_u64 {
-            let cell = burst.take().expect("it is there").whole();
-            assert_eq!(cell.take::<u64>().unwrap(), number);
-        }
-        assert!(!producer.has_room(1), "the producer knows of none yet");
-        assert_eq!(burst.taken(), 3);
-        drop(burst);
+        consumer.burst(|burst| {
+            assert!(burst.next_is::<String>() == Some(false) && burst.next_holds::<u64>());
+            assert_eq!(burst.taken(), 0, "it was looked at");
+            for number in 0..3_u64 {
+                let cell = burst.take().expect("it is there").whole();
+                assert_eq!(cell.take::<u64>().unwrap(), number);
+            }
+            assert!(!producer.has_room(1), "the producer knows of none yet");
+            assert_eq!(burst.taken(), 3);
+        });
         assert_eq!(producer.room(), 3);
         producer
             .push(MessageCell::new(String::from("last")))
             .unwrap();
-        let burst = consumer.burst();
-        assert!(burst.take().is_some_and(|cell| cell.whole().is::<u64>()));
-        assert!(burst.next_is::<String>().is_none(), "it is not published");
-        assert!(!burst.next_holds::<String>() && burst.take().is_none());
+        consumer.burst(|burst| {
+            assert!(burst.take().is_some_and(|cell| cell.whole().is::<u64>()));
+            assert!(burst.next_is::<String>().is_none(), "it is not published");
+            assert!(!burst.next_holds::<String>() && burst.take().is_none());
+        });
     }
 
     #[test]

@@ -129,15 +129,19 @@ impl<C: Catalog> Consumer<MessageCell<C>, Parts> {
         })
     }
 
-    /// Takes cells one by one, with a look at each before. The producer learns of all that were taken together, when the
-    /// burst is dropped.
+    /// Has `taker` take cells one by one, with a look at each before. The producer learns of all that were taken together,
+    /// when that is over. (The burst is lent: one that were forgotten would have its cells taken once more.)
+    ///
+    /// # Panics
+    ///
+    /// If `taker` does; what it has taken by then is taken.
     #[inline(always)]
-    pub fn burst(&mut self) -> Burst<'_, MessageCell<C>, Parts> {
-        self.begin()
+    pub fn burst<R>(&mut self, taker: impl FnOnce(&Burst<'_, MessageCell<C>, Parts>) -> R) -> R {
+        taker(&self.begin())
     }
 }
 
-/// Slots that are taken one after the other, by a consumer.
+/// Slots that are taken one after the other, by a consumer; gives them back when it ends, however it ends (rule 5).
 pub struct Burst<'a, T, F: Form<T> = Whole> {
     consumer: &'a mut Consumer<T, F>,
     next: Cell<u32>,

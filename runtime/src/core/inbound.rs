@@ -197,7 +197,9 @@ impl Decoder {
     #[inline(never)]
     fn take_rare(&mut self, core: &Rc<Core>, record: Record) {
         match record {
-            Record::Head { .. } | Record::DetourHead { .. } => {}
+            Record::Head { .. } | Record::DetourHead { .. } => {
+                debug_assert!(false, "heads are taken in line");
+            }
             Record::Introduce(introduction) => {
                 let from = NodeCore::new(core.here.node(), self.from);
                 let stub = Mailbox::stub(introduction.address, from, introduction.handle);
@@ -388,23 +390,22 @@ impl Core {
     fn owe_handled(&self, from: u16, link: u32, count: u32) {
         self.note_arrivals(from, link, count);
         let owing = self.owing.get();
-        let follows = owing.left >= count && owing.link == link && owing.core == from;
-        if !follows {
-            self.note_taken();
+        if owing.left >= count && owing.link == link && owing.core == from {
+            return self.owing.set(Owing {
+                left: owing.left - count,
+                taken: owing.taken + count,
+                ..owing
+            });
         }
-        let (taken, left) = match follows {
-            true => (owing.taken + count, owing.left - count),
-            false => (count - 1, 0),
-        };
+        self.note_taken();
+        // All but the last, for which it is looked whether the credits are due.
         self.owing.set(Owing {
             core: from,
             link,
-            taken,
-            left,
+            taken: count - 1,
+            left: 0,
         });
-        if !follows {
-            self.owe(from, link, false);
-        }
+        self.owe(from, link, false);
     }
 
     /// Writes down what was taken of one link since the last time.

@@ -59,7 +59,7 @@ pub(super) struct Place {
     pub(super) wake: Wake,
     /// Whether its terms have begun to count, and may have a timer.
     pub(super) is_timed: bool,
-    /// Whether it is noted that it was reserved since the clock was last read; freed or not, it stays so as long as it is noted.
+    /// Whether it is noted that it was reserved lately; freed or not, it stays so as long as it is noted.
     pub(super) is_young: bool,
     /// Those of a request; of anything else they are what was left here.
     pub(super) terms: Terms,

@@ -48,6 +48,9 @@ pub(crate) struct Step {
     here: Here,
 }
 
+/// What is known of a step that goes on when another within it is over, with the end of the queue at its first look.
+type Outer = (Step, u32);
+
 /// What the step is known to have put in the queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(u32)]
@@ -91,13 +94,14 @@ impl Published {
     }
 
     /// The step that goes on when another within it is over.
-    pub(crate) fn step(&self) -> Step {
-        self.step.get()
+    pub(crate) fn step(&self) -> Outer {
+        (self.step.get(), self.looked_at.get())
     }
 
     /// A step goes on of which this is known.
-    pub(crate) fn go_on(&self, step: Step) {
+    pub(crate) fn go_on(&self, (step, looked_at): Outer) {
         self.step.set(step);
+        self.looked_at.set(looked_at);
     }
 
     fn add(&self, to: u16, slots: u32) {
@@ -271,6 +275,7 @@ mod tests {
         published.go_on(outer);
         assert!(published.is_enough(false), "that goes on");
     }
+
     #[test]
     fn what_is_put_in_the_queue_is_known_at_the_second_look() {
         let published = Published::new(&Limits::default());
@@ -286,5 +291,12 @@ mod tests {
         assert!(!published.is_enough_here() && !at(3 * most));
         published.go_on(outer);
         assert!(at(3 * most + 1), "that goes on");
+        published.begin();
+        assert!(!at(4 * most));
+        let outer = published.step();
+        published.begin();
+        assert!(!at(5 * most - 1), "a step within it");
+        published.go_on(outer);
+        assert!(at(5 * most), "what is counted from its own first look");
     }
 }

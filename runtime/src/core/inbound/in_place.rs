@@ -11,10 +11,11 @@ use crate::core::inbound::{Decoder, Inbound};
 use crate::core::record::Record;
 use crate::task::raw::{Arrived, Next, Queue, Slots};
 
-/// What was taken from the rings of another core.
+/// How much has arrived and was taken.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Taken {
-    pub(crate) slots: u32,
+    /// All of it: slots of rings, wakes, and what threads outside want.
+    pub(crate) all: u32,
     /// How many messages among it were handled.
     pub(crate) handled: u32,
 }
@@ -28,13 +29,12 @@ impl Inbound {
         self.decoder.heads = 0;
         let (mut left, mut handled) = (burst, 0);
         if most > 0 && !self.decoder.is_mixed {
-            let slots = self.data.burst();
-            handled = self.decoder.handle(core, &slots, burst, most);
-            left -= slots.taken();
-        }
-        if handled > 0 {
-            // A handler may have ended it, or started one in its place.
-            self.decoder.renew_run(core);
+            let decoder = &mut self.decoder;
+            let handle = |slots: &Slots<'_>| {
+                handled = decoder.handle(core, slots, burst, most);
+                left -= slots.taken();
+            };
+            self.data.burst(handle);
         }
         if handled == 0 || handled < most {
             left -= self.take_data(core, left);
@@ -43,8 +43,8 @@ impl Inbound {
             self.decoder.note_burst(burst - left);
             core.pair_tally(self.from).bursts.add(1);
         }
-        let slots = control + burst - left;
-        Taken { slots, handled }
+        let all = control + burst - left;
+        Taken { all, handled }
     }
 }
 

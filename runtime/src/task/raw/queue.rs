@@ -119,13 +119,8 @@ impl Queue {
         body: Lying<'_, Messages>,
     ) {
         // SAFETY: the place is that of a slot's body, which holds nothing.
-        self.push_headed(
-            to,
-            from,
-            origin,
-            || {},
-            |place| unsafe { body.write_to(place) },
-        );
+        let put = |place: *mut Body| unsafe { body.write_to(place) };
+        self.push_headed(to, from, origin, || {}, put);
     }
 
     /// Puts a message in, whose body `put` moves to its place. Where the queue is looked at, so does `look`, which
