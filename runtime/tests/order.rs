@@ -1,5 +1,8 @@
 //! Order where sends wait (G1).
 
+#[path = "helpers/some_of.rs"]
+mod some_of;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -10,6 +13,7 @@ use std::time::Duration;
 use ringpost::sim::Sim;
 use ringpost::{Context, Limits, Result, Routed, SendMessage, Worker};
 use ringpost_mailbox::sync::Mutex;
+use some_of::some_of;
 
 const MESSAGES: u64 = 2_000;
 
@@ -55,26 +59,6 @@ impl Worker for Eager {
         }
         ctx.send_message(msg.reply(), true).await
     }
-}
-
-/// Waits for some of them, polling all of them in their order, so that each waits where it has to.
-async fn some_of(waiting: &mut VecDeque<Pin<Box<SendMessage<'_>>>>) -> Result<()> {
-    let mut done = VecDeque::new();
-    poll_fn(|polling| {
-        waiting.retain_mut(|send| match send.as_mut().poll(polling) {
-            Poll::Ready(sent) => {
-                done.push_back(sent);
-                false
-            }
-            Poll::Pending => true,
-        });
-        match done.is_empty() {
-            true => Poll::Pending,
-            false => Poll::Ready(()),
-        }
-    })
-    .await;
-    done.into_iter().collect()
 }
 
 /// G1: sends of one worker that wait for room are not overtaken by those that it begins later.

@@ -1,5 +1,8 @@
 //! Requests to another core that wait for a credit, and are sent where they wait (`core/parked.rs`).
 
+#[path = "helpers/some_of.rs"]
+mod some_of;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,6 +15,7 @@ use ringpost::sim::Sim;
 use ringpost::{Context, ErrorKind, Limits, Result, Route, Routed, Worker};
 use ringpost_mailbox::sync::Mutex;
 use ringpost_mailbox::sync::atomic::{AtomicBool, Ordering};
+use some_of::some_of;
 
 type Log = Arc<Mutex<Vec<(u64, u64)>>>;
 
@@ -365,26 +369,6 @@ impl Worker for Mixed {
         }
         ctx.send_message(msg.reply(), true).await
     }
-}
-
-/// Waits for some of them, polling all of them in their order.
-async fn some_of(waiting: &mut VecDeque<Pinned<'_>>) -> Result<()> {
-    let mut done = VecDeque::new();
-    poll_fn(|polling| {
-        waiting.retain_mut(|work| match work.as_mut().poll(polling) {
-            Poll::Ready(ended) => {
-                done.push_back(ended);
-                false
-            }
-            Poll::Pending => true,
-        });
-        match done.is_empty() {
-            true => Poll::Pending,
-            false => Poll::Ready(()),
-        }
-    })
-    .await;
-    done.into_iter().collect()
 }
 
 /// Who waits for room in the ring goes before a request that gets its credit meanwhile.
