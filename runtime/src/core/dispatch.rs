@@ -25,17 +25,16 @@ impl Core {
             return 0;
         }
         let mut spare = self.tasks.spare();
-        let mut left = budget;
-        while left > 0 {
+        let until = self.queue.behind(budget);
+        while !self.queue.has_passed(until) {
             let mut polling = spare.polling();
             let came = loop {
-                if left == 0 {
+                if self.queue.has_passed(until) {
                     break None;
                 }
-                left -= 1;
-                match self.queue.handle_next(self, &mut polling, &mut left) {
+                match self.queue.handle_next(self, &mut polling, until) {
                     Next::Handled => {}
-                    Next::Nothing => return budget - left - 1,
+                    Next::Nothing => return budget - self.queue.left_to(until),
                     Next::NotReady => self.set_aside(),
                     Next::Came(to, step) => break Some((to, step)),
                 }

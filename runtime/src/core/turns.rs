@@ -35,10 +35,10 @@ enum Which {
 
 impl Core {
     /// Whether a worker that could handle the next message has to wait for its turn, as so many are for it; then
-    /// it does. Whose turn it is, or whose message is urgent, handles no `more` than the one.
+    /// it does. Whose turn it is, or whose message is urgent, handles no more than the one: it goes `until` there.
     #[cold]
-    pub(crate) fn defers(&self, to: &MailboxRc, more: u32) -> bool {
-        if more == 0 {
+    pub(crate) fn defers(&self, to: &MailboxRc, until: usize) -> bool {
+        if until == self.queue.behind(1) {
             return false;
         }
         let is_fair = self.turns.borrow().is_empty()
@@ -194,7 +194,10 @@ impl Core {
         };
         self.queue.push_front(mailbox.clone(), envelope);
         mailbox.state.set(State::Idle);
-        let next = self.queue.handle_next(self, &mut spare.polling(), &mut 0);
+        let only = self.queue.behind(1);
+        let next = self
+            .queue
+            .handle_next(self, &mut spare.polling(), only);
         if let Next::Came(_, step) = next {
             if matches!(step, Step::Pending) {
                 self.keep(mailbox, spare);

@@ -246,7 +246,7 @@ impl MailboxRc {
             Call::Shutdown => table.shutdown,
         };
         let pass = Pass {
-            more: Cell::new(0),
+            until: Cell::new(0),
             to: Cell::new(self.header),
             lying: ptr::null(),
         };

@@ -52,18 +52,20 @@ pub(super) type Run =
 
 /// Messages that are handled one after another without a dispatch between.
 pub(super) struct Pass {
-    /// How many more there may be.
-    pub(super) more: Cell<u32>,
-    /// Whose handler was polled last.
+    /// The position in the core's queue where they end, less one for each that lay elsewhere: so those in the queue, which
+    /// count themselves as they are taken, leave nothing to be noted.
+    pub(super) until: Cell<usize>,
+    /// Whose handler was polled last; known when it is over.
     pub(super) to: Cell<NonNull<Header>>,
     /// Where they lie, if that is a ring and not the core's queue.
     pub(super) lying: *const Arrived<'static, 'static>,
 }
 
 impl Pass {
+    /// One that did not lie in the queue counts too.
     #[inline(always)]
     pub(super) fn count_down(&self) {
-        self.more.set(self.more.get() - 1);
+        self.until.set(self.until.get().wrapping_sub(1));
     }
 }
 
@@ -115,7 +117,19 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
         unsafe { core.queue.next_after::<W::Message>(to, core, pass) }
     };
     // SAFETY: the caller upholds it for this function.
-    unsafe { drive(to, next, core, polling, go, handle::<W>, start, another) }
+    unsafe {
+        drive(
+            to,
+            next,
+            core,
+            polling,
+            go,
+            handle::<W>,
+            pass,
+            start,
+            another,
+        )
+    }
 }
 
 /// Makes the future for the next message where that is not in the queue and simply of the worker's type. This is one function,
@@ -202,7 +216,7 @@ pub(super) unsafe fn initialize<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    _pass: &Pass,
+    pass: &Pass,
 ) -> Step {
     let start = move |_: NonNull<Header>, at, _: *const Entry| {
         // SAFETY: as in `handle`.
@@ -212,9 +226,17 @@ pub(super) unsafe fn initialize<W: Worker<Context = Context>>(
     };
     // SAFETY: the caller upholds it for this function.
     unsafe {
-        drive(to, next, core, polling, go, initialize::<W>, start, |_| {
-            None
-        })
+        drive(
+            to,
+            next,
+            core,
+            polling,
+            go,
+            initialize::<W>,
+            pass,
+            start,
+            |_| None,
+        )
     }
 }
 
@@ -228,7 +250,7 @@ pub(super) unsafe fn shutdown<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    _pass: &Pass,
+    pass: &Pass,
 ) -> Step {
     let start = move |_: NonNull<Header>, at, _: *const Entry| {
         // SAFETY: as in `handle`.
@@ -237,7 +259,19 @@ pub(super) unsafe fn shutdown<W: Worker<Context = Context>>(
         unsafe { put(at, move || worker.shutdown(ctx)) }
     };
     // SAFETY: the caller upholds it for this function.
-    unsafe { drive(to, next, core, polling, go, shutdown::<W>, start, |_| None) }
+    unsafe {
+        drive(
+            to,
+            next,
+            core,
+            polling,
+            go,
+            shutdown::<W>,
+            pass,
+            start,
+            |_| None,
+        )
+    }
 }
 
 /// The state of a block, for as long as a call lives, which no lifetime can say.
@@ -270,6 +304,7 @@ unsafe fn drive<F: Future<Output = Result<()>>>(
     polling: &mut Polling<'_>,
     go: Go,
     run: Run,
+    pass: &Pass,
     start: impl Fn(NonNull<Header>, NonNull<F>, *const Entry) -> Result<(), Box<Ending>>,
     mut another: impl FnMut(NonNull<Header>) -> Option<(NonNull<Header>, *const Entry)>,
 ) -> Step {
@@ -278,18 +313,15 @@ unsafe fn drive<F: Future<Output = Result<()>>>(
     // From here on nobody else touches the state (rule 4): not only the handler is user code, but so are a
     // foreign waker, a decoder that is run before it, and a destructor.
     header.phase.set(Phase::Polled);
-    let block = match go {
-        Go::Start => core.frames.take(Layout::new::<F>()),
-        Go::Resume | Go::Cancel => match header.frame.take() {
-            Some(frame) => frame.block,
-            None => return Step::Pending,
-        },
+    let Some(block) = place_of::<F>(header, core, go) else {
+        return Step::Pending;
     };
     let future = block.cast::<F>();
     loop {
         if go == Go::Start
             && let Err(ending) = start(to, future, next)
         {
+            pass.to.set(to);
             header.phase.set(Phase::Idle);
             core.frames.give(block, Layout::new::<F>());
             return Step::Ended(ending);
@@ -324,6 +356,7 @@ unsafe fn drive<F: Future<Output = Result<()>>>(
             Ok(Poll::Pending) => Step::Pending,
             Err(panic) => panicked(header, panic, go),
         };
+        pass.to.set(to);
         if is_live {
             // SAFETY: as above.
             return unsafe { suspend(to, Frame { block, run }, core, step) };
@@ -331,6 +364,15 @@ unsafe fn drive<F: Future<Output = Result<()>>>(
         header.phase.set(Phase::Idle);
         core.frames.give(block, Layout::new::<F>());
         return step;
+    }
+}
+
+/// Where the future of a call is to lie, or lies if there is one.
+#[inline(always)]
+fn place_of<F>(header: &Header, core: &Core, go: Go) -> Option<NonNull<u8>> {
+    match go {
+        Go::Start => Some(core.frames.take(Layout::new::<F>())),
+        Go::Resume | Go::Cancel => header.frame.take().map(|frame| frame.block),
     }
 }
 
@@ -386,7 +428,7 @@ pub(super) unsafe fn go_on(
         return Step::Pending;
     };
     let pass = Pass {
-        more: Cell::new(0),
+        until: Cell::new(0),
         to: Cell::new(to),
         lying: ptr::null(),
     };

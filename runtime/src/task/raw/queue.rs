@@ -68,6 +68,18 @@ impl Queue {
         self.0.end()
     }
 
+    /// The position behind so many messages from the next one on, whether there are as many or not.
+    #[inline]
+    pub(crate) fn behind(&self, messages: u32) -> usize {
+        self.0.start().wrapping_add(messages as usize)
+    }
+
+    /// How many messages more are to be taken up to a position, which is no further away than any number of messages is.
+    #[inline]
+    pub(crate) fn left_to(&self, position: usize) -> u32 {
+        position.wrapping_sub(self.0.start()) as u32
+    }
+
     /// Whether all messages in front of this position have been taken.
     #[inline]
     pub(crate) fn has_passed(&self, position: usize) -> bool {
@@ -156,7 +168,7 @@ impl Queue {
 
     /// Takes the next message, if its receiver is idle, runs the handler for it and polls that once. If it is
     /// done then, goes on with the message behind it if that is for the same worker, or for another of its type that is
-    /// ready for it, and so on; with `more` of them at most, which is counted down. What comes back is of the last one.
+    /// ready for it, and so on, up to the position `until`. What comes back is of the last one.
     ///
     /// # Panics
     /// If the receiver has no worker, or its last call has not ended: the caller's state machine is broken.
@@ -165,25 +177,24 @@ impl Queue {
         &self,
         core: &Rc<Core>,
         polling: &mut Polling<'_>,
-        more: &mut u32,
+        until: usize,
     ) -> Next {
         // SAFETY: what is done before the message is taken, here and in `handle`, touches no queue as long as
         // this is used.
         let Some(next) = (unsafe { self.0.front() }) else {
             return Next::Nothing;
         };
-        if !next.begin(core, *more) {
+        if !next.begin(core, until) {
             return Next::NotReady;
         }
         let pass = Pass {
-            more: Cell::new(*more),
+            until: Cell::new(until),
             to: Cell::new(next.receiver()),
             lying: ptr::null(),
         };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
         let step = unsafe { Header::handle(next, core, polling, &pass) };
-        *more = pass.more.get();
         Self::came(&pass, step)
     }
 
@@ -202,7 +213,7 @@ impl Queue {
             return Next::NotReady;
         }
         let pass = Pass {
-            more: Cell::new(more),
+            until: Cell::new(core.queue.behind(more)),
             to: Cell::new(arrived.receiver()),
             lying: ptr::from_ref(arrived).cast(),
         };
@@ -272,11 +283,11 @@ impl Queue {
     ) -> Option<(NonNull<Header>, *const Entry)> {
         // SAFETY: the caller upholds it.
         let (last, next) = unsafe { (to.as_ref(), self.0.front()) };
-        let Some(next) = next.filter(|_| pass.more.get() > 0) else {
-            return Self::next_lying::<M>(to, last, pass);
+        let may_go_on = self.0.start() != pass.until.get();
+        let Some(next) = next.filter(|_| may_go_on) else {
+            return Self::next_lying::<M>(to, last, pass, may_go_on);
         };
         if ptr::eq(next.to.header(), last) {
-            pass.count_down();
             return Some((next.receiver(), ptr::from_ref(next)));
         }
         last.phase.set(Phase::Idle);
@@ -284,12 +295,10 @@ impl Queue {
         if !ptr::eq(next.to.header().table, last.table) {
             return None;
         }
-        if !next.begin(core, pass.more.get() - 1) {
+        if !next.begin(core, pass.until.get()) {
             return None;
         }
         next.to.header().phase.set(Phase::Polled);
-        pass.count_down();
-        pass.to.set(next.receiver());
         Some((next.receiver(), ptr::from_ref(next)))
     }
 
@@ -299,10 +308,11 @@ impl Queue {
         to: NonNull<Header>,
         last: &Header,
         pass: &Pass,
+        may_go_on: bool,
     ) -> Option<(NonNull<Header>, *const Entry)> {
         // SAFETY: the messages lie there as long as the pass lasts.
         let lying = unsafe { pass.lying.as_ref() };
-        if lying.is_some_and(|lying| lying.has_for::<M>(to)) && pass.more.get() > 0 {
+        if may_go_on && lying.is_some_and(|lying| lying.has_for::<M>(to)) {
             pass.count_down();
             return Some((to, ptr::null()));
         }
@@ -342,18 +352,18 @@ extern "C" fn look_at_step(core: &Core, from: &MailboxRc) {
 }
 
 impl Entry {
-    /// Whether the receiver can be handed its message at once, with so many `more` to come; then it has begun.
+    /// Whether the receiver can be handed its message at once, in a pass up to the position `until`; then it has begun.
     ///
     /// # Panics
     /// If it has no worker, or its last call has not ended: the caller's state machine is broken.
     #[inline(always)]
-    fn begin(&self, core: &Core, more: u32) -> bool {
+    fn begin(&self, core: &Core, until: usize) -> bool {
         let header = self.to.header();
         let mailbox = header.mailbox();
         if mailbox.state.get() != State::Idle {
             return false;
         }
-        if mailbox.queued.get() > core.limits.worker_burst && core.defers(&self.to, more) {
+        if mailbox.queued.get() > core.limits.worker_burst && core.defers(&self.to, until) {
             return false;
         }
         header.assert_idle();
