@@ -363,7 +363,6 @@ impl Core {
         body: Body,
     ) {
         to.queued.set(to.queued.get() + 1);
-        self.sent.set(self.sent.get() + 1);
         self.queue.push_plain(to, from, self, origin, body);
     }
 
@@ -378,7 +377,6 @@ impl Core {
         body: Body,
     ) {
         to.queued.set(to.queued.get() + 1);
-        self.sent.set(self.sent.get() + 1);
         let sender = Sender::new(from.clone(), reply);
         let envelope = Envelope {
             sender,

@@ -39,6 +39,7 @@ pub(crate) mod replicated;
 pub(crate) mod replies;
 pub(crate) mod rest;
 pub(crate) mod returning;
+mod sent;
 pub(crate) mod step;
 pub(crate) mod stream;
 pub(crate) mod supervised;
@@ -81,6 +82,7 @@ use self::pairs::Pairs;
 use self::passed_on::PassedOn;
 use self::patrol::Patrol;
 use self::replies::Replies;
+use self::sent::SentHere;
 use self::unanswered::Unanswered;
 use self::urgent::Urgent;
 
@@ -153,8 +155,7 @@ pub(crate) struct Core {
     pub(crate) workers: Cell<usize>,
     /// Workers whose own handler awaits the node's stop, and connections: they end last.
     pub(crate) exempt: RefCell<BTreeSet<Handle>>,
-    /// Messages sent here to workers of this core that are not in the counters yet.
-    pub(crate) sent: Cell<u64>,
+    pub(crate) sent_here: SentHere,
     entropy: Cell<u64>,
     /// Where only a simulation turns off the usual path.
     pub(crate) rare: RareSeam,
@@ -215,7 +216,7 @@ impl Core {
             starts_left: Cell::new(0),
             workers: Cell::new(0),
             exempt: RefCell::default(),
-            sent: Cell::new(0),
+            sent_here: SentHere::default(),
             entropy: Cell::new(node.seed ^ (u64::from(id) << 48) ^ 0x9e37_79b9_7f4a_7c15),
             shared,
             pausing: step::Pausing::default(),
@@ -230,7 +231,8 @@ impl Core {
 
     /// Brings the counters up to date, which the messages sent are not at each of them.
     pub(crate) fn count(&self) {
-        self.tally().sent_local.add(self.sent.take());
+        let sent = self.sent_here.take(self.queue.end());
+        self.tally().sent_local.add(sent);
     }
 
     /// The counters of this core about another.

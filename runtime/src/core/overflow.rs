@@ -37,7 +37,7 @@ impl Core {
             origin: out.origin(),
             body,
         };
-        self.sent.set(self.sent.get() + 1);
+        self.sent_here.add(1);
         to.queued.set(to.queued.get() + 1);
         self.pile_up(to, envelope);
         Attempt::Sent

@@ -134,7 +134,7 @@ impl Core {
         };
         match here {
             Some(to) => {
-                self.sent.set(self.sent.get() + 1);
+                self.sent_here.add(1);
                 self.take_back(to, from.clone(), body);
             }
             None => {
@@ -183,6 +183,7 @@ impl Core {
             envelope = envelope.with_credit_of(Origin::LOCAL);
         }
         to.queued.set(to.queued.get() + 1);
+        self.sent_here.take_off(1);
         self.queue.push(to, envelope);
     }
 
