@@ -15,6 +15,7 @@
 //!      any of them ──stop, drained──▶ Ending (shutdown runs) ──▶ Closed
 //! ```
 
+mod counts;
 mod waiter;
 
 use std::cell::{Cell, RefCell};
@@ -36,6 +37,7 @@ use crate::overflow::Overflow;
 use crate::task::raw::MailboxRc;
 use crate::time::Time;
 
+use self::counts::Counts;
 pub(crate) use self::waiter::{Waiter, Waiting, pop_waiting, trim};
 
 /// What the mailbox is doing. See the module's drawing.
@@ -98,11 +100,9 @@ pub(crate) struct Mailbox {
     pub(crate) is_held: Cell<bool>,
     /// What happens to messages for which there is no room.
     pub(crate) overflow: Cell<Overflow>,
-    /// Credits left for senders of this core. 0 sends a sender to the slow path.
-    pub(crate) room: Cell<u32>,
-    /// Messages accepted for this mailbox and not yet taken by it.
-    pub(crate) queued: Cell<u32>,
-    /// How many of them wait in the stash.
+    /// Credits left, and messages that are queued.
+    counts: Counts,
+    /// How many of the latter wait in the stash.
     stashed: Cell<u32>,
     /// Whether `initialize` has returned well.
     pub(crate) started: Cell<bool>,
@@ -230,8 +230,7 @@ impl Mailbox {
             overflow: Cell::new(Overflow::Wait),
             is_crowded: Cell::new(false),
             is_held: Cell::new(false),
-            room: Cell::new(room),
-            queued: Cell::new(0),
+            counts: Counts::new(room),
             replicated: Cell::new(false),
             stashed: Cell::new(0),
             started: Cell::new(false),
@@ -462,7 +461,7 @@ impl Mailbox {
     pub(crate) fn set_overflow(&self, overflow: Overflow) {
         self.overflow.set(overflow);
         if overflow.drops() {
-            self.room.set(0);
+            self.set_room(0);
             self.special.set(true);
         }
     }
@@ -488,13 +487,13 @@ impl Mailbox {
 
     /// Whether senders have to wait until it has taken something.
     pub(crate) fn makes_wait(&self) -> bool {
-        self.room.get() == 0 && self.overflow.get() == Overflow::Wait
+        self.room() == 0 && self.overflow.get() == Overflow::Wait
     }
 
     /// Whether it is to end, and has nothing to handle before.
     pub(crate) fn is_drained(&self) -> bool {
         match self.stop.get() {
-            Stop::Drain => self.queued.get() == 0,
+            Stop::Drain => self.queued() == 0,
             Stop::Now => true,
             Stop::No | Stop::Again => false,
         }

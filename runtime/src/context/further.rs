@@ -222,11 +222,11 @@ fn set_up(ctx: &Context, unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
         let sent = send_straight(&ctx.core, &to, &ctx.mailbox, &route, body);
         let Err(body) = sent else {
             // The credit that it was given is not needed.
-            to.room.set(to.room.get().saturating_add(1));
+            to.set_room(to.room().saturating_add(1));
             return None;
         };
         if ctx.core.pool.is_short() {
-            to.room.set(to.room.get().saturating_add(1));
+            to.set_room(to.room().saturating_add(1));
             return Some(Box::new(Rest::Fail(ctx.core.no_memory_for_routes(body))));
         }
         let routes = Routes::new(route, Route::from(ctx.mailbox.hop()));

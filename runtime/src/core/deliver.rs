@@ -318,11 +318,9 @@ impl Core {
         if may_pause && self.is_to_pause(to, from, out) {
             return Attempt::Blocked(Lack::Turn(to.clone()));
         }
-        let room = to.room.get();
-        if room == 0 || out.grant != Grant::Nothing {
+        if out.grant != Grant::Nothing || !to.take_room() {
             return self.deliver_slow(to, from, out);
         }
-        to.room.set(room - 1);
         self.accept(to, from, out)
     }
 
@@ -362,7 +360,7 @@ impl Core {
         origin: Origin,
         body: Body,
     ) {
-        to.queued.set(to.queued.get() + 1);
+        to.add_queued(1);
         self.queue.push_plain(to, from, self, origin, body);
     }
 
@@ -376,7 +374,7 @@ impl Core {
         origin: Origin,
         body: Body,
     ) {
-        to.queued.set(to.queued.get() + 1);
+        to.add_queued(1);
         let sender = Sender::new(from.clone(), reply);
         let envelope = Envelope {
             sender,
@@ -532,7 +530,7 @@ impl Core {
     /// Whether what was lacking when a message could not be sent, a credit, is lacking still, for one who may wait for it.
     pub(crate) fn is_still_lacking(&self, lack: &Lack) -> bool {
         match lack {
-            Lack::Local(to) => to.room.get() == 0 && to.accepts(),
+            Lack::Local(to) => to.room() == 0 && to.accepts(),
             Lack::Link { core, link, epoch } => self.is_link_used_up(*core, *link, *epoch),
             Lack::Turn(_) | Lack::Room { .. } | Lack::Destination { .. } => false,
         }
@@ -573,19 +571,19 @@ impl Core {
     /// and touches no queue of messages.
     #[inline]
     pub(crate) fn settle(self: &Rc<Self>, to: &Mailbox, origin: &Origin) {
-        to.queued.set(to.queued.get() - 1);
-        if is_planted(Canary::LostRoom) && to.has_stash() && to.room.get() > 0 {
-            to.room.set(to.room.get() - 1);
+        if is_planted(Canary::LostRoom) && to.has_stash() && to.room() > 0 {
+            to.set_room(to.room() - 1);
         }
         // What most messages hold.
         if origin.kind == OriginKind::Local && !to.special.get() {
-            return to.room.set(to.room.get() + 1);
+            return to.take_queued_with_room();
         }
         self.settle_further(to, *origin);
     }
 
     #[inline(never)]
     fn settle_further(self: &Rc<Self>, to: &Mailbox, origin: Origin) {
+        to.take_queued();
         if origin.kind == OriginKind::Link && self.owe_next(origin.core, origin.link) {
             return;
         }
@@ -627,12 +625,12 @@ impl Core {
                 .special
                 .set(more.owed > 0 || !more.senders.is_empty());
             if next.is_none() && !is_owed {
-                mailbox.room.set(mailbox.room.get() + 1);
+                mailbox.set_room(mailbox.room() + 1);
             }
             next
         });
         let Some(waiter) = next else { return };
-        match mailbox.queued.get() > self.limits.worker_burst {
+        match mailbox.queued() > self.limits.worker_burst {
             true => self.grant_for_later(&waiter),
             false => self.grant_while_taking(&waiter),
         }

@@ -171,13 +171,13 @@ impl Core {
     pub(crate) fn rest(self: &Rc<Self>, mailbox: &MailboxRc) {
         let ending = match mailbox.stop.get() {
             Stop::No => false,
-            Stop::Drain => mailbox.queued.get() == 0,
+            Stop::Drain => mailbox.queued() == 0,
             Stop::Now => true,
             Stop::Again => match self.supervise(mailbox, Failure::Stopped) {
                 Some(Outcome::Restart) => return,
                 _ => {
                     self.begin_stop(mailbox, Stop::Drain, self.node.drain);
-                    mailbox.queued.get() == 0
+                    mailbox.queued() == 0
                 }
             },
         };
@@ -362,11 +362,11 @@ impl Core {
     /// with was given back, so it takes one of this core's. Where there is none left the mailbox owes it:
     /// the next that comes back is not given to a sender.
     pub(crate) fn put_message_back(&self, mailbox: &MailboxRc, envelope: Envelope) {
-        match mailbox.room.get().checked_sub(1) {
-            Some(room) => mailbox.room.set(room),
+        match mailbox.room().checked_sub(1) {
+            Some(room) => mailbox.set_room(room),
             None => mailbox.overdraw(),
         }
-        mailbox.queued.set(mailbox.queued.get() + 1);
+        mailbox.add_queued(1);
         let origin = match envelope.is_urgent() {
             true => Origin::URGENT_AGAIN,
             false => Origin::LOCAL,

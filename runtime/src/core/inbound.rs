@@ -163,7 +163,7 @@ impl Decoder {
 
     /// Counts so many messages of a run.
     fn count(&self, core: &Core, run: &Run, arrived: u32) {
-        run.to.queued.set(run.to.queued.get() + arrived);
+        run.to.add_queued(arrived);
         core.sent_here.take_off(arrived);
         core.note_arrivals(self.from, run.link, arrived);
         core.pair_tally(self.from).received.add(u64::from(arrived));

@@ -288,13 +288,13 @@ impl Core {
             return;
         }
         mailbox.stop.set(stop);
-        mailbox.room.set(0);
+        mailbox.set_room(0);
         mailbox.special.set(true);
         if let Some(mut senders) = mailbox.if_more(|more| std::mem::take(&mut more.senders)) {
             self.close_waiters(&mut senders);
         }
         // What is idle and has nothing to drain ends at its next turn, and needs no deadline for that.
-        if mailbox.state.get() != State::Idle || mailbox.queued.get() > 0 {
+        if mailbox.state.get() != State::Idle || mailbox.queued() > 0 {
             self.note_draining(mailbox, drain);
         }
         match mailbox.state.get() {
@@ -462,7 +462,7 @@ impl Core {
         if mailbox.state.replace(State::Closed) == State::Closed {
             return;
         }
-        mailbox.room.set(0);
+        mailbox.set_room(0);
         mailbox.special.set(true);
         self.unregister(mailbox);
         let was_worker = self.ending(mailbox, || mailbox.end(self));

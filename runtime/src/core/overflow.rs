@@ -38,7 +38,7 @@ impl Core {
             body,
         };
         self.sent_here.add(1);
-        to.queued.set(to.queued.get() + 1);
+        to.add_queued(1);
         self.pile_up(to, envelope);
         Attempt::Sent
     }
@@ -98,7 +98,7 @@ impl Core {
     }
 
     fn drop_full(self: &Rc<Self>, to: &MailboxRc, envelope: Envelope) {
-        to.queued.set(to.queued.get() - 1);
+        to.take_queued();
         self.undeliver(to, envelope, Reason::Overflow);
     }
 }

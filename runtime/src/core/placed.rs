@@ -62,7 +62,7 @@ impl Core {
             }
             mailbox.special.set(!more.senders.is_empty());
         });
-        mailbox.room.set(credits);
+        mailbox.set_room(credits);
         mailbox.set_overflow(mailbox.overflow.get());
         granted.iter().for_each(|waiter| self.grant(waiter));
     }
@@ -147,7 +147,7 @@ impl Core {
             onward.is_some() && mailbox.if_more(|more| more.forwards) == Some(onward)
         };
         if let Some(mailbox) = forwarder.filter(is_its) {
-            if mailbox.state.get() == State::Idle && mailbox.queued.get() == 0 {
+            if mailbox.state.get() == State::Idle && mailbox.queued() == 0 {
                 // It has nothing to pass on and nobody to end: the name is free at once.
                 return self.close(&mailbox, Reason::Stopped);
             }

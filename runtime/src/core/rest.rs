@@ -98,9 +98,9 @@ impl Core {
         let most = self.limits.mailbox_credits;
         let bad = mailboxes.find(|mailbox| {
             let is_idle = mailbox.state.get() == State::Idle && mailbox.accepts();
-            is_idle && mailbox.queued.get() == 0 && mailbox.room.get() != most
+            is_idle && mailbox.queued() == 0 && mailbox.room() != most
         })?;
-        let room = bad.room.get();
+        let room = bad.room();
         Some(format!(
             "{} is idle, with room for {room} of {most} messages",
             bad.address

@@ -176,13 +176,13 @@ impl Core {
             self.returned.set(self.returned.get() + 1);
         } else {
             // More than the one answer that was asked for, or more than may wait without a credit.
-            let Some(room) = to.room.get().checked_sub(1) else {
+            let Some(room) = to.room().checked_sub(1) else {
                 return self.report_surplus(&to, envelope);
             };
-            to.room.set(room);
+            to.set_room(room);
             envelope = envelope.with_credit_of(Origin::LOCAL);
         }
-        to.queued.set(to.queued.get() + 1);
+        to.add_queued(1);
         self.sent_here.take_off(1);
         self.queue.push(to, envelope);
     }

@@ -250,7 +250,7 @@ impl Core {
     #[cold]
     pub(crate) fn end_failed(self: &Rc<Self>, mailbox: &MailboxRc) {
         mailbox.stop.set(Stop::Now);
-        mailbox.room.set(0);
+        mailbox.set_room(0);
         mailbox.special.set(true);
         self.end(mailbox);
     }

@@ -54,7 +54,7 @@ impl Core {
     /// Whether all that waits is for this worker.
     fn is_alone(&self, to: &MailboxRc) -> bool {
         let waiting = self.queue.len() + self.urgent.queue.len();
-        waiting <= to.queued.get() as usize
+        waiting <= to.queued() as usize
     }
 
     /// The worker waits for its turn, once.
@@ -176,7 +176,7 @@ impl Core {
                 if !self.work_off_one(mailbox, &mut spare) {
                     return done + 1;
                 }
-            } else if mailbox.stop.get() == Stop::Drain && mailbox.queued.get() == 0 {
+            } else if mailbox.stop.get() == Stop::Drain && mailbox.queued() == 0 {
                 self.end_with(mailbox, &mut spare);
                 return done;
             } else {
@@ -195,9 +195,7 @@ impl Core {
         self.queue.push_front(mailbox.clone(), envelope);
         mailbox.state.set(State::Idle);
         let only = self.queue.behind(1);
-        let next = self
-            .queue
-            .handle_next(self, &mut spare.polling(), only);
+        let next = self.queue.handle_next(self, &mut spare.polling(), only);
         if let Next::Came(_, step) = next {
             if matches!(step, Step::Pending) {
                 self.keep(mailbox, spare);

@@ -171,7 +171,7 @@ impl Core {
             body,
         };
         self.tally().sent_local.add(1);
-        to.queued.set(to.queued.get() + 1);
+        to.add_queued(1);
         self.urgent.queue.push(to.clone(), envelope);
     }
 
@@ -235,7 +235,7 @@ impl Core {
             },
             body,
         };
-        to.queued.set(to.queued.get() + 1);
+        to.add_queued(1);
         self.urgent.queue.push(to, envelope);
     }
 

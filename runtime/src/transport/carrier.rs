@@ -186,7 +186,7 @@ pub(crate) fn goes_ahead(core: &Core, to: &MailboxRc, from: &MailboxRc, out: &Ou
 /// Whether a message that is sent to this worker now would be the next that it handles.
 #[inline]
 fn is_next(to: &MailboxRc) -> bool {
-    to.state.get() == State::Idle && to.queued.get() == 0 && to.stop.get() == Stop::No
+    to.state.get() == State::Idle && to.queued() == 0 && to.stop.get() == Stop::No
 }
 
 /// Tells a connection that a message which it brought was not taken, for its peer.

@@ -96,7 +96,7 @@ impl Stage {
 /// Whether a worker has handled all that it was sent, or a context has received it.
 pub(super) fn is_handled(mailbox: &MailboxRc) -> bool {
     match mailbox.state.get() {
-        State::Idle | State::Detached => mailbox.queued.get() == 0,
+        State::Idle | State::Detached => mailbox.queued() == 0,
         State::Closed | State::Stub => true,
         _ => false,
     }

@@ -363,7 +363,7 @@ impl Entry {
         if mailbox.state.get() != State::Idle {
             return false;
         }
-        if mailbox.queued.get() > core.limits.worker_burst && core.defers(&self.to, until) {
+        if mailbox.queued() > core.limits.worker_burst && core.defers(&self.to, until) {
             return false;
         }
         header.assert_idle();

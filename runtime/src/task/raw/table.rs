@@ -73,10 +73,9 @@ impl Mailboxes {
                 .filter(|to| to.address == hop.address)?,
             None => return None,
         };
-        let left = to.room.get().checked_sub(1)?;
-        let to = to.clone();
-        to.room.set(left);
-        Some(to)
+        // Looked at as a pointer of ours: the table's is not read again when a credit was taken.
+        let to = to.borrowed();
+        to.take_room().then(|| to.counted())
     }
 
     /// Enters a mailbox under its name. `None` if that is taken.
