@@ -104,7 +104,10 @@ impl<'a> SendMessage<'a> {
 
     #[cold]
     #[inline(never)]
-    fn go_on(&mut self, mut rest: Box<Rest>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
+    fn go_on(&mut self, polling: &mut Polling<'_>) -> Poll<Result<()>> {
+        let Some(mut rest) = self.rest.take() else {
+            return Poll::Ready(Ok(()));
+        };
         let core = &self.ctx.core;
         if let Rest::Send(blocked) = &mut *rest {
             let poll = blocked.poll(core, &self.ctx.mailbox, polling);
@@ -125,10 +128,11 @@ impl Future for SendMessage<'_> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Result<()>> {
-        match self.rest.take() {
-            None => Poll::Ready(Ok(())),
-            Some(rest) => self.go_on(rest, polling),
+        // Looked at before it is taken: where nothing is left, nothing is stored.
+        if self.rest.is_none() {
+            return Poll::Ready(Ok(()));
         }
+        self.go_on(polling)
     }
 }
 
