@@ -283,7 +283,7 @@ impl Queue {
     ) -> Option<(NonNull<Header>, *const Entry)> {
         // SAFETY: the caller upholds it.
         let (last, next) = unsafe { (to.as_ref(), self.0.front()) };
-        let may_go_on = self.0.start() != pass.until.get();
+        let may_go_on = !self.0.has_passed(pass.until.get());
         let Some(next) = next.filter(|_| may_go_on) else {
             return Self::next_lying::<M>(to, last, pass, may_go_on);
         };
