@@ -95,7 +95,7 @@ pub struct Limits {
     /// them until they are handled or received, together; one more watch is refused with
     /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached). Default 65,536.
     pub watches_max: u32,
-    /// Unpublished slots after which a ring is published within a turn. Default 16.
+    /// Unpublished slots after which a ring is published within a turn. Default 32.
     pub flush_slots: u32,
 }
 
@@ -120,7 +120,7 @@ impl Default for Limits {
             requests_max: 65_536,
             starts_max: 65_536,
             watches_max: 65_536,
-            flush_slots: 16,
+            flush_slots: 32,
         }
     }
 }
@@ -177,9 +177,9 @@ impl Limits {
     }
 
     /// Credits of a link that go to one sender at a time, where several wait: a burst, but no more than leaves some for
-    /// others.
+    /// seven others.
     pub(crate) fn link_share(&self) -> u32 {
-        (self.link_credits / 16).clamp(1, self.worker_burst)
+        (self.link_credits / 8).clamp(1, self.worker_burst)
     }
 
     /// The senders that each core of a node with so many knows of each other.

@@ -47,7 +47,7 @@ const SWEEPS: &[Sweep] = &[
     Sweep {
         name: "flush_slots",
         cores: 2,
-        values: &[1, 4, 8, 32, 64],
+        values: &[1, 4, 8, 16, 64],
         set: |limits, value| limits.flush_slots = value,
     },
     Sweep {
