@@ -149,10 +149,8 @@ unsafe fn start_further<W: Worker<Context = Context>, F>(
     make: impl FnOnce((&'static mut W, &'static mut Context), Routed<W::Message>) -> F,
 ) -> Result<(), Box<Ending>> {
     if let Some(seen) = seen {
-        // SAFETY: the caller upholds that the block is there.
-        core.begin(unsafe { to.as_ref() }.mailbox(), seen.origin());
         // SAFETY: the caller upholds it.
-        return unsafe { start_converted::<W, _>(to, at, core, make) };
+        return unsafe { start_converted::<W, _>(to, at, core, seen, make) };
     }
     core.tally().handled.add(1);
     core.begin_step();
@@ -178,8 +176,11 @@ unsafe fn start_converted<W: Worker<Context = Context>, F>(
     to: NonNull<Header>,
     at: NonNull<F>,
     core: &Rc<Core>,
+    seen: &Entry,
     make: impl FnOnce((&'static mut W, &'static mut Context), Routed<W::Message>) -> F,
 ) -> Result<(), Box<Ending>> {
+    // SAFETY: the caller upholds that the block is there.
+    core.begin(unsafe { to.as_ref() }.mailbox(), seen.origin());
     let msg = convert::<W::Message>(core)?;
     // SAFETY: as in `handle`.
     let State { worker, ctx } = unsafe { borrow::<W>(to) };
