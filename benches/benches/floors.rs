@@ -142,7 +142,7 @@ fn shared_memory(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {
 fn streams(criterion: &mut Criterion<WallTime>, cpus: CpuPair) {
     let group = &mut criterion.benchmark_group("floors, ring");
     group.throughput(Throughput::Elements(1));
-    for batch in [1, 16, 256] {
+    for batch in [1, 16, 32, 256] {
         stream_of::<1>(group, cpus, batch);
         stream_of::<3>(group, cpus, batch);
         stream_of::<7>(group, cpus, batch);

@@ -13,8 +13,8 @@ use ringpost_mailbox::ring::ring;
 
 use crate::bounce::CpuPair;
 
-/// Slots that are published together.
-const BATCH: u32 = 16;
+/// Slots that are published together, as ringpost does.
+const BATCH: u32 = 32;
 /// Messages that wait, at the most: as many as one of ours has room for.
 const ROOM: u32 = 1024;
 /// Messages between two looks at who else has something to do.

@@ -27,12 +27,12 @@ pub const BATCHED: Peer = Peer {
     package: "rtrb",
     mailbox: "bounded",
     idle: "spins for ever",
-    setup: "as rtrb, slots written 16 at a time and read as many as there are",
+    setup: "as rtrb, slots written 32 at a time and read as many as there are",
     run: |task| run(task, BATCH),
 };
 
 /// What ringpost gathers before it publishes.
-const BATCH: usize = 16;
+const BATCH: usize = 32;
 
 /// As large as a slot of ringpost.
 type Slot = [u64; 4];

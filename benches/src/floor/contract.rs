@@ -5,7 +5,8 @@
 //! What is there: a route that is looked at, a receiver that may have been replaced, its room, a sender that is counted as
 //! the message may be asked for it, a payload of a type that is checked, counts of what was sent, waits and was handled,
 //! a sender that is a future and waits where there is no room, a handler that is a future, in a place of its own as it
-//! may suspend, and that may fail or panic. What is left out: names, replies and requests, urgent messages, workers that
+//! may suspend, and that may fail or panic; between two cores credits for each message, and a look whether the other core
+//! sleeps for each batch. What is left out: names, replies and requests, urgent messages, workers that
 //! stop, are watched, or have too much to do, timers, other cores than the two.
 
 use std::any::TypeId;
@@ -24,6 +25,7 @@ use ringpost_mailbox::sync::Arc;
 use ringpost_mailbox::sync::CachePadded;
 use ringpost_mailbox::sync::atomic::AtomicU64;
 use ringpost_mailbox::sync::atomic::Ordering::{Acquire, Release};
+use ringpost_mailbox::wake::{Parker, WakeWord, publish_fence};
 
 use crate::bounce::CpuPair;
 
@@ -272,8 +274,15 @@ pub fn between_two_cores(cpus: CpuPair, n: u64) -> Duration {
     let (producer, mut consumer) = ring::<[u64; 3]>(ROOM);
     let handled = Arc::new(CachePadded::new(AtomicU64::new(0)));
     let seen = Arc::clone(&handled);
+    // The receiver never sleeps, so nobody has to be rung up; but each batch asks.
+    let (_parker, word) = Parker::new();
+    let to = Far {
+        ring: producer,
+        handled: seen,
+        word,
+    };
     let produce = move || {
-        let mut sending: Pin<Box<dyn Future<Output = ()>>> = Box::pin(produce(producer, seen, n));
+        let mut sending: Pin<Box<dyn Future<Output = ()>>> = Box::pin(produce(to, n));
         let polling = &mut Context::from_waker(Waker::noop());
         while sending.as_mut().poll(polling).is_pending() {
             spin_loop();
@@ -302,26 +311,42 @@ pub fn between_two_cores(cpus: CpuPair, n: u64) -> Duration {
     cpus.run(consume, produce)
 }
 
+/// The other core, as its sender has it.
+struct Far {
+    ring: Producer<[u64; 3]>,
+    handled: Arc<CachePadded<AtomicU64>>,
+    word: Arc<WakeWord>,
+}
+
+impl Far {
+    /// Shows what was written, and asks whether the other core sleeps.
+    fn publish(&mut self) {
+        self.ring.publish();
+        publish_fence();
+        assert!(!self.word.notify(), "nobody sleeps here");
+    }
+}
+
 /// Sends `n` messages, and waits where it has no credit or the ring no room.
-async fn produce(mut ring: Producer<[u64; 3]>, handled: Arc<CachePadded<AtomicU64>>, n: u64) {
+async fn produce(mut to: Far, n: u64) {
     let mut credits = WINDOW;
     for number in 0..n {
         poll_fn(|_| {
             if credits == 0 {
                 // Acquire: pairs with the Release in `between_two_cores`.
-                credits = WINDOW - (number - handled.load(Acquire));
+                credits = WINDOW - (number - to.handled.load(Acquire));
             }
-            if credits == 0 || ring.push([KIND, number, 0]).is_err() {
-                ring.publish();
+            if credits == 0 || to.ring.push([KIND, number, 0]).is_err() {
+                to.publish();
                 return Poll::Pending;
             }
             credits -= 1;
             Poll::Ready(())
         })
         .await;
-        if ring.unpublished() >= BATCH {
-            ring.publish();
+        if to.ring.unpublished() >= BATCH {
+            to.publish();
         }
     }
-    ring.publish();
+    to.publish();
 }
