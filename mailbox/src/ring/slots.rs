@@ -127,6 +127,19 @@ impl<T, F: Form<T>> Slots<T, F> {
         (slot, word)
     }
 
+    /// Asks for the line of the slot of `position`, to write to it: a hint, where the processor has one that is not a write.
+    #[inline(always)]
+    pub(super) fn fetch_to_write(&self, position: u32) {
+        #[cfg(all(target_arch = "x86_64", not(any(miri, loom, shuttle))))]
+        // SAFETY: it changes nothing that can be seen, and a processor that does not know it passes it by.
+        unsafe {
+            let slot = ptr::from_ref(self.slot(position));
+            std::arch::asm!("prefetchw [{0}]", in(reg) slot, options(nostack, preserves_flags, readonly));
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(any(miri, loom, shuttle)))))]
+        let _ = position;
+    }
+
     /// Shows the word that was held, and with it all that was put after it.
     #[inline(always)]
     pub(super) fn show(&self, position: u32, word: *mut ()) {

@@ -38,6 +38,8 @@ struct Decoder {
     heads: u32,
     /// Whether most messages of the last burst had one each.
     is_mixed: bool,
+    /// Whether the last burst was a single message.
+    is_lone: bool,
 }
 
 /// Where a link leads on this core.
@@ -75,6 +77,7 @@ impl Inbound {
             run: None,
             heads: 0,
             is_mixed: false,
+            is_lone: false,
         };
         Self {
             from,

@@ -34,6 +34,7 @@ pub(crate) mod passed_on;
 pub(crate) mod patrol;
 pub(crate) mod placed;
 mod places;
+mod prompt;
 pub(crate) mod record;
 pub(crate) mod replicated;
 pub(crate) mod replies;
@@ -129,6 +130,8 @@ pub(crate) struct Core {
     pub(crate) pairs: RefCell<Pairs>,
     /// What the present step has published to other cores, and put in the queue.
     pub(crate) published: step::Published,
+    /// How many slots of a pair are published in the middle of a step: a batch, or the first (`core/prompt.rs`).
+    pub(crate) publish_at: Cell<u32>,
     /// Cores for which something was written and not published.
     pub(crate) dirty: RefCell<Vec<u16>>,
     /// The list that the last flush has worked off.
@@ -199,6 +202,7 @@ impl Core {
             counters: Arc::clone(&shared.counters),
             published: step::Published::new(&node.limits),
             pairs: RefCell::new(Pairs::new(node.limits, node.id, node.placement.cores())),
+            publish_at: Cell::new(node.limits.flush_slots),
             dirty: RefCell::default(),
             flushing: RefCell::default(),
             owed: RefCell::default(),

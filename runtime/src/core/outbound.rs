@@ -87,13 +87,16 @@ impl Core {
         Attempt::Sent
     }
 
-    /// After a message to another core: publishes it if that fills a batch.
+    /// After a message to another core: publishes it if that fills a batch, or is the first that is waited for.
     #[inline(always)]
     pub(crate) fn note_sent(&self, pair: &mut Pair) {
-        self.mark_dirty(pair);
-        if pair.data.unpublished() >= self.limits.flush_slots {
-            self.publish_now(pair);
+        if pair.data.unpublished() >= self.publish_at.get() {
+            match self.publishes_first() {
+                true => self.publish_ahead(pair),
+                false => self.publish_now(pair),
+            }
         }
+        self.mark_dirty(pair);
     }
 
     /// The message cannot go now: either it waits, or its receiver is known to be gone.
@@ -253,6 +256,7 @@ impl Core {
         // The two lists change places, so that neither is allocated anew.
         let mut dirty = self.dirty.replace(self.flushing.take());
         let mut granted = Vec::new();
+        let mut is_news = false;
         let mut pairs = self.pairs.borrow_mut();
         for &core in &dirty {
             let pair = pairs.of(core);
@@ -262,10 +266,14 @@ impl Core {
             let published = pair.data.pump() | pair.control.pump();
             // Two cores that wait for room, and woke each other without need, would never sleep.
             pair.has_news = asked || published;
+            is_news |= pair.has_news;
             granted.append(&mut pair.granted);
             self.note_flush(core, pair);
         }
-        publish_fence();
+        // Of what has left already the other cores have been told.
+        if is_news {
+            publish_fence();
+        }
         for &core in &dirty {
             let pair = pairs.of(core);
             let is_last = Some(&core) == dirty.last() && dirty.len() > 1;

@@ -66,6 +66,8 @@ pub(super) struct Lane {
     pub(super) ring: Option<CellProducer<Messages>>,
     pub(super) spill: LocalQueue<Body>,
     slots: u32,
+    /// Whether anything was published since the next slot was last made ready.
+    is_used: bool,
 }
 
 impl Lane {
@@ -74,6 +76,7 @@ impl Lane {
             ring: None,
             spill: LocalQueue::new(),
             slots,
+            is_used: false,
         }
     }
 
@@ -135,6 +138,14 @@ impl Lane {
         keep(&self.spill, cell);
     }
 
+    /// Publishes what is in the ring. Whether there was anything new.
+    #[inline(always)]
+    pub(super) fn publish(&mut self) -> bool {
+        let is_news = self.ring.as_mut().is_some_and(|ring| ring.publish() > 0);
+        self.is_used |= is_news;
+        is_news
+    }
+
     /// Moves what waits into the ring, and publishes. Whether there was anything new.
     pub(super) fn pump(&mut self) -> bool {
         let Some(ring) = &mut self.ring else {
@@ -146,7 +157,7 @@ impl Lane {
                 break;
             }
         }
-        ring.publish() > 0
+        self.publish()
     }
 
     /// How many slots of `wanted` can be pushed and leave so many; none before there is a ring.
@@ -157,6 +168,16 @@ impl Lane {
                 false => ring.room().saturating_sub(rest),
             },
             _ => 0,
+        }
+    }
+
+    /// Has the next slot in this core's cache by the time it is written, if one was since the last time.
+    #[inline]
+    pub(super) fn make_ready(&mut self) {
+        if std::mem::take(&mut self.is_used)
+            && let Some(ring) = &self.ring
+        {
+            ring.make_ready();
         }
     }
 
@@ -244,9 +265,15 @@ impl Pair {
         to: &Address,
         place: Handle,
         from: &MailboxRc,
+        guests: u64,
     ) -> Option<u32> {
         let free = self.has_room_for(from);
-        let link = self.links.find(to, place).filter(|_| free)?;
+        let is_run = place == Handle::NONE && self.runs_to(to, guests);
+        let link = match &self.run {
+            Some(run) if is_run => Some(run.link),
+            _ => self.links.find(to, place),
+        };
+        let link = link.filter(|_| free)?;
         self.links.take_open(link).then_some(link)
     }
 

@@ -205,7 +205,7 @@ impl Core {
         if looks_up && !pair.runs_to(to, guests) {
             return false;
         }
-        let Some(link) = pair.open_link(to, place, from) else {
+        let Some(link) = pair.open_link(to, place, from, guests) else {
             return false;
         };
         match reply == Handle::NONE {

@@ -24,6 +24,9 @@ impl Inbound {
     /// Takes a burst from each ring: control first, then messages. Up to `most` of these are handled where they lie, for as
     /// long as nothing is before them. If there are so many, those behind them are left for the next time.
     pub(crate) fn take(&mut self, core: &Rc<Core>, burst: u32, most: u32) -> Taken {
+        if self.decoder.is_lone {
+            core.make_ready_for(self.from);
+        }
         let control = self.take_controls(core, burst);
         self.decoder.renew_run(core);
         self.decoder.heads = 0;
@@ -73,9 +76,10 @@ impl Decoder {
     }
 
     /// Notes what the messages of a burst of so many slots were like. Where most have a head of their own, they are handled
-    /// sooner in a row, out of the queue; so are the next.
+    /// sooner in a row, out of the queue; so are the next. Where there was one message, the next comes alone too.
     fn note_burst(&mut self, slots: u32) {
         self.is_mixed = self.heads > 1 && slots <= 3 * self.heads;
+        self.is_lone = slots == self.heads + 1;
     }
 
     /// Handles messages of the run where they lie. Returns how many.
@@ -88,7 +92,11 @@ impl Decoder {
             return 0;
         }
         let (from, to) = (&run.from, &run.to);
+        if self.is_lone {
+            core.publish_first();
+        }
         let handled = core.handle_arrived(&Arrived { slots, from, to }, most);
+        core.publish_batches();
         if handled > 0 {
             core.flush();
             core.owe_handled(self.from, run.link, handled);
