@@ -268,7 +268,7 @@ impl Core {
             pair.has_news = asked || published;
             is_news |= pair.has_news;
             granted.append(&mut pair.granted);
-            self.note_flush(core, pair);
+            self.note_flush(core, pair, published);
         }
         // Of what has left already the other cores have been told.
         if is_news {
@@ -326,10 +326,10 @@ impl Core {
         self.pair_tally(pair.to).sent.add(sent);
     }
 
-    fn note_flush(&self, core: u16, pair: &mut Pair) {
+    fn note_flush(&self, core: u16, pair: &mut Pair, published: bool) {
         self.count_sent(pair);
         let tally = self.pair_tally(core);
-        tally.batches.add(1);
+        tally.batches.add(u64::from(published));
         let depth = pair.control.spill.len() as u64;
         if depth > 0 || tally.spill_depth.value() > 0 {
             tally.spill_depth.set(depth);
