@@ -364,8 +364,9 @@ impl Core {
         self.queue.push_plain(to, from, self, origin, body);
     }
 
-    /// As [`enqueue`](Self::enqueue), for a message that wants an answer at this place.
-    #[inline]
+    /// As [`enqueue`](Self::enqueue), for a message that wants an answer at this place. In line, as a call would be handed the body in
+    /// memory.
+    #[inline(always)]
     pub(crate) fn enqueue_request(
         &self,
         to: MailboxRc,

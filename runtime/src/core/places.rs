@@ -146,8 +146,8 @@ impl Places {
     }
 
     /// Reserves a place, the one freed last if there are several, for somebody who is to be told this way. None if so
-    /// many of the kind are taken.
-    #[inline]
+    /// many of the kind are taken. In line, as a call would be handed `wake` in memory: stored word by word, and loaded as two at once.
+    #[inline(always)]
     pub(super) fn reserve(
         &mut self,
         kind: Kind,
