@@ -37,12 +37,20 @@ impl Context {
         Ok(place)
     }
 
-    /// A place for the answer to a start or a stop.
+    /// A place for the answer to a start or a stop. In line, so that it comes in registers.
+    #[inline(always)]
     pub(super) fn reserve_counted(&self) -> Result<Place<'_>> {
+        match self.core.replies.reserve_start() {
+            Some(handle) => Ok(Place { ctx: self, handle }),
+            None => Err(self.refuse_one_more_start()),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse_one_more_start(&self) -> Error {
         let (limit, most) = ("starts_max", self.core.limits.starts_max);
-        let too_many = || Error::new(ErrorKind::LimitReached { limit, most });
-        let handle = self.core.replies.reserve_start().ok_or_else(too_many)?;
-        Ok(Place { ctx: self, handle })
+        Error::new(ErrorKind::LimitReached { limit, most })
     }
 
     /// Runs `work` on a core.

@@ -28,8 +28,8 @@ impl Context {
     ///
     /// # Cancellation
     /// Once polled, the worker is stopped whether or not the future is kept.
-    pub async fn stop_worker(&self, address: impl Into<Address>) -> Result<()> {
-        self.stop_worker_with(address.into(), Stop::Drain).await
+    pub fn stop_worker(&self, address: impl Into<Address>) -> impl Future<Output = Result<()>> {
+        self.stop_worker_with(address.into(), Stop::Drain)
     }
 
     /// Stops a worker without handling what is queued: it is reported undelivered. A suspended
@@ -40,26 +40,30 @@ impl Context {
     ///
     /// # Cancellation
     /// As [`stop_worker`](Self::stop_worker).
-    pub async fn stop_worker_now(&self, address: impl Into<Address>) -> Result<()> {
-        self.stop_worker_with(address.into(), Stop::Now).await
+    pub fn stop_worker_now(&self, address: impl Into<Address>) -> impl Future<Output = Result<()>> {
+        self.stop_worker_with(address.into(), Stop::Now)
     }
 
-    async fn stop_worker_with(&self, address: Address, stop: Stop) -> Result<()> {
+    /// A function that returns a block, and no `async fn` within another: each of those moves the address from where it was put as
+    /// an argument, which waits for that to be stored.
+    fn stop_worker_with(&self, address: Address, stop: Stop) -> impl Future<Output = Result<()>> {
         let home = self.core.placement.home(&address);
-        if self.is_own(&address) {
-            self.stop_own(home, stop);
-            return Ok(());
-        }
-        let answer = self.begin_stop_on(home, &address, stop)?.await?;
-        if WasReplicated::from_body(answer).unwrap_or(false) {
-            for core in (0..self.core.cores()).filter(|core| *core != home) {
-                // An instance that has ended by itself needs no stopping.
-                if let Ok(asked) = self.begin_stop_on(core, &address, stop) {
-                    let _ = asked.await;
+        async move {
+            if self.is_own(&address) {
+                self.stop_own(home, stop);
+                return Ok(());
+            }
+            let answer = self.begin_stop_on(home, &address, stop)?.await?;
+            if WasReplicated::from_body(answer).unwrap_or(false) {
+                for core in (0..self.core.cores()).filter(|core| *core != home) {
+                    // An instance that has ended by itself needs no stopping.
+                    if let Ok(asked) = self.begin_stop_on(core, &address, stop) {
+                        let _ = asked.await;
+                    }
                 }
             }
+            Ok(())
         }
-        Ok(())
     }
 
     /// Stops the worker whose own handler asks for it, and with it the instance that the others follow.
@@ -76,14 +80,21 @@ impl Context {
         }
     }
 
+    #[inline(always)]
     fn begin_stop_on(&self, core: u16, address: &Address, stop: Stop) -> Result<Place<'_>> {
-        let drain: Duration = self.core.node.drain;
-        if core == self.core.id {
-            let place = self.reserve_counted()?;
-            let stopper = place.as_reply_to();
-            self.core.stop_here(address, stop, drain, stopper);
-            return Ok(place);
+        if core != self.core.id {
+            return self.begin_stop_away(core, address, stop);
         }
+        let place = self.reserve_counted()?;
+        let stopper = place.as_reply_to();
+        self.core
+            .stop_here(address, stop, self.core.node.drain, stopper);
+        Ok(place)
+    }
+
+    #[inline(never)]
+    fn begin_stop_away(&self, core: u16, address: &Address, stop: Stop) -> Result<Place<'_>> {
+        let drain: Duration = self.core.node.drain;
         let address = address.clone();
         self.call_counted(core, move |core: &Rc<Core>, to| {
             core.stop_here(&address, stop, drain, to)

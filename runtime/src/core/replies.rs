@@ -93,6 +93,7 @@ impl Replies {
 
     /// As [`reserve`](Self::reserve), for a start or a stop that a worker or a future asks for, unless as many are under way as
     /// may be. Those that were given up are, until they are answered.
+    #[inline]
     pub(crate) fn reserve_start(&self) -> Option<Handle> {
         let places = &mut self.pending.borrow_mut().places;
         let (handle, _) = places.reserve(Kind::Start, Wake::Nobody, self.starts_most)?;
