@@ -93,6 +93,8 @@ pub(crate) struct Shard {
     due: Vec<Timed>,
     /// How many messages and steps the last turn has handled, and the passes since.
     handled: u32,
+    /// Whether the last of these that handled anything had a single one.
+    was_lone: bool,
     end: End,
     /// The key of the main future, if this core runs it.
     main: Option<u32>,
@@ -130,6 +132,7 @@ impl Shard {
             inbox,
             due: Vec::new(),
             handled: 0,
+            was_lone: false,
             end,
             main: None,
         };
@@ -181,6 +184,7 @@ impl Shard {
         }
         let handled = self.run();
         self.handled = arrived.handled + handled;
+        self.note_done(self.handled);
         done += handled;
         core.flush();
         core.bury();

@@ -19,6 +19,7 @@ pub mod cell {
 /// Hints to the processor.
 pub mod hint {
     pub use loom::hint::spin_loop;
+    pub use loom::hint::spin_loop as await_look;
 }
 
 /// Threads.

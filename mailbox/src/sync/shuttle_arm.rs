@@ -100,6 +100,7 @@ pub mod cell {
 /// Hints to the processor.
 pub mod hint {
     pub use shuttle::hint::spin_loop;
+    pub use shuttle::hint::spin_loop as await_look;
 }
 
 /// Threads.

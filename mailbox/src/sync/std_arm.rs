@@ -77,6 +77,20 @@ pub mod cell {
 /// Hints to the processor.
 pub mod hint {
     pub use std::hint::spin_loop;
+
+    /// For who looks again and again at what another core will write soon: as [`spin_loop`], but no longer than until the last
+    /// look is over. A processor that runs ahead would look many times at once, and begin anew where one of these finds another
+    /// value; and `spin_loop` lets so much time pass that it is most of what a message takes.
+    #[inline(always)]
+    pub fn await_look() {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        // SAFETY: every x86-64 processor has it; it waits for loads, and changes nothing.
+        unsafe {
+            std::arch::x86_64::_mm_lfence();
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+        spin_loop();
+    }
 }
 
 /// Threads.

@@ -8,9 +8,14 @@
 
 use std::rc::Rc;
 
+use ringpost_mailbox::sync::hint::{await_look, spin_loop};
+
 use crate::core::Core;
 use crate::shard::{Shard, Turning};
 use crate::time::Time;
+
+/// Looks in close succession for what may follow a message that came alone, before those with more time between.
+const CLOSE_LOOKS: u32 = 64;
 
 impl Shard {
     /// Looks so many times for what other cores have sent, and handles it at once: `most` passes, and what the turn before has left
@@ -22,22 +27,44 @@ impl Shard {
         self.note_time(now);
         let mut is_free = self.may_listen();
         let (mut left, mut passes) = (looks, 0);
+        let mut close = self.close_looks();
         while left > 0 && !self.has_other_arrivals() {
             if !self.has_messages() {
-                left -= 1;
-                std::hint::spin_loop();
+                if close > 0 {
+                    close -= 1;
+                    await_look();
+                } else {
+                    left -= 1;
+                    spin_loop();
+                }
                 continue;
             }
             let is_enough = passes == most || self.handled >= core.limits.turn_messages;
             if is_enough || !is_free {
                 break;
             }
-            self.handled += self.pass(&core);
+            let done = self.pass(&core);
+            self.note_done(done);
+            self.handled += done;
             passes += 1;
             is_free = self.may_listen();
             left = if is_free { looks } else { 0 };
+            close = self.close_looks();
         }
         passes
+    }
+
+    /// Notes how many messages and steps a turn or a pass has handled, if it has any.
+    pub(super) fn note_done(&mut self, done: u32) {
+        if done > 0 {
+            self.was_lone = done == 1;
+        }
+    }
+
+    /// Where a single message has come, two cores may take turns, and each waits for the other. Where many come, who looks for the
+    /// next ones all the time takes their lines from the core that writes them.
+    fn close_looks(&self) -> u32 {
+        if self.was_lone { CLOSE_LOOKS } else { 0 }
     }
 
     /// Whether all that this core could do now, but for timers, would have to arrive from another core or thread:
