@@ -95,7 +95,8 @@ pub struct Limits {
     /// them until they are handled or received, together; one more watch is refused with
     /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached). Default 65,536.
     pub watches_max: u32,
-    /// Unpublished slots after which a ring is published within a turn. Default 32.
+    /// Unpublished slots after which a ring is published within a turn: so many where messages of one sender to one receiver
+    /// follow each other, else half. Default 32.
     pub flush_slots: u32,
 }
 
@@ -174,6 +175,12 @@ impl Limits {
         (4096 / u32::from(cores.max(1)))
             .next_power_of_two()
             .clamp(64, 1024)
+    }
+
+    /// Slots that are published together where messages do not follow each other. Each costs more then, so the other core is to
+    /// begin with fewer.
+    pub(crate) fn flush_mixed(&self) -> u32 {
+        (self.flush_slots / 2).max(1)
     }
 
     /// Credits of a link that go to one sender at a time, where several wait: a burst, but no more than leaves some for

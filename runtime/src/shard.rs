@@ -93,7 +93,7 @@ pub(crate) struct Shard {
     due: Vec<Timed>,
     /// How many messages and steps the last turn has handled, and the passes since.
     handled: u32,
-    /// Whether the last of these that handled anything had a single one.
+    /// Whether the last of these that did anything handled a single message, where it had arrived.
     was_lone: bool,
     end: End,
     /// The key of the main future, if this core runs it.
@@ -184,7 +184,7 @@ impl Shard {
         }
         let handled = self.run();
         self.handled = arrived.handled + handled;
-        self.note_done(self.handled);
+        self.note_done(self.handled, arrived.handled);
         done += handled;
         core.flush();
         core.bury();

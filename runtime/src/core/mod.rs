@@ -202,7 +202,7 @@ impl Core {
             counters: Arc::clone(&shared.counters),
             published: step::Published::new(&node.limits),
             pairs: RefCell::new(Pairs::new(node.limits, node.id, node.placement.cores())),
-            publish_at: Cell::new(node.limits.flush_slots),
+            publish_at: Cell::new(node.limits.flush_mixed()),
             dirty: RefCell::default(),
             flushing: RefCell::default(),
             owed: RefCell::default(),

@@ -21,12 +21,12 @@ impl Core {
     /// From here on messages leave when there is a batch, or with the flush.
     #[inline]
     pub(crate) fn publish_batches(&self) {
-        self.publish_at.set(self.limits.flush_slots);
+        self.publish_at.set(self.limits.flush_mixed());
     }
 
     #[inline]
     pub(super) fn publishes_first(&self) -> bool {
-        self.publish_at.get() < self.limits.flush_slots
+        self.publish_at.get() == 1
     }
 
     /// Publishes what another core may wait for, and wakes that.

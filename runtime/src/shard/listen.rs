@@ -43,9 +43,7 @@ impl Shard {
             if is_enough || !is_free {
                 break;
             }
-            let done = self.pass(&core);
-            self.note_done(done);
-            self.handled += done;
+            self.handled += self.pass(&core);
             passes += 1;
             is_free = self.may_listen();
             left = if is_free { looks } else { 0 };
@@ -54,10 +52,11 @@ impl Shard {
         passes
     }
 
-    /// Notes how many messages and steps a turn or a pass has handled, if it has any.
-    pub(super) fn note_done(&mut self, done: u32) {
+    /// Notes how many messages and steps a turn or a pass has done, if it has any, and how many of these it has handled where they had
+    /// arrived.
+    pub(super) fn note_done(&mut self, done: u32, arrived: u32) {
         if done > 0 {
-            self.was_lone = done == 1;
+            self.was_lone = done == 1 && arrived == 1;
         }
     }
 
@@ -82,12 +81,13 @@ impl Shard {
     pub(super) fn pass(&mut self, core: &Rc<Core>) -> u32 {
         let slice = core.limits.worker_burst;
         let burst = core.limits.ring_burst;
-        let mut done = 0;
+        let mut arrived = 0;
         for inbound in &mut self.inbound {
             if inbound.has_work() {
-                done += inbound.take(core, burst, slice).handled;
+                arrived += inbound.take(core, burst, slice).handled;
             }
         }
+        let mut done = arrived;
         done += match core.urgent.queue.is_empty() {
             true => 0,
             false => core.run_urgent(slice),
@@ -95,6 +95,7 @@ impl Shard {
         done += core.run_queue(slice);
         done += core.run_ready(slice);
         core.flush();
+        self.note_done(done, arrived);
         done
     }
 
