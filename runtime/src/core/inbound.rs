@@ -127,6 +127,7 @@ impl Decoder {
         if !run.is_plain {
             return self.take_single(core, cell);
         }
+        // Counted before anything else runs: until then it passes for one that was sent here (`core/sent.rs`).
         run.arrived += 1;
         let origin = Origin::of_link(self.from, run.link);
         core.queue
