@@ -131,6 +131,7 @@ impl<T, F: Form<T>> Slots<T, F> {
     #[inline(always)]
     pub(super) fn fetch_to_write(&self, position: u32) {
         #[cfg(all(target_arch = "x86_64", not(any(miri, loom, shuttle))))]
+        // (The intrinsic is a fetch to read, where the compiler may not assume that the processor has this one.)
         // SAFETY: it changes nothing that can be seen, and a processor that does not know it passes it by.
         unsafe {
             let slot = ptr::from_ref(self.slot(position));

@@ -91,10 +91,7 @@ impl Core {
     #[inline(always)]
     pub(crate) fn note_sent(&self, pair: &mut Pair) {
         if pair.data.unpublished() >= self.publish_at.get() {
-            match self.publishes_first() {
-                true => self.publish_ahead(pair),
-                false => self.publish_now(pair),
-            }
+            self.publish_now(pair);
         }
         self.mark_dirty(pair);
     }
@@ -135,10 +132,13 @@ impl Core {
         self.end_waiting(&mut waiting, Waiting::Retry);
     }
 
-    /// Publishes a full batch in the middle of a turn, so that the other core can begin.
+    /// Publishes a batch, or what is waited for, in the middle of a turn, so that the other core can begin; what is noted of it
+    /// comes after.
     pub(crate) fn publish_now(&self, pair: &mut Pair) {
-        self.note_published(pair.to, pair.data.unpublished());
+        let slots = pair.data.unpublished();
         pair.data.pump();
+        self.publish_batches();
+        self.note_published(pair.to, slots);
         self.count_sent(pair);
         self.pair_tally(pair.to).batches.add(1);
         publish_fence();

@@ -8,7 +8,6 @@
 //! the message takes to come: so it is asked for when the message is seen, if the last that came alone was answered too.
 
 use crate::core::Core;
-use crate::core::pair::Pair;
 
 impl Core {
     /// The next message to another core leaves as soon as it is written: what came last had come alone, so that core may wait for it. To
@@ -22,21 +21,6 @@ impl Core {
     #[inline]
     pub(crate) fn publish_batches(&self) {
         self.publish_at.set(self.limits.flush_mixed());
-    }
-
-    #[inline]
-    pub(super) fn publishes_first(&self) -> bool {
-        self.publish_at.get() == 1
-    }
-
-    /// Publishes what another core may wait for, and wakes that.
-    #[inline(always)]
-    pub(super) fn publish_ahead(&self, pair: &mut Pair) {
-        let slots = pair.data.unpublished();
-        pair.data.publish();
-        self.publish_batches();
-        self.note_published(pair.to, slots);
-        self.publish_now(pair);
     }
 
     /// A message of this core is being taken: an answer will be written soon, if one was the last time.
