@@ -4,7 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use ringpost_loom_tests::two_threads;
-use ringpost_mailbox::ring::{Consumer, ring, ring_at};
+use ringpost_mailbox::cell::{Catalog, Entry, MessageCell};
+use ringpost_mailbox::ring::{CellConsumer, Consumer, cell_ring_at, ring, ring_at};
 use ringpost_mailbox::sync::Arc;
 
 /// Takes what is there, and asserts that it goes on from `next`.
@@ -32,6 +33,28 @@ fn cancel_drain(consumer: &mut Consumer<Arc<u32>>, next: &mut u32) {
     }
 }
 
+/// Everything travels in cells.
+struct Everything;
+
+impl Catalog for Everything {
+    type Meta = ();
+}
+
+impl<T> Entry<T> for Everything {
+    const META: &'static () = &();
+}
+
+/// As [`drain_in_order`], of cells that are alike.
+fn take_alike(consumer: &mut CellConsumer<Everything>, next: &mut u32) {
+    consumer.burst(|burst| {
+        let cells = burst.alike::<Arc<u32>>();
+        while let Some(cell) = cells.pop() {
+            assert_eq!(*cell.take::<Arc<u32>>().unwrap(), *next);
+            *next += 1;
+        }
+    });
+}
+
 #[test]
 fn two_batches_arrive_in_order() {
     two_threads("ring: two batches", |threads| {
@@ -54,6 +77,33 @@ fn two_batches_arrive_in_order() {
         }
         let sent = sender.join().unwrap();
         drain_in_order(&mut consumer, &mut next);
+        assert_eq!(next, sent);
+    });
+}
+
+#[test]
+fn cells_that_are_alike_arrive_in_order_and_none_of_a_lap_before() {
+    two_threads("ring: cells that are alike", |threads| {
+        let (mut producer, mut consumer) = cell_ring_at::<Everything>(2, u32::MAX);
+        let sender = threads.spawn(move || {
+            let mut sent = 0;
+            for _ in 0..4 {
+                let cell = MessageCell::new(Arc::new(sent));
+                sent += u32::from(producer.push(cell).is_ok());
+                if sent != 1 {
+                    producer.publish();
+                }
+            }
+            producer.publish();
+            sent
+        });
+        threads.begin();
+        let mut next = 0;
+        for _ in 0..2 {
+            take_alike(&mut consumer, &mut next);
+        }
+        let sent = sender.join().unwrap();
+        take_alike(&mut consumer, &mut next);
         assert_eq!(next, sent);
     });
 }

@@ -5,11 +5,12 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::Shared;
+use super::burst::{Burst, CellBurst};
 use super::form::{Form, Parts, Whole};
 use super::slots::{Place, take_rest};
-use crate::cell::{Catalog, Entry, Lying, MessageCell};
+use crate::cell::{Catalog, Lying, MessageCell};
 use crate::sync::Arc;
-use crate::sync::atomic::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{Acquire, Relaxed};
 
 /// The end of a ring that values come out of.
 ///
@@ -67,22 +68,14 @@ impl<T, F: Form<T>> Consumer<T, F> {
     fn drain_slots(&mut self, max: u32, mut sink: impl FnMut(*mut (), &Place<F::Rest>)) -> u32 {
         let start = self.head;
         let end = start.wrapping_add(max.min(self.capacity()));
-        let burst = self.begin();
-        while burst.next.get() != end {
+        let burst = Burst::of(&self.shared, &mut self.head);
+        while burst.next() != end {
             let Some((word, rest)) = burst.pass() else {
                 break;
             };
             sink(word, rest);
         }
-        burst.next.get().wrapping_sub(start)
-    }
-
-    #[inline(always)]
-    fn begin(&mut self) -> Burst<'_, T, F> {
-        Burst {
-            next: Cell::new(self.head),
-            consumer: self,
-        }
+        burst.next().wrapping_sub(start)
     }
 
     /// Moves one value out. For more than one, [`drain`](Self::drain) is cheaper.
@@ -96,7 +89,7 @@ impl<T, F: Form<T>> Consumer<T, F> {
     /// Whether nothing is there to be taken.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.shared.slots.shown(self.head).is_none()
+        !self.shared.slots.is_shown(self.head)
     }
 
     /// Whether the producer is gone. Once this has said so, a drain without limit takes everything
@@ -136,86 +129,8 @@ impl<C: Catalog> Consumer<MessageCell<C>, Parts> {
     ///
     /// If `taker` does; what it has taken by then is taken.
     #[inline(always)]
-    pub fn burst<R>(&mut self, taker: impl FnOnce(&Burst<'_, MessageCell<C>, Parts>) -> R) -> R {
-        taker(&self.begin())
-    }
-}
-
-/// Slots that are taken one after the other, by a consumer; gives them back when it ends, however it ends (rule 5).
-pub struct Burst<'a, T, F: Form<T> = Whole> {
-    consumer: &'a mut Consumer<T, F>,
-    next: Cell<u32>,
-}
-
-impl<T, F: Form<T>> Burst<'_, T, F> {
-    /// How many were taken.
-    #[inline(always)]
-    pub fn taken(&self) -> u32 {
-        self.next.get().wrapping_sub(self.consumer.head)
-    }
-
-    /// The parts of the next value, which is passed: there is one consumer (rule 1), and `next` moves on before anything else
-    /// can happen, so each is given once.
-    #[inline(always)]
-    fn pass(&self) -> Option<(*mut (), &Place<F::Rest>)> {
-        let lying = self.consumer.shared.slots.lying(self.next.get())?;
-        self.next.set(self.next.get().wrapping_add(1));
-        Some(lying)
-    }
-}
-
-impl<C: Catalog> Burst<'_, MessageCell<C>, Parts> {
-    /// Whether the next cell holds a `T`; `None` if there is no next one yet.
-    #[inline(always)]
-    pub fn next_is<T: 'static>(&self) -> Option<bool> {
-        self.look(|cell| cell.is::<T>())
-    }
-
-    /// As [`next_is`](Self::next_is), for a type of the catalog, where that is most often so.
-    #[inline(always)]
-    pub fn next_holds<T: Send + 'static>(&self) -> bool
-    where
-        C: Entry<T>,
-    {
-        self.look(|cell| cell.holds::<T>()) == Some(true)
-    }
-
-    #[inline(always)]
-    fn look<R>(&self, look: impl FnOnce(&Lying<'_, C>) -> R) -> Option<R> {
-        let (word, rest) = self.consumer.shared.slots.lying(self.next.get())?;
-        // SAFETY: these are the two into which one cell was split. It is only looked at here, and what looks is forgotten.
-        let lying = unsafe { Lying::new(word, rest) };
-        Some(look(&lying))
-    }
-
-    /// Takes the next cell, if there is one: [`Lying`] says how that is used.
-    #[inline(always)]
-    pub fn take(&self) -> Option<Lying<'_, C>> {
-        let (word, rest) = self.pass()?;
-        // SAFETY: these are the two into which one cell was split, and nobody else takes it.
-        Some(unsafe { Lying::new(word, rest) })
-    }
-}
-
-impl<T, F: Form<T>> Drop for Burst<'_, T, F> {
-    #[inline]
-    fn drop(&mut self) {
-        let next = self.next.get();
-        if self.consumer.head == next {
-            return;
-        }
-        self.consumer.head = next;
-        // Release: pairs with the producer's Acquire load of the head, so that our reads come
-        // before its next writes.
-        self.consumer.shared.head.position.store(next, Release);
-    }
-}
-
-impl<T, F: Form<T>> fmt::Debug for Burst<'_, T, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Burst")
-            .field("taken", &self.taken())
-            .finish()
+    pub fn burst<R>(&mut self, taker: impl FnOnce(&mut CellBurst<'_, C>) -> R) -> R {
+        taker(&mut Burst::of(&self.shared, &mut self.head))
     }
 }
 

@@ -58,7 +58,8 @@
 //! 4. The consumer looks at slots in order: at `H` until its flag is that of this lap, and then only
 //!    at the one behind. So it comes to a value only after it has seen, with Acquire, the flag of the
 //!    one that was held for it; by rule 3 it then sees the value, and its flag, and all others that
-//!    were published with it. It reads each once, as `H` only grows.
+//!    were published with it. It reads each once, as `H` only grows. A word that is the same as that of the
+//!    slot before, in one lap, has the same flag; across the end of a lap that says nothing.
 //! 5. The consumer stores `head` (Release) once a burst, after the last read, and by a guard, so
 //!    also if the sink panics: a value handed to the sink is the sink's, a value not handed over is
 //!    still in the ring.
@@ -76,12 +77,14 @@
 //! one atomic load; a drop of one end against any operation of the other touches only that end's
 //! flag and the reference count.
 
+mod burst;
 mod consumer;
 mod form;
 mod producer;
 pub(crate) mod slots;
 
-pub use consumer::{Burst, Consumer};
+pub use burst::{Alike, Burst, CellBurst, Found, Word};
+pub use consumer::Consumer;
 pub use form::{Form, Parts, Whole};
 pub use producer::Producer;
 

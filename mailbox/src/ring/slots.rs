@@ -2,6 +2,7 @@
 //! its value is there.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
@@ -37,6 +38,26 @@ pub(super) struct Slot<Rest> {
 }
 
 impl<Rest> Slot<Rest> {
+    /// The word, whether of this lap or the one before.
+    #[inline(always)]
+    pub(super) fn word(&self) -> *mut () {
+        // Acquire: pairs with the Release store in `show`, so that all that was put by then is seen.
+        self.word.load(Acquire)
+    }
+
+    /// The word of the value if that has been shown, by a flag like this; without the flag.
+    #[inline(always)]
+    pub(super) fn shown_as(&self, flag: usize) -> Option<*mut ()> {
+        let word = self.word();
+        (word.addr() & FLAG == flag).then(|| word.map_addr(|bits| bits & !FLAG))
+    }
+
+    /// Where what else there is of the value lies.
+    #[inline(always)]
+    pub(super) fn rest(&self) -> &Place<Rest> {
+        &self.rest
+    }
+
     /// Shows the word of a value that was put behind one whose word is held: nobody comes to it before.
     #[inline(always)]
     pub(super) fn show_behind(&self, word: *mut ()) {
@@ -45,12 +66,54 @@ impl<Rest> Slot<Rest> {
     }
 }
 
+/// Where so many slots lie one after the other, a power of two.
+pub(super) struct Row<Rest> {
+    first: NonNull<Slot<Rest>>,
+    mask: u32,
+}
+
+impl<Rest> Clone for Row<Rest> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Rest> Copy for Row<Rest> {}
+
+impl<Rest> Row<Rest> {
+    /// The slot of `position`; it is there as long as the slots are.
+    #[inline(always)]
+    pub(super) fn at(self, position: u32) -> NonNull<Slot<Rest>> {
+        let index = (position & self.mask) as usize;
+        // SAFETY: the mask keeps the index below the number of slots, which are one allocation.
+        unsafe { self.first.add(index) }
+    }
+
+    /// What the flag is in the slot of `position` if its value is there: the other than a lap before.
+    #[inline(always)]
+    pub(super) fn flag(self, position: u32) -> usize {
+        usize::from(position & self.capacity() == 0) * FLAG
+    }
+
+    /// Whether the flag is another here than at the position before.
+    #[inline(always)]
+    pub(super) fn begins_lap(self, position: u32) -> bool {
+        position & self.mask == 0
+    }
+
+    #[inline(always)]
+    fn capacity(self) -> u32 {
+        self.mask + 1
+    }
+}
+
 /// An array of slots whose number is a power of two.
 ///
 /// Dropping it frees the memory and no value.
 pub(super) struct Slots<T, F: Form<T>> {
-    first: NonNull<Slot<F::Rest>>,
-    mask: u32,
+    row: Row<F::Rest>,
+    values: PhantomData<T>,
 }
 
 // SAFETY: beside the words, which are atomic, the array only gives access through `put` and `lying`, whose
@@ -69,40 +132,40 @@ impl<T, F: Form<T>> Slots<T, F> {
         let Some(first) = NonNull::new(memory.cast::<Slot<F::Rest>>()) else {
             handle_alloc_error(layout);
         };
-        let slots = Self {
+        let row = Row {
             first,
             mask: capacity - 1,
         };
         for position in (0..capacity).map(|offset| origin.wrapping_add(offset)) {
-            let absent = slots.flag(position) ^ FLAG;
+            let absent = row.flag(position) ^ FLAG;
             // SAFETY: the layout has room for `capacity` slots, aligned for them; so many positions that
             // follow each other are all of them.
             unsafe {
-                slots.at(position).write(Slot {
+                row.at(position).write(Slot {
                     word: AtomicPtr::new(ptr::without_provenance_mut(absent)),
                     rest: UnsafeCell::new(MaybeUninit::uninit()),
                 });
             }
         }
-        slots
+        let values = PhantomData;
+        Self { row, values }
     }
 
     #[inline]
     pub(super) fn capacity(&self) -> u32 {
-        self.mask + 1
+        self.row.capacity()
     }
 
-    /// The word of the value of `position`, if that has been shown.
+    /// Where the slots lie.
     #[inline(always)]
-    pub(super) fn shown(&self, position: u32) -> Option<*mut ()> {
-        self.shown_in(self.slot(position), position)
+    pub(super) fn row(&self) -> Row<F::Rest> {
+        self.row
     }
 
+    /// Whether the value of `position` has been shown.
     #[inline(always)]
-    fn shown_in(&self, slot: &Slot<F::Rest>, position: u32) -> Option<*mut ()> {
-        // Acquire: pairs with the Release store in `show`, so that all that was put by then is seen.
-        let word = slot.word.load(Acquire);
-        (word.addr() & FLAG == self.flag(position)).then_some(word)
+    pub(super) fn is_shown(&self, position: u32) -> bool {
+        self.lying(position).is_some()
     }
 
     /// Moves what else there is of the value with this word into the slot of `position`, and gives that slot and the word,
@@ -118,7 +181,7 @@ impl<T, F: Form<T>> Slots<T, F> {
         word: *mut (),
         rest: F::Rest,
     ) -> (&Slot<F::Rest>, *mut ()) {
-        let word = word.map_addr(|bits| bits | self.flag(position));
+        let word = word.map_addr(|bits| bits | self.row.flag(position));
         let slot = self.slot(position);
         slot.rest.with_mut(|place| {
             // SAFETY: the caller says that nobody else uses the slot.
@@ -152,27 +215,14 @@ impl<T, F: Form<T>> Slots<T, F> {
     #[inline(always)]
     pub(super) fn lying(&self, position: u32) -> Option<(*mut (), &Place<F::Rest>)> {
         let slot = self.slot(position);
-        let word = self.shown_in(slot, position)?;
-        Some((word.map_addr(|bits| bits & !FLAG), &slot.rest))
-    }
-
-    /// What the flag is in the slot of `position` if its value is there: the other than a lap before.
-    #[inline(always)]
-    fn flag(&self, position: u32) -> usize {
-        usize::from(position & self.capacity() == 0) * FLAG
+        let word = slot.shown_as(self.row.flag(position))?;
+        Some((word, slot.rest()))
     }
 
     #[inline(always)]
     fn slot(&self, position: u32) -> &Slot<F::Rest> {
         // SAFETY: each slot was written in `new`, and the array lives as long as `self`.
-        unsafe { self.at(position).as_ref() }
-    }
-
-    #[inline(always)]
-    fn at(&self, position: u32) -> NonNull<Slot<F::Rest>> {
-        let index = (position & self.mask) as usize;
-        // SAFETY: the mask keeps the index below the capacity.
-        unsafe { self.first.add(index) }
+        unsafe { self.row.at(position).as_ref() }
     }
 
     fn layout(capacity: u32) -> Layout {
@@ -190,9 +240,9 @@ impl<T, F: Form<T>> Drop for Slots<T, F> {
         for position in 0..capacity {
             // SAFETY: each slot was written in `new`, and is dropped here only. (The model
             // checker's cells own memory.)
-            unsafe { self.at(position).drop_in_place() };
+            unsafe { self.row.at(position).drop_in_place() };
         }
         // SAFETY: allocated in `new` with this layout.
-        unsafe { dealloc(self.first.as_ptr().cast(), Self::layout(capacity)) };
+        unsafe { dealloc(self.row.first.as_ptr().cast(), Self::layout(capacity)) };
     }
 }
