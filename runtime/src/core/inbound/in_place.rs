@@ -33,7 +33,7 @@ impl Inbound {
         let (mut left, mut handled) = (burst, 0);
         if most > 0 && !self.decoder.is_mixed {
             let decoder = &mut self.decoder;
-            let handle = |slots: &Slots<'_>| {
+            let handle = |slots: &mut Slots<'_>| {
                 handled = decoder.handle(core, slots, burst, most);
                 left -= slots.taken();
             };
@@ -53,7 +53,7 @@ impl Inbound {
 
 impl Decoder {
     /// Handles messages where they lie, as long as nothing is before them. Returns how many.
-    fn handle(&mut self, core: &Rc<Core>, slots: &Slots<'_>, burst: u32, most: u32) -> u32 {
+    fn handle(&mut self, core: &Rc<Core>, slots: &mut Slots<'_>, burst: u32, most: u32) -> u32 {
         let mut handled = 0;
         while handled < most && slots.taken() < burst {
             let Some(is_record) = slots.next_is::<Record>() else {
@@ -84,7 +84,7 @@ impl Decoder {
 
     /// Handles messages of the run where they lie. Returns how many.
     #[inline]
-    fn handle_run(&self, core: &Rc<Core>, slots: &Slots<'_>, most: u32) -> u32 {
+    fn handle_run(&self, core: &Rc<Core>, slots: &mut Slots<'_>, most: u32) -> u32 {
         let Some(run) = self.run.as_ref().filter(|run| run.is_plain) else {
             return 0;
         };
@@ -95,7 +95,9 @@ impl Decoder {
         if self.is_lone {
             core.publish_first();
         }
-        let handled = core.handle_arrived(&Arrived { slots, from, to }, most);
+        let before = slots.taken();
+        core.handle_arrived(Arrived { slots, from, to }, most);
+        let handled = slots.taken() - before;
         core.publish_batches();
         if handled > 0 {
             core.flush();
@@ -107,14 +109,12 @@ impl Decoder {
 }
 
 impl Core {
-    /// Handles what has arrived, `most` messages at the most. Returns how many were taken.
-    fn handle_arrived(self: &Rc<Self>, arrived: &Arrived<'_, '_>, most: u32) -> u32 {
-        let before = arrived.slots.taken();
+    /// Handles what has arrived, `most` messages at the most.
+    fn handle_arrived(self: &Rc<Self>, arrived: Arrived<'_, '_>, most: u32) {
         let mut spare = self.tasks.spare();
         let next = Queue::handle_arrived(self, &mut spare.polling(), arrived, most - 1);
         if let Next::Came(to, step) = next {
             self.after_handler(&to, step, &mut spare);
         }
-        arrived.slots.taken() - before
     }
 }

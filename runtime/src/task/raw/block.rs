@@ -11,12 +11,13 @@ use std::rc::Rc;
 use std::task::{Context as Polling, Waker};
 
 use ringpost_mailbox::cell::Boxed;
+use ringpost_mailbox::ring::Word;
 use ringpost_router::{Address, Any, Handle, Named};
 
 use super::arrived::Slots;
 use super::call::{self, Frame, Go, Pass, Run};
 use super::queue::Entry;
-use super::{Call, Step};
+use super::{Call, Step, whole};
 use crate::context::Context;
 use crate::core::Core;
 use crate::envelope::{Routes, Sender, Towards};
@@ -79,8 +80,8 @@ pub(super) struct State<W> {
 /// table may do its work for any block that has it, as it is the one that would be called for that.
 pub(super) struct BlockTable {
     pub(super) handle: Run,
-    /// Whether the next message in a ring simply holds what the worker takes.
-    pub(super) takes: fn(&Slots<'_>) -> bool,
+    /// The word of the next message in a ring if that simply holds what the worker takes.
+    pub(super) takes: fn(&Slots<'_>) -> Option<Word>,
     initialize: Run,
     shutdown: Run,
     drop_state: unsafe fn(NonNull<Header>),
@@ -170,7 +171,7 @@ impl MailboxRc {
     pub(super) fn into_towards(self) -> Towards {
         let this = ManuallyDrop::new(self);
         // SAFETY: `Vacant::new` wrote it. The copy's pointer is counted, as this one was.
-        unsafe { this.header().ends.as_ptr().read() }
+        unsafe { whole::read(this.header().ends.as_ptr()) }
     }
 
     /// Writes what the head of a plain message from this mailbox begins with.
@@ -179,11 +180,8 @@ impl MailboxRc {
     /// The place is valid for writes.
     #[inline(always)]
     pub(super) unsafe fn write_sender(&self, to: *mut Sender) {
-        let counted = ManuallyDrop::new(self.clone());
-        let ends = counted.header().ends.as_ptr().cast::<Sender>();
-        // SAFETY: `Vacant::new` wrote a `Towards` there, whose bytes are those of a `Sender` too, as is
-        // asserted above. The copy's pointer was counted just now. The caller upholds the rest.
-        unsafe { to.copy_from_nonoverlapping(ends, 1) };
+        // SAFETY: a copy is to be read there. The caller upholds the rest.
+        unsafe { to.copy_from_nonoverlapping(self.borrowed().sender(), 1) };
     }
 
     /// A pointer to this block.
@@ -246,9 +244,9 @@ impl MailboxRc {
             Call::Shutdown => table.shutdown,
         };
         let pass = Pass {
-            until: Cell::new(0),
+            until: 0,
             to: Cell::new(self.header),
-            lying: ptr::null(),
+            lying: ptr::null_mut(),
         };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
@@ -406,9 +404,24 @@ unsafe fn free<W>(header: NonNull<Header>) {
 
 impl MailboxRef<'_> {
     /// A pointer to it.
+    #[inline]
     pub(crate) fn counted(self) -> MailboxRc {
         // SAFETY: the block is there, as a pointer to it is borrowed.
         unsafe { MailboxRc::of(self.header) }
+    }
+
+    /// The block.
+    #[inline]
+    pub(super) fn as_raw(self) -> NonNull<Header> {
+        self.header
+    }
+
+    /// Where a copy of what the head of a plain message from this mailbox begins with is to be read; that is counted here.
+    #[inline(always)]
+    pub(super) fn sender(self) -> *const Sender {
+        let counted = ManuallyDrop::new(self.counted());
+        // `Vacant::new` wrote a `Towards` there, whose bytes are those of a `Sender` too, as is asserted above.
+        counted.header().ends.as_ptr().cast()
     }
 }
 

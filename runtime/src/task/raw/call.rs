@@ -12,9 +12,11 @@ use std::task::{Context as Polling, Poll, Waker};
 
 use ringpost_router::{CodecError, Message, Unpack, unpack};
 
-use super::arrived::Arrived;
+use ringpost_mailbox::ring::Found;
+
+use super::arrived::{ArrivedOf, Begun};
 use super::block::{Header, Phase, State, state_of};
-use super::queue::Entry;
+use super::queue::{Entry, Taken};
 use super::{Ending, Step};
 use crate::context::Context;
 use crate::core::Core;
@@ -42,6 +44,15 @@ pub(super) enum Go {
     Cancel,
 }
 
+/// Where the next message lies.
+#[derive(Clone, Copy)]
+pub(super) enum Lies {
+    /// In the core's queue, where it is the next.
+    InQueue(*const Entry),
+    /// In the ring of this pass, likewise.
+    InRing(Found),
+}
+
 /// Runs a call of a worker whose type was erased. To start, the block must have been made for that type and
 /// be idle; else the frame must be that of a call which this function has suspended. To start
 /// `handle_message` the message must be the next in the core's queue, or null where [`Pass`] says where the messages
@@ -52,21 +63,12 @@ pub(super) type Run =
 
 /// Messages that are handled one after another without a dispatch between.
 pub(super) struct Pass {
-    /// The position in the core's queue where they end, less one for each that lay elsewhere: so those in the queue, which
-    /// count themselves as they are taken, leave nothing to be noted.
-    pub(super) until: Cell<usize>,
+    /// The position in the core's queue where they end; each that lies elsewhere takes one off.
+    pub(super) until: usize,
     /// Whose handler was polled last; known when it is over.
     pub(super) to: Cell<NonNull<Header>>,
     /// Where they lie, if that is a ring and not the core's queue.
-    pub(super) lying: *const Arrived<'static, 'static>,
-}
-
-impl Pass {
-    /// One that did not lie in the queue counts too.
-    #[inline(always)]
-    pub(super) fn count_down(&self) {
-        self.until.set(self.until.get().wrapping_sub(1));
-    }
+    pub(super) lying: *mut Begun<'static, 'static>,
 }
 
 /// Runs `handle_message` on this message, and on those after it for as long as they are for workers of this type
@@ -82,27 +84,30 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     go: Go,
     pass: &Pass,
 ) -> Step {
-    let start = move |to: NonNull<Header>, at, next: *const Entry| {
-        // SAFETY: the caller upholds that the message is there until one is taken or put, if it is said where.
-        let seen = unsafe { next.as_ref() };
-        let Some(seen) = seen.filter(|seen| seen.holds::<W::Message>()) else {
-            let make = |(worker, ctx), msg| W::handle_message(worker, ctx, msg);
-            // SAFETY: the caller upholds that the block is of `W`, and that the message lies in the ring where it is not
-            // said where it is. `drive` hands in a place that is empty.
-            return unsafe { start_further::<W, _>(to, at, core, seen, pass, make) };
+    // SAFETY: if there are any, nobody else uses them as long as the pass lasts; the caller upholds that they are for a `W`, and
+    // that none was taken.
+    let arrived = unsafe { pass.lying.as_mut().map(|begun| begun.of::<W::Message>()) };
+    let arrived = arrived.as_ref();
+    let until = Cell::new(pass.until);
+    let next = match arrived.and_then(|lying| lying.next_for(to)) {
+        Some(found) => Lies::InRing(found),
+        None => Lies::InQueue(next),
+    };
+    let start = |to: NonNull<Header>, at, next| {
+        let make = |(worker, ctx), msg| W::handle_message(worker, ctx, msg);
+        // SAFETY: the caller upholds that the block is there, and `another` that this is the next message.
+        let taken = match unsafe { take(to, core, arrived, next) } {
+            Ok(taken) => taken,
+            // SAFETY: the caller upholds that the block is of `W`. `drive` hands in a place that is empty.
+            Err(seen) => return unsafe { start_converted::<W, _>(to, at, core, seen, make) },
         };
-        // SAFETY: the caller upholds that the block is there.
-        core.begin(unsafe { to.as_ref() }.mailbox(), seen.origin());
         let make = move || {
-            // SAFETY: the queue has been seen to have such a message in front, and what ran since (`begin`)
-            // neither takes nor puts any, and runs no code of the user's that could: whom a credit wakes that
-            // is no task of the core is woken later (`grant_while_taking`), and who has given up waiting
-            // has left no waker to be dropped.
-            let msg = unsafe { core.queue.take_unchecked::<W::Message>(next) };
+            // SAFETY: nothing has run since it was taken.
+            let msg = unsafe { taken.join() };
             // SAFETY: the caller upholds that this is a block of `W` that was idle: the state is there and
             // nothing else borrows it until the future made here is dropped (rules 2 to 5).
             let State { worker, ctx } = unsafe { borrow::<W>(to) };
-            worker.handle_message(ctx, msg)
+            make((worker, ctx), msg)
         };
         // SAFETY: `drive` hands in a place that is empty.
         unsafe { put(at, make) }
@@ -114,7 +119,7 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
             return None;
         }
         // SAFETY: it is handed to `start`, which has taken it when something else is done to the queue.
-        unsafe { core.queue.next_after::<W::Message>(to, core, pass) }
+        unsafe { core.queue.next_after(to, core, &until, arrived) }
     };
     // SAFETY: the caller upholds it for this function.
     unsafe {
@@ -132,41 +137,42 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     }
 }
 
-/// Makes the future for the next message where that is not in the queue and simply of the worker's type. This is one function,
-/// and out of line: where the usual way is joined by one other alone, the optimizer sees on that way where a new future
-/// begins.
+/// Takes the next message, which this worker is handed; or says which it is, if it does not simply hold an `M`.
 ///
 /// # Safety
-/// The block is one of `W` and was idle, and the place is empty. The message is the one that was seen, the next in the queue;
-/// or if none was, it is the next that lies in the ring, and simply of the type.
-#[inline(never)]
-unsafe fn start_further<W: Worker<Context = Context>, F>(
+/// The block is there. The message is the next, where it is said to lie.
+#[inline(always)]
+unsafe fn take<'q, M: Message>(
     to: NonNull<Header>,
-    at: NonNull<F>,
-    core: &Rc<Core>,
-    seen: Option<&Entry>,
-    pass: &Pass,
-    make: impl FnOnce((&'static mut W, &'static mut Context), Routed<W::Message>) -> F,
-) -> Result<(), Box<Ending>> {
-    if let Some(seen) = seen {
-        // SAFETY: the caller upholds it.
-        return unsafe { start_converted::<W, _>(to, at, core, seen, make) };
-    }
-    core.tally().handled.add(1);
-    core.begin_step();
-    let make = move || {
-        // SAFETY: the caller upholds that there is such a message.
-        let msg = unsafe { (*pass.lying).take_unchecked::<W::Message>() };
-        // SAFETY: as in `handle`.
-        let State { worker, ctx } = unsafe { borrow::<W>(to) };
-        make((worker, ctx), msg)
+    core: &'q Rc<Core>,
+    arrived: Option<&ArrivedOf<'_, '_, M>>,
+    next: Lies,
+) -> Result<Taken<M>, &'q Entry> {
+    let next = match next {
+        Lies::InRing(found) => {
+            core.tally().handled.add(1);
+            core.begin_step();
+            // SAFETY: the caller upholds that it was found there, and is what is taken next.
+            return Ok(unsafe { arrived.unwrap_unchecked().take(found) });
+        }
+        Lies::InQueue(next) => next,
     };
-    // SAFETY: the caller upholds it.
-    unsafe { put(at, make) }
+    // SAFETY: the caller upholds that the message is there until one is taken or put.
+    let seen = unsafe { &*next };
+    if !seen.holds::<M>() {
+        return Err(seen);
+    }
+    // SAFETY: the caller upholds that the block is there.
+    core.begin(unsafe { to.as_ref() }.mailbox(), seen.origin());
+    // SAFETY: the queue has been seen to have such a message in front, and what ran since (`begin`)
+    // neither takes nor puts any, and runs no code of the user's that could: whom a credit wakes that
+    // is no task of the core is woken later (`grant_while_taking`), and who has given up waiting
+    // has left no waker to be dropped.
+    Ok(unsafe { core.queue.take_unchecked(next) })
 }
 
-/// As [`start_further`], for the next message in the queue. A function of its own, as what makes a message out of either
-/// would assemble it word by word, and it is loaded by halves.
+/// Makes the future for the next message in the queue where that is not simply of the worker's type. Out of line, so that only those
+/// ways join which take a message as it is.
 ///
 /// # Safety
 /// The block is one of `W` and was idle, and the place is empty.
@@ -298,16 +304,16 @@ unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
 /// As for `run`, which is the caller. `start` writes the future, unless it says otherwise.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "the parts of one function")]
-unsafe fn drive<F: Future<Output = Result<()>>>(
+unsafe fn drive<F: Future<Output = Result<()>>, N: Copy>(
     mut to: NonNull<Header>,
-    mut next: *const Entry,
+    mut next: N,
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
     run: Run,
     pass: &Pass,
-    start: impl Fn(NonNull<Header>, NonNull<F>, *const Entry) -> Result<(), Box<Ending>>,
-    mut another: impl FnMut(NonNull<Header>) -> Option<(NonNull<Header>, *const Entry)>,
+    start: impl Fn(NonNull<Header>, NonNull<F>, N) -> Result<(), Box<Ending>>,
+    mut another: impl FnMut(NonNull<Header>) -> Option<(NonNull<Header>, N)>,
 ) -> Step {
     // SAFETY: the caller upholds that the block is there; as long as there is a worker it stays (rule 7).
     let mut header = unsafe { to.as_ref() };
@@ -429,9 +435,9 @@ pub(super) unsafe fn go_on(
         return Step::Pending;
     };
     let pass = Pass {
-        until: Cell::new(0),
+        until: 0,
         to: Cell::new(to),
-        lying: ptr::null(),
+        lying: ptr::null_mut(),
     };
     // SAFETY: the frame is set, so it is that of a call which this function has suspended (rule 3).
     unsafe { (frame.run)(to, ptr::null(), core, polling, go, &pass) }

@@ -55,6 +55,7 @@ mod lent;
 mod queue;
 mod shown;
 mod table;
+mod whole;
 
 pub(crate) use self::arrived::{Arrived, Slots};
 pub(crate) use self::shown::Shown;

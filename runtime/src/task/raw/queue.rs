@@ -1,6 +1,7 @@
 //! The messages of a core that wait for their turn.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -10,13 +11,13 @@ use ringpost_mailbox::cell::Lying;
 use ringpost_mailbox::queue::LocalQueue;
 use ringpost_router::{Body, Message, Messages};
 
-use super::Step;
-use super::arrived::Arrived;
+use super::arrived::{Arrived, ArrivedOf};
 use super::block::{Header, MailboxRc, Phase};
-use super::call::Pass;
+use super::call::{Lies, Pass};
+use super::{Step, whole};
 use crate::core::Core;
 use crate::core::ahead::Numbers;
-use crate::envelope::{Envelope, Head, Origin};
+use crate::envelope::{Envelope, Head, Origin, Sender};
 use crate::mailbox::State;
 use crate::routed::Routed;
 
@@ -188,9 +189,9 @@ impl Queue {
             return Next::NotReady;
         }
         let pass = Pass {
-            until: Cell::new(until),
+            until,
             to: Cell::new(next.receiver()),
-            lying: ptr::null(),
+            lying: ptr::null_mut(),
         };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
@@ -206,16 +207,16 @@ impl Queue {
     pub(crate) fn handle_arrived(
         core: &Rc<Core>,
         polling: &mut Polling<'_>,
-        arrived: &Arrived<'_, '_>,
+        arrived: Arrived<'_, '_>,
         more: u32,
     ) -> Next {
-        if !arrived.begin(core) {
+        let Some(mut begun) = arrived.begin(core) else {
             return Next::NotReady;
-        }
+        };
         let pass = Pass {
-            until: Cell::new(core.queue.behind(more)),
-            to: Cell::new(arrived.receiver()),
-            lying: ptr::from_ref(arrived).cast(),
+            until: core.queue.behind(more),
+            to: Cell::new(begun.receiver()),
+            lying: ptr::from_mut(&mut begun).cast(),
         };
         // SAFETY: as above; and it was seen what the message is.
         let step = unsafe { Header::handle(ptr::null(), core, polling, &pass) };
@@ -279,46 +280,35 @@ impl Queue {
         &self,
         to: NonNull<Header>,
         core: &Core,
-        pass: &Pass,
-    ) -> Option<(NonNull<Header>, *const Entry)> {
+        until: &Cell<usize>,
+        arrived: Option<&ArrivedOf<'_, '_, M>>,
+    ) -> Option<(NonNull<Header>, Lies)> {
         // SAFETY: the caller upholds it.
         let (last, next) = unsafe { (to.as_ref(), self.0.front()) };
-        let may_go_on = !self.0.has_passed(pass.until.get());
+        let may_go_on = !self.0.has_passed(until.get());
         let Some(next) = next.filter(|_| may_go_on) else {
-            return Self::next_lying::<M>(to, last, pass, may_go_on);
+            if may_go_on && let Some(found) = arrived.and_then(|lying| lying.next_for(to)) {
+                // Those in the queue count themselves as they are taken.
+                until.set(until.get().wrapping_sub(1));
+                return Some((to, Lies::InRing(found)));
+            }
+            last.phase.set(Phase::Idle);
+            last.mailbox().state.set(State::Idle);
+            return None;
         };
         if ptr::eq(next.to.header(), last) {
-            return Some((next.receiver(), ptr::from_ref(next)));
+            return Some((next.receiver(), Lies::InQueue(next)));
         }
         last.phase.set(Phase::Idle);
         last.mailbox().state.set(State::Idle);
         if !ptr::eq(next.to.header().table, last.table) {
             return None;
         }
-        if !next.begin(core, pass.until.get()) {
+        if !next.begin(core, until.get()) {
             return None;
         }
         next.to.header().phase.set(Phase::Polled);
-        Some((next.receiver(), ptr::from_ref(next)))
-    }
-
-    /// As [`next_after`](Self::next_after), where the queue has none.
-    #[inline(always)]
-    fn next_lying<M: Message>(
-        to: NonNull<Header>,
-        last: &Header,
-        pass: &Pass,
-        may_go_on: bool,
-    ) -> Option<(NonNull<Header>, *const Entry)> {
-        // SAFETY: the messages lie there as long as the pass lasts.
-        let lying = unsafe { pass.lying.as_ref() };
-        if may_go_on && lying.is_some_and(|lying| lying.has_for::<M>(to)) {
-            pass.count_down();
-            return Some((to, ptr::null()));
-        }
-        last.phase.set(Phase::Idle);
-        last.mailbox().state.set(State::Idle);
-        None
+        Some((next.receiver(), Lies::InQueue(next)))
     }
 
     /// Takes the next message, which is this one.
@@ -327,19 +317,62 @@ impl Queue {
     /// It is the next one, and simply holds an `M`, as [`Entry::holds`] has said since the last one was taken or
     /// put.
     #[inline]
-    pub(super) unsafe fn take_unchecked<M: Message>(&self, next: *const Entry) -> Routed<M> {
-        // SAFETY: the caller upholds that this is the message in front, which is passed and so not used again.
-        let Entry { envelope, to } = unsafe {
+    pub(super) unsafe fn take_unchecked<M: Message>(&self, next: *const Entry) -> Taken<M> {
+        // SAFETY: the caller upholds that this is the message in front, which is passed and so not used again; and what
+        // it holds.
+        unsafe {
             self.0.pass_front();
-            next.read()
-        };
-        if const { !size_of::<M>().is_multiple_of(size_of::<u64>()) } {
-            // SAFETY: the caller upholds what it holds.
-            return unsafe { by_words(envelope, to) };
+            let sender = &raw const (*next).envelope.sender;
+            let body = (&raw const (*next).envelope.body).read();
+            Taken::new(sender, body, (&raw const (*next).to).read())
         }
-        // SAFETY: as above.
-        let message = unsafe { envelope.body.take_unchecked::<M>() };
-        Routed::new(message, Head::new(envelope.sender, to.into_towards()))
+    }
+}
+
+/// A message that was taken out of where it lay, but for who sent it.
+pub(super) struct Taken<M> {
+    /// Where that is to be read, before anything else is put or taken: loaded once, wherever it is.
+    sender: *const Sender,
+    to: MailboxRc,
+    body: Body,
+    of: PhantomData<fn() -> M>,
+}
+
+impl<M: Message> Taken<M> {
+    /// # Safety
+    /// The body simply holds an `M`.
+    #[inline(always)]
+    pub(super) unsafe fn new(sender: *const Sender, body: Body, to: MailboxRc) -> Self {
+        let of = PhantomData;
+        Self {
+            sender,
+            to,
+            body,
+            of,
+        }
+    }
+
+    /// The message as the receiver sees it.
+    ///
+    /// # Safety
+    /// Nothing was put into a queue, or taken out of one, since it was taken.
+    #[inline(always)]
+    pub(super) unsafe fn join(self) -> Routed<M> {
+        // SAFETY: the caller upholds it.
+        let head = Head::new(unsafe { whole::read(self.sender) }, self.to.into_towards());
+        if const { size_of::<M>().is_multiple_of(size_of::<u64>()) } {
+            // SAFETY: `new` was told what it holds.
+            return Routed::new(unsafe { self.body.take_unchecked::<M>() }, head);
+        }
+        let mut routed = MaybeUninit::<Routed<M>>::uninit();
+        let at = routed.as_mut_ptr();
+        // SAFETY: both fields are written. The head takes whole words and comes first, so what is behind the message up to
+        // the end of its last word is part of what is made here. `new` was told what it holds.
+        unsafe {
+            (&raw mut (*at).head).write(head);
+            self.body.move_unchecked(&raw mut (*at).message);
+            routed.assume_init()
+        }
     }
 }
 
@@ -388,23 +421,5 @@ impl Entry {
     #[inline]
     pub(super) fn holds<M: Message>(&self) -> bool {
         self.envelope.body.holds::<M>()
-    }
-}
-
-/// A received message whose payload does not consist of whole words, and is moved by such all the same: see
-/// [`move_unchecked`](ringpost_mailbox::cell::MessageCell::move_unchecked).
-///
-/// # Safety
-/// The envelope simply holds an `M`.
-#[inline(always)]
-pub(super) unsafe fn by_words<M: Message>(envelope: Envelope, to: MailboxRc) -> Routed<M> {
-    let mut routed = MaybeUninit::<Routed<M>>::uninit();
-    let at = routed.as_mut_ptr();
-    // SAFETY: both fields are written. The head takes whole words and comes first, so what is behind the message up to
-    // the end of its last word is part of what is made here. The caller upholds what the envelope holds.
-    unsafe {
-        (&raw mut (*at).head).write(Head::new(envelope.sender, to.into_towards()));
-        envelope.body.move_unchecked(&raw mut (*at).message);
-        routed.assume_init()
     }
 }
