@@ -99,6 +99,9 @@ impl Decoder {
         core.publish_batches();
         if handled > 0 {
             core.flush();
+            if self.is_lone {
+                core.lend_to_next(self.from);
+            }
             core.owe_handled(self.from, run.link, handled);
             core.pair_tally(self.from).received.add(u64::from(handled));
         }
