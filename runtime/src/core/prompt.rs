@@ -5,7 +5,7 @@
 //! the first that is sent on account of the next is published as soon as it is written; what follows it is for the flush.
 //!
 //! The other core looks at the slot all the while, and so has its line. It takes as long to get that back, to write to it, as
-//! the message takes to come: so it is asked for when the message is seen, if the last that came alone was answered too.
+//! the message takes to come: so it is asked for before the handler runs, if the last that came alone was answered too.
 
 use ringpost_mailbox::wake::publish_fence;
 
