@@ -169,7 +169,7 @@ impl Shard {
         core.tally().turns.add(1);
         let mut done = 0;
         if core.rare.takes(Rare::Pass) && self.may_listen() {
-            done += self.pass(&core);
+            done += self.pass(&core, 0, true);
         }
         let may_handle = !core.has_local_work() && !core.node.is_stopping();
         let arrived = self.take_arrivals(may_handle);

@@ -157,6 +157,59 @@ fn g4_what_a_stream_has_kept_for_later_batches_goes_back() {
     }
 }
 
+/// Sends a number on, one less.
+struct Player(String);
+
+impl Worker for Player {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        match msg.checked_sub(1) {
+            Some(left) => ctx.send_message(self.0.as_str(), left).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// G4: where two cores take turns, what the next answer needs is lent before there is one. If somebody else sends first, it is there
+/// for him.
+#[test]
+fn g4_a_credit_that_is_lent_to_the_next_answer_is_there_for_others() {
+    for seed in 0..12 {
+        let mut limits = Limits::default();
+        limits.link_credits = 12;
+        let sim = Sim::new(seed).cores(2).limits(limits);
+        let report = sim.run(async move |ctx: Context| {
+            let names = [0, 1].map(|core| {
+                let mut names = (0..).map(|number| format!("player-{number}"));
+                names
+                    .find(|name| ctx.home(name.as_str()) == core)
+                    .unwrap_or_default()
+            });
+            for (name, other) in names.iter().zip(names.iter().rev()) {
+                ctx.start_worker(name.as_str(), Player(other.clone()))
+                    .await?;
+            }
+            ctx.send_message(names[0].as_str(), 50 + seed % 2).await?;
+            // All is paid before a sleep.
+            ctx.sleep(Duration::from_millis(20)).await;
+            let mut windows = Vec::new();
+            for (core, name) in names.into_iter().rev().enumerate() {
+                let window = async move |ctx: Context| {
+                    let sends = (0..99).map(|_| ctx.try_send_message(name.as_str(), 0u64));
+                    sends.take_while(Result::is_ok).count()
+                };
+                windows.push(ctx.handle().run_on(core, window).await?);
+            }
+            ctx.stop().await?;
+            Ok(windows)
+        });
+        let windows = report.output.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(windows, [12, 12], "seed {seed}");
+    }
+}
+
 /// Takes numbers in the order in which each sender counts, and tells the sum.
 struct InOrder {
     next: Vec<u64>,

@@ -94,7 +94,7 @@ impl Inbound {
     }
 
     /// Takes a burst of credits, answers and the like.
-    #[inline(always)]
+    #[inline(never)]
     fn take_controls(&mut self, core: &Rc<Core>, burst: u32) -> u32 {
         let (from, answering) = (self.from, &mut self.answering);
         let take = |cell| take_control(core, from, answering, cell);

@@ -132,6 +132,8 @@ pub(crate) struct Core {
     pub(crate) published: step::Published,
     /// How many slots of a pair are published in the middle of a step: a batch, or the first (`core/prompt.rs`).
     pub(crate) publish_at: Cell<u32>,
+    /// A core for which the first was, and which is to be woken by the next flush if it has fallen asleep.
+    pub(crate) untold: Cell<Option<u16>>,
     /// Cores for which something was written and not published.
     pub(crate) dirty: RefCell<Vec<u16>>,
     /// The list that the last flush has worked off.
@@ -203,6 +205,7 @@ impl Core {
             published: step::Published::new(&node.limits),
             pairs: RefCell::new(Pairs::new(node.limits, node.id, node.placement.cores())),
             publish_at: Cell::new(node.limits.flush_mixed()),
+            untold: Cell::new(None),
             dirty: RefCell::default(),
             flushing: RefCell::default(),
             owed: RefCell::default(),

@@ -250,6 +250,7 @@ impl Core {
     /// Publishes everything written, then wakes the cores that sleep: one fence for all of them.
     pub(crate) fn flush(&self) {
         self.send_chains(CHAIN_BLOCKS);
+        self.tell_of_first();
         if self.dirty.borrow().is_empty() {
             return;
         }
@@ -320,7 +321,7 @@ impl Core {
     }
 
     /// Counts what was sent since the last time: once a batch, not for each message.
-    fn count_sent(&self, pair: &mut Pair) {
+    pub(super) fn count_sent(&self, pair: &mut Pair) {
         let sent = u64::from(std::mem::take(&mut pair.uncounted));
         self.tally().sent_remote.add(sent);
         self.pair_tally(pair.to).sent.add(sent);

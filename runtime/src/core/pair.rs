@@ -405,11 +405,22 @@ impl Pair {
 
     /// Lends the stream what the next messages of the run need, up to the end of the batch.
     pub(crate) fn offer(&mut self) {
+        self.offer_up_to(self.batch.saturating_sub(self.data.unpublished()));
+    }
+
+    /// As [`offer`](Self::offer), for the next message alone, if none is lent anything.
+    pub(crate) fn offer_next(&mut self) {
+        if self.stream.lent == 0 {
+            self.offer_up_to(1);
+        }
+    }
+
+    #[inline(always)]
+    fn offer_up_to(&mut self, max: u32) {
         let Some(run) = &self.run else { return };
         if !self.room_waiters.is_empty() {
             return;
         }
-        let max = self.batch.saturating_sub(self.data.unpublished());
         let max = max.min(self.data.room_beyond(max, MESSAGE_SLOTS + self.reserved));
         let place = self.links.at_mut(run.link).map(|link| link.target.place());
         if let (Some(place), Some(lent)) = (place, self.links.lend(run.link, max)) {

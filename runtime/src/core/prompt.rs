@@ -5,9 +5,12 @@
 //! the first that is sent on account of the next is published as soon as it is written; what follows it is for the flush.
 //!
 //! The other core looks at the slot all the while, and so has its line. It takes as long to get that back, to write to it, as
-//! the message takes to come: so it is asked for when the message is seen, if the last that came alone was answered too.
+//! the message takes to come: so it is asked for before the handler runs, if the last that came alone was answered too.
+
+use ringpost_mailbox::wake::publish_fence;
 
 use crate::core::Core;
+use crate::core::pair::Pair;
 
 impl Core {
     /// The next message to another core leaves as soon as it is written: what came last had come alone, so that core may wait for it. To
@@ -15,6 +18,12 @@ impl Core {
     #[inline]
     pub(crate) fn publish_first(&self) {
         self.publish_at.set(1);
+    }
+
+    /// Whether that is so, and there was none yet.
+    #[inline]
+    pub(super) fn is_first_due(&self) -> bool {
+        self.publish_at.get() == 1
     }
 
     /// From here on messages leave when there is a batch, or with the flush.
@@ -29,5 +38,42 @@ impl Core {
         if let Some(pair) = self.pairs.borrow_mut().streaming(core) {
             pair.data.make_ready();
         }
+    }
+
+    /// A message of this core was handled that had come alone, and the answer is under way. So there is time now to look up what the
+    /// answer to the next one needs: it is lent to a stream of one message.
+    #[inline]
+    pub(super) fn lend_to_next(&self, core: u16) {
+        if let Some(pair) = self.pairs.borrow_mut().streaming(core) {
+            pair.offer_next();
+        }
+    }
+
+    /// The first message was published, as it was sent, and there is nothing left for a flush. If the other core is seen to sleep it is woken. That it
+    /// was about to is for the next flush to find, as this takes a fence, which here would wait until the slot is written: most of
+    /// the time that core looks for the message.
+    #[inline]
+    pub(super) fn note_first(&self, pair: &mut Pair) {
+        self.publish_batches();
+        self.note_published(pair.to, 1);
+        self.count_sent(pair);
+        self.pair_tally(pair.to).batches.add(1);
+        if let Some(other) = self.untold.replace(Some(pair.to)) {
+            self.wake_sleeping(other);
+        }
+        self.node.cores[usize::from(pair.to)].wake_if_parked(self.tally());
+    }
+
+    /// Wakes the core for which a first message was published, if it has fallen asleep.
+    #[inline]
+    pub(super) fn tell_of_first(&self) {
+        if let Some(core) = self.untold.take() {
+            self.wake_sleeping(core);
+        }
+    }
+
+    fn wake_sleeping(&self, core: u16) {
+        publish_fence();
+        self.node.cores[usize::from(core)].wake_if_parked(self.tally());
     }
 }

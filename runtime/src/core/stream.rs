@@ -72,6 +72,11 @@ impl Stream {
         }
     }
 
+    /// Whether it was lent what one message needs.
+    fn is_lone(&self) -> bool {
+        self.lent == 1 && self.kept == 0
+    }
+
     /// The next batch.
     pub(crate) fn go_on(&mut self, batch: u32) {
         let lent = self.kept.min(batch);
@@ -163,6 +168,9 @@ impl Core {
         let Some(pair) = pairs.streaming(to) else {
             return;
         };
+        if pair.stream.is_lone() {
+            return self.end_lone(pair);
+        }
         pair.count_batch();
         self.note_sent(pair);
         let goes_on = !self.has_sent_enough();
@@ -171,6 +179,20 @@ impl Core {
             if goes_on {
                 pair.offer();
             }
+        }
+    }
+
+    /// The one message of a stream was written. It is waited for, most of the time, and leaves before anything is noted of it.
+    #[inline(always)]
+    fn end_lone(&self, pair: &mut Pair) {
+        let is_first = self.is_first_due() && pair.data.unpublished() == 1;
+        if is_first {
+            pair.data.publish();
+        }
+        pair.end_stream();
+        match is_first {
+            true => self.note_first(pair),
+            false => self.note_sent(pair),
         }
     }
 

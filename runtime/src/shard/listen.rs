@@ -28,8 +28,10 @@ impl Shard {
         let mut is_free = self.may_listen();
         let (mut left, mut passes) = (looks, 0);
         let mut close = self.close_looks();
+        let mut is_awaited = false;
         while left > 0 && !self.has_other_arrivals() {
-            if !self.has_messages() {
+            let Some(first) = self.first_with_messages() else {
+                is_awaited = true;
                 if close > 0 {
                     close -= 1;
                     await_look();
@@ -38,12 +40,13 @@ impl Shard {
                     spin_loop();
                 }
                 continue;
-            }
+            };
             let is_enough = passes == most || self.handled >= core.limits.turn_messages;
             if is_enough || !is_free {
                 break;
             }
-            self.handled += self.pass(&core);
+            self.handled += self.pass(&core, first, is_awaited);
+            is_awaited = false;
             passes += 1;
             is_free = self.may_listen();
             left = if is_free { looks } else { 0 };
@@ -76,13 +79,20 @@ impl Shard {
             && !core.node.is_stopping()
     }
 
-    /// Takes what other cores have sent, handles a slice of it, and publishes what came of it. Returns how many messages and
-    /// steps it took.
-    pub(super) fn pass(&mut self, core: &Rc<Core>) -> u32 {
+    /// Takes what other cores have sent, from the first on that has sent anything, handles a slice of it, and publishes what came of
+    /// it. Whether that had not come when it was looked for before is said by the caller. Returns how many messages and steps it took.
+    pub(super) fn pass(&mut self, core: &Rc<Core>, first: usize, is_awaited: bool) -> u32 {
         let slice = core.limits.worker_burst;
         let burst = core.limits.ring_burst;
         let mut arrived = 0;
-        for inbound in &mut self.inbound {
+        let mut rest = self.inbound.get_mut(first..).unwrap_or_default().iter_mut();
+        if is_awaited && let Some(inbound) = rest.next() {
+            arrived += match inbound.take_lone(core) {
+                true => 1,
+                false => inbound.take(core, burst, slice).handled,
+            };
+        }
+        for inbound in rest {
             if inbound.has_work() {
                 arrived += inbound.take(core, burst, slice).handled;
             }
@@ -99,8 +109,8 @@ impl Shard {
         done
     }
 
-    fn has_messages(&self) -> bool {
-        self.inbound.iter().any(|inbound| inbound.has_work())
+    fn first_with_messages(&self) -> Option<usize> {
+        self.inbound.iter().position(|inbound| inbound.has_work())
     }
 
     /// Whether there is something that is not for a pass.

@@ -24,10 +24,10 @@ impl Inbound {
     /// Takes a burst from each ring: control first, then messages. Up to `most` of these are handled where they lie, for as
     /// long as nothing is before them. If there are so many, those behind them are left for the next time.
     pub(crate) fn take(&mut self, core: &Rc<Core>, burst: u32, most: u32) -> Taken {
-        if self.decoder.is_lone {
-            core.make_ready_for(self.from);
-        }
-        let control = self.take_controls(core, burst);
+        let control = match self.control.is_empty() {
+            true => 0,
+            false => self.take_controls(core, burst),
+        };
         self.decoder.renew_run(core);
         self.decoder.heads = 0;
         let (mut left, mut handled) = (burst, 0);
@@ -48,6 +48,21 @@ impl Inbound {
         }
         let all = control + burst - left;
         Taken { all, handled }
+    }
+
+    /// Handles the next message, if it is one of the run, where the last had come alone. Whether it was. For one that was awaited: for
+    /// all that is known it has come alone, too. What may be behind it is not looked at. The other core is about to write its next message there, and
+    /// whoever looks takes the line from it.
+    #[inline(never)]
+    pub(crate) fn take_lone(&mut self, core: &Rc<Core>) -> bool {
+        if !self.decoder.is_lone || !self.control.is_empty() {
+            return false;
+        }
+        self.decoder.renew_run(core);
+        let decoder = &self.decoder;
+        let handled = self.data.burst(|slots| decoder.handle_next(core, slots, 1));
+        core.pair_tally(self.from).bursts.add(u64::from(handled));
+        handled > 0
     }
 }
 
@@ -83,8 +98,14 @@ impl Decoder {
     }
 
     /// Handles messages of the run where they lie. Returns how many.
-    #[inline]
+    #[inline(never)]
     fn handle_run(&self, core: &Rc<Core>, slots: &mut Slots<'_>, most: u32) -> u32 {
+        self.handle_next(core, slots, most)
+    }
+
+    /// As [`handle_run`](Self::handle_run), in line where a message is awaited.
+    #[inline(always)]
+    fn handle_next(&self, core: &Rc<Core>, slots: &mut Slots<'_>, most: u32) -> u32 {
         let Some(run) = self.run.as_ref().filter(|run| run.is_plain) else {
             return 0;
         };
@@ -94,6 +115,7 @@ impl Decoder {
         let (from, to) = (&run.from, &run.to);
         if self.is_lone {
             core.publish_first();
+            core.make_ready_for(self.from);
         }
         let before = slots.taken();
         core.handle_arrived(Arrived { slots, from, to }, most);
@@ -101,6 +123,9 @@ impl Decoder {
         core.publish_batches();
         if handled > 0 {
             core.flush();
+            if self.is_lone {
+                core.lend_to_next(self.from);
+            }
             core.owe_handled(self.from, run.link, handled);
             core.pair_tally(self.from).received.add(u64::from(handled));
         }
@@ -110,6 +135,7 @@ impl Decoder {
 
 impl Core {
     /// Handles what has arrived, `most` messages at the most.
+    #[inline(always)]
     fn handle_arrived(self: &Rc<Self>, arrived: Arrived<'_, '_>, most: u32) {
         let mut spare = self.tasks.spare();
         let next = Queue::handle_arrived(self, &mut spare.polling(), arrived, most - 1);
