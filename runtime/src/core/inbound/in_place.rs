@@ -94,7 +94,8 @@ impl Decoder {
     /// sooner in a row, out of the queue; so are the next. Where there was one message, the next comes alone too.
     fn note_burst(&mut self, slots: u32) {
         self.is_mixed = self.heads > 1 && slots <= 3 * self.heads;
-        self.is_lone = slots == self.heads + 1;
+        let is_plain = self.run.as_ref().is_some_and(|run| run.is_plain);
+        self.is_lone = is_plain && slots == self.heads + 1;
     }
 
     /// Handles messages of the run where they lie. Returns how many.
