@@ -96,6 +96,14 @@ pub struct WakeWord {
 }
 
 impl WakeWord {
+    /// Whether the core seems to sleep. A hint, for who has published and puts off the fence: what it says may be out of date either way,
+    /// so the fence and [`notify`](Self::notify) are still to come.
+    #[inline]
+    pub fn seems_parked(&self) -> bool {
+        // Relaxed: nothing is concluded from it.
+        self.state.load(Relaxed) == PARKED
+    }
+
     /// Tells the core that there is work for it. If this says `true`, the core sleeps and the
     /// caller **must** end its block (ring the poll's waker, unpark the thread); nobody else will.
     ///

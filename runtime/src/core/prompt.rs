@@ -49,9 +49,9 @@ impl Core {
         }
     }
 
-    /// The first message was published, as it was sent, and there is nothing left for a flush. If the other core is seen to sleep it is woken. That it
-    /// was about to is for the next flush to find, as this takes a fence, which here would wait until the slot is written: most of
-    /// the time that core looks for the message.
+    /// The first message was published, as it was sent, and there is nothing left for a flush but the fence, after which it is asked whether the
+    /// other core sleeps: the fence waits until the slot is written, and most of the time that core looks for the message. If it seems
+    /// to sleep it is woken at once.
     #[inline]
     pub(super) fn note_first(&self, pair: &mut Pair) {
         self.publish_batches();
@@ -61,7 +61,9 @@ impl Core {
         if let Some(other) = self.untold.replace(Some(pair.to)) {
             self.wake_sleeping(other);
         }
-        self.node.cores[usize::from(pair.to)].wake_if_parked(self.tally());
+        if self.node.cores[usize::from(pair.to)].seems_parked() {
+            self.tell_of_first();
+        }
     }
 
     /// Wakes the core for which a first message was published, if it has fallen asleep.

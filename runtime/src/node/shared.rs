@@ -92,6 +92,12 @@ impl CoreShared {
         }
     }
 
+    /// Whether the core seems to sleep; without a fence that may be out of date.
+    #[inline]
+    pub(crate) fn seems_parked(&self) -> bool {
+        self.word.seems_parked()
+    }
+
     /// As [`ring_bell`](Self::ring_bell), for a flush that has made the fence already.
     #[inline]
     pub(crate) fn wake_if_parked(&self, tally: &Tally) {
