@@ -219,32 +219,15 @@ fn convert<M: Message>(core: &Core) -> Result<Routed<M>, Box<Ending>> {
 /// As [`Run`] says, with `W` for the type.
 pub(super) unsafe fn initialize<W: Worker<Context = Context>>(
     to: NonNull<Header>,
-    next: *const Entry,
+    _: *const Entry,
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
     pass: &Pass,
 ) -> Step {
-    let start = move |_: NonNull<Header>, at, _: *const Entry| {
-        // SAFETY: as in `handle`.
-        let State { worker, ctx } = unsafe { borrow::<W>(to) };
-        // SAFETY: `drive` hands in a place that is empty.
-        unsafe { put(at, move || worker.initialize(ctx)) }
-    };
+    let make = |worker: &'static mut W, ctx| worker.initialize(ctx);
     // SAFETY: the caller upholds it for this function.
-    unsafe {
-        drive(
-            to,
-            next,
-            core,
-            polling,
-            go,
-            initialize::<W>,
-            pass,
-            start,
-            |_| None,
-        )
-    }
+    unsafe { drive_once(to, core, polling, go, initialize::<W>, pass, make) }
 }
 
 /// Runs `shutdown`.
@@ -253,32 +236,39 @@ pub(super) unsafe fn initialize<W: Worker<Context = Context>>(
 /// As [`Run`] says, with `W` for the type.
 pub(super) unsafe fn shutdown<W: Worker<Context = Context>>(
     to: NonNull<Header>,
-    next: *const Entry,
+    _: *const Entry,
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
     pass: &Pass,
 ) -> Step {
-    let start = move |_: NonNull<Header>, at, _: *const Entry| {
+    let make = |worker: &'static mut W, ctx| worker.shutdown(ctx);
+    // SAFETY: the caller upholds it for this function.
+    unsafe { drive_once(to, core, polling, go, shutdown::<W>, pass, make) }
+}
+
+/// As [`drive`], of a call without a message.
+///
+/// # Safety
+/// As for `run`, which is the caller, with `W` for the type.
+#[inline(always)]
+unsafe fn drive_once<W: 'static, F: Future<Output = Result<()>>>(
+    to: NonNull<Header>,
+    core: &Rc<Core>,
+    polling: &mut Polling<'_>,
+    go: Go,
+    run: Run,
+    pass: &Pass,
+    make: impl Fn(&'static mut W, &'static mut Context) -> F,
+) -> Step {
+    let start = |_: NonNull<Header>, at, ()| {
         // SAFETY: as in `handle`.
         let State { worker, ctx } = unsafe { borrow::<W>(to) };
         // SAFETY: `drive` hands in a place that is empty.
-        unsafe { put(at, move || worker.shutdown(ctx)) }
+        unsafe { put(at, || make(worker, ctx)) }
     };
-    // SAFETY: the caller upholds it for this function.
-    unsafe {
-        drive(
-            to,
-            next,
-            core,
-            polling,
-            go,
-            shutdown::<W>,
-            pass,
-            start,
-            |_| None,
-        )
-    }
+    // SAFETY: the caller upholds it.
+    unsafe { drive(to, (), core, polling, go, run, pass, start, |_| None) }
 }
 
 /// The state of a block, for as long as a call lives, which no lifetime can say.
