@@ -61,7 +61,9 @@
 //! 6. *A sender between S1 and S4 is no lost wake.* A receiver whose time is up may find work whose
 //!    sender has not come to S4 yet. It leaves the word at PARKED and yields for a while; the
 //!    exchange arrives, and the sleep counts as notified. Only if it does not arrive is it
-//!    [`Parked::FoundAfterTimeout`], which must stay zero.
+//!    [`Parked::FoundAfterTimeout`], which must stay zero. So what a sender does between S1 and S4
+//!    is to be short; a sender that puts S2 off asks [`WakeWord::seems_parked`] at least, and what
+//!    it does then for longer than those yields is found so if the receiver was on its way to sleep.
 //! 7. If `has_work` or `block` panics, the word may stay PARKED. That costs the next sender one
 //!    needless ring, no more.
 

@@ -140,3 +140,44 @@ fn an_answer_to_a_message_that_came_alone_leaves_before_its_handler_ends() {
     assert!(left[0] > 20 * ROUNDS / 2, "{left:?}");
     assert!(left[1] < 20 * ROUNDS / 10, "{left:?}");
 }
+
+/// Sends each number to another, less one, until none is left.
+struct Bouncer(Address);
+
+impl Worker for Bouncer {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        match *msg {
+            0 => Ok(()),
+            left => ctx.send_message(&self.0, left - 1).await,
+        }
+    }
+}
+
+/// What leaves at once is counted as all else is, and as a batch of its own.
+#[test]
+fn what_leaves_at_once_is_a_batch_of_its_own() {
+    for seed in 0..20 {
+        let report = Sim::new(seed).cores(2).run(async move |ctx: Context| {
+            let away = name_away(&ctx, "bouncer");
+            ctx.start_worker(away.as_str(), Bouncer("here".into()))
+                .await?;
+            let here = Bouncer(away.as_str().into());
+            ctx.start_worker_on(ctx.core(), "here", here).await?;
+            ctx.sleep(Duration::from_millis(10)).await;
+            ctx.send_message("here", 10 * ROUNDS).await?;
+            ctx.sleep(Duration::from_secs(1)).await;
+            ctx.stop().await
+        });
+        report.output.expect("it stops");
+        for (here, there) in [(0, 1), (1, 0)] {
+            let out = report.stats.cores[here].pairs[there];
+            let received = report.stats.cores[there].pairs[here].received;
+            assert_eq!(out.sent, received, "seed {seed}: {out:?}");
+            assert!(out.sent >= 5 * ROUNDS, "seed {seed}: {out:?}");
+            assert!(out.batches >= out.sent, "seed {seed}: {out:?}");
+        }
+    }
+}

@@ -38,7 +38,7 @@ struct Decoder {
     heads: u32,
     /// Whether most messages of the last burst had one each.
     is_mixed: bool,
-    /// Whether the last burst was a single message.
+    /// Whether the last burst was a single message, and a plain one.
     is_lone: bool,
 }
 

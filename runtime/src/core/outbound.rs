@@ -247,7 +247,7 @@ impl Core {
         self.dirty.borrow_mut().push(pair.to);
     }
 
-    /// Publishes everything written, then wakes the cores that sleep: one fence for all of them.
+    /// Publishes everything written, then wakes the cores that sleep: one fence for all of them, and one for a first message that has left.
     pub(crate) fn flush(&self) {
         self.send_chains(CHAIN_BLOCKS);
         self.tell_of_first();

@@ -41,7 +41,8 @@ impl Core {
     }
 
     /// A message of this core was handled that had come alone, and the answer is under way. So there is time now to look up what the
-    /// answer to the next one needs: it is lent to a stream of one message.
+    /// answer to the next one needs: it is lent to a stream of one message. That stream outlives the flush, of a pair that has nothing
+    /// for it: whoever else looks at the pair settles it.
     #[inline]
     pub(super) fn lend_to_next(&self, core: u16) {
         if let Some(pair) = self.pairs.borrow_mut().streaming(core) {
@@ -49,18 +50,18 @@ impl Core {
         }
     }
 
-    /// The first message was published, as it was sent, and there is nothing left for a flush but the fence, after which it is asked whether the
-    /// other core sleeps: the fence waits until the slot is written, and most of the time that core looks for the message. If it seems
-    /// to sleep it is woken at once.
+    /// The first message was published, as it was sent, and there is nothing left for a flush but the fence, after which it is asked
+    /// whether the other core sleeps: the fence waits until the slot is written, and most of the time that core looks for the message.
+    /// If it seems to sleep it is woken at once; if it was about to, when the handler has returned or suspended.
     #[inline]
     pub(super) fn note_first(&self, pair: &mut Pair) {
         self.publish_batches();
         self.note_published(pair.to, 1);
         self.count_sent(pair);
         self.pair_tally(pair.to).batches.add(1);
-        if let Some(other) = self.untold.replace(Some(pair.to)) {
-            self.wake_sleeping(other);
-        }
+        // There is one first message for each that came, whose handler a flush follows.
+        debug_assert!(self.untold.get().is_none());
+        self.untold.set(Some(pair.to));
         if self.node.cores[usize::from(pair.to)].seems_parked() {
             self.tell_of_first();
         }
@@ -69,12 +70,9 @@ impl Core {
     /// Wakes the core for which a first message was published, if it has fallen asleep.
     #[inline]
     pub(super) fn tell_of_first(&self) {
-        if let Some(core) = self.untold.take() {
-            self.wake_sleeping(core);
-        }
-    }
-
-    fn wake_sleeping(&self, core: u16) {
+        let Some(core) = self.untold.take() else {
+            return;
+        };
         publish_fence();
         self.node.cores[usize::from(core)].wake_if_parked(self.tally());
     }

@@ -168,8 +168,8 @@ impl Core {
         let Some(pair) = pairs.streaming(to) else {
             return;
         };
-        if pair.stream.is_lone() {
-            return self.end_lone(pair);
+        if pair.stream.is_lone() && self.is_first_due() && pair.data.unpublished() == 1 {
+            return self.end_first(pair);
         }
         pair.count_batch();
         self.note_sent(pair);
@@ -182,18 +182,12 @@ impl Core {
         }
     }
 
-    /// The one message of a stream was written. It is waited for, most of the time, and leaves before anything is noted of it.
+    /// The one message of a stream was written, which is waited for: it leaves before anything is noted of it.
     #[inline(always)]
-    fn end_lone(&self, pair: &mut Pair) {
-        let is_first = self.is_first_due() && pair.data.unpublished() == 1;
-        if is_first {
-            pair.data.publish();
-        }
+    fn end_first(&self, pair: &mut Pair) {
+        pair.data.publish();
         pair.end_stream();
-        match is_first {
-            true => self.note_first(pair),
-            false => self.note_sent(pair),
-        }
+        self.note_first(pair);
     }
 
     /// Sends what needs nothing to be set up: a message to another core that has a link, a credit that nobody

@@ -189,7 +189,8 @@ pub struct CoreStats {
     pub parks: u64,
     /// Times that this core was woken and found nothing to do.
     pub wakes_spurious: u64,
-    /// Times that work was found after a sleep that nobody had ended: lost wake-ups. Always 0.
+    /// Times that work was found after a sleep that nobody had ended: lost wake-ups. Always 0, but for an answer that left while this core was
+    /// falling asleep, from a handler that ran on for milliseconds: its core rings when that has returned or suspended.
     pub found_after_timeout: u64,
     /// Times that the system refused to pin the loop.
     pub pins_refused: u64,
