@@ -40,6 +40,8 @@ struct Decoder {
     is_mixed: bool,
     /// Whether the last burst was a single message, and a plain one.
     is_lone: bool,
+    /// Whether that was of the run before, so that two workers seem to take turns.
+    goes_on: bool,
 }
 
 /// Where a link leads on this core.
@@ -78,6 +80,7 @@ impl Inbound {
             heads: 0,
             is_mixed: false,
             is_lone: false,
+            goes_on: false,
         };
         Self {
             from,

@@ -50,12 +50,12 @@ impl Inbound {
         Taken { all, handled }
     }
 
-    /// Handles the next message, if it is one of the run, where the last had come alone. Whether it was. For one that was awaited: for
-    /// all that is known it has come alone, too. What may be behind it is not looked at. The other core is about to write its next message there, and
-    /// whoever looks takes the line from it.
+    /// Handles the next message, if it is one of the run that goes on, where the last had come alone. Whether it was. For one that was
+    /// awaited: for all that is known it has come alone, too. What may be behind it is not looked at: the other core is about to
+    /// write its next message there, and whoever looks takes the line from it.
     #[inline(never)]
     pub(crate) fn take_lone(&mut self, core: &Rc<Core>) -> bool {
-        if !self.decoder.is_lone || !self.control.is_empty() {
+        if !self.decoder.goes_on || !self.control.is_empty() {
             return false;
         }
         self.decoder.renew_run(core);
@@ -91,11 +91,13 @@ impl Decoder {
     }
 
     /// Notes what the messages of a burst of so many slots were like. Where most have a head of their own, they are handled
-    /// sooner in a row, out of the queue; so are the next. Where there was one message, the next comes alone too.
+    /// sooner in a row, out of the queue; so are the next. Where there was one message, the next comes alone too; and without a head, if
+    /// that had none.
     fn note_burst(&mut self, slots: u32) {
         self.is_mixed = self.heads > 1 && slots <= 3 * self.heads;
         let is_plain = self.run.as_ref().is_some_and(|run| run.is_plain);
         self.is_lone = is_plain && slots == self.heads + 1;
+        self.goes_on = self.is_lone && self.heads == 0;
     }
 
     /// Handles messages of the run where they lie. Returns how many.
@@ -124,7 +126,7 @@ impl Decoder {
         core.publish_batches();
         if handled > 0 {
             core.flush();
-            if self.is_lone {
+            if self.goes_on {
                 core.lend_to_next(self.from);
             }
             core.owe_handled(self.from, run.link, handled);
