@@ -152,6 +152,7 @@ fn g4_what_a_stream_has_kept_for_later_batches_goes_back() {
             ctx.stop().await?;
             Ok(window)
         });
+        assert_eq!(report.stats.total(|core| core.panics), 0, "seed {seed}");
         let window = report.output.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(window, limits.link_credits as usize, "seed {seed}");
     }

@@ -59,9 +59,11 @@ impl Core {
         self.note_published(pair.to, 1);
         self.count_sent(pair);
         self.pair_tally(pair.to).batches.add(1);
-        // There is one first message for each that came, whose handler a flush follows.
-        debug_assert!(self.untold.get().is_none());
-        self.untold.set(Some(pair.to));
+        // Where batches are of one slot there may be several of these before the flush.
+        match self.untold.replace(Some(pair.to)) {
+            Some(other) if other != pair.to => self.wake_sleeping(other),
+            _ => {}
+        }
         if self.node.cores[usize::from(pair.to)].seems_parked() {
             self.tell_of_first();
         }
@@ -70,9 +72,12 @@ impl Core {
     /// Wakes the core for which a first message was published, if it has fallen asleep.
     #[inline]
     pub(super) fn tell_of_first(&self) {
-        let Some(core) = self.untold.take() else {
-            return;
-        };
+        if let Some(core) = self.untold.take() {
+            self.wake_sleeping(core);
+        }
+    }
+
+    fn wake_sleeping(&self, core: u16) {
         publish_fence();
         self.node.cores[usize::from(core)].wake_if_parked(self.tally());
     }
