@@ -51,16 +51,15 @@ impl<'a, T, F: Form<T>> Burst<'a, T, F> {
 
     #[inline(always)]
     fn slot(&self) -> &'a Slot<F::Rest> {
-        // SAFETY: the row is that of the ring, which the burst borrows.
+        // SAFETY: as in `lying`.
         unsafe { self.row.at(self.next()).as_ref() }
     }
 
     /// The parts of the next value, if that has come.
     #[inline(always)]
     fn lying(&self) -> Option<(*mut (), &'a Place<F::Rest>)> {
-        let slot = self.slot();
-        let word = slot.shown_as(self.row.flag(self.next()))?;
-        Some((word, slot.rest()))
+        // SAFETY: the slots are those of the ring, which the burst borrows.
+        unsafe { self.row.lying(self.next()) }
     }
 
     /// The parts of the next value, which is passed: there is one consumer (rule 1), and `next` moves on before anything else

@@ -45,13 +45,6 @@ impl<Rest> Slot<Rest> {
         self.word.load(Acquire)
     }
 
-    /// The word of the value if that has been shown, by a flag like this; without the flag.
-    #[inline(always)]
-    pub(super) fn shown_as(&self, flag: usize) -> Option<*mut ()> {
-        let word = self.word();
-        (word.addr() & FLAG == flag).then(|| word.map_addr(|bits| bits & !FLAG))
-    }
-
     /// Where what else there is of the value lies.
     #[inline(always)]
     pub(super) fn rest(&self) -> &Place<Rest> {
@@ -90,9 +83,23 @@ impl<Rest> Row<Rest> {
         unsafe { self.first.add(index) }
     }
 
+    /// The value of `position`, if it has been shown: its word, and where what else there is of it lies.
+    ///
+    /// # Safety
+    ///
+    /// The slots live as long as what comes back is used.
+    #[inline(always)]
+    pub(super) unsafe fn lying<'a>(self, position: u32) -> Option<(*mut (), &'a Place<Rest>)> {
+        // SAFETY: the caller upholds it.
+        let slot = unsafe { self.at(position).as_ref() };
+        let word = slot.word();
+        let is_shown = word.addr() & FLAG == self.flag(position);
+        is_shown.then(|| (word.map_addr(|bits| bits & !FLAG), slot.rest()))
+    }
+
     /// What the flag is in the slot of `position` if its value is there: the other than a lap before.
     #[inline(always)]
-    pub(super) fn flag(self, position: u32) -> usize {
+    fn flag(self, position: u32) -> usize {
         usize::from(position & self.capacity() == 0) * FLAG
     }
 
@@ -214,9 +221,8 @@ impl<T, F: Form<T>> Slots<T, F> {
     /// The value of `position`, if it has been shown: its word, and where what else there is of it lies.
     #[inline(always)]
     pub(super) fn lying(&self, position: u32) -> Option<(*mut (), &Place<F::Rest>)> {
-        let slot = self.slot(position);
-        let word = slot.shown_as(self.row.flag(position))?;
-        Some((word, slot.rest()))
+        // SAFETY: the slots live as long as `self`.
+        unsafe { self.row.lying(position) }
     }
 
     #[inline(always)]

@@ -137,12 +137,24 @@ impl Core {
     pub(crate) fn publish_now(&self, pair: &mut Pair) {
         let slots = pair.data.unpublished();
         pair.data.pump();
+        self.note_batch(pair, slots);
+        self.wake_sleeping(pair.to);
+    }
+
+    /// Notes that so many slots were published in the middle of a turn.
+    #[inline]
+    pub(super) fn note_batch(&self, pair: &mut Pair, slots: u32) {
         self.publish_batches();
         self.note_published(pair.to, slots);
         self.count_sent(pair);
         self.pair_tally(pair.to).batches.add(1);
+    }
+
+    /// Wakes the core, for which something was published, if it has fallen asleep.
+    #[inline]
+    pub(super) fn wake_sleeping(&self, core: u16) {
         publish_fence();
-        self.node.cores[usize::from(pair.to)].wake_if_parked(self.tally());
+        self.node.cores[usize::from(core)].wake_if_parked(self.tally());
     }
 
     /// Puts a control message on its way. It is never refused.
@@ -321,7 +333,7 @@ impl Core {
     }
 
     /// Counts what was sent since the last time: once a batch, not for each message.
-    pub(super) fn count_sent(&self, pair: &mut Pair) {
+    fn count_sent(&self, pair: &mut Pair) {
         let sent = u64::from(std::mem::take(&mut pair.uncounted));
         self.tally().sent_remote.add(sent);
         self.pair_tally(pair.to).sent.add(sent);

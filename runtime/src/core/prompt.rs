@@ -7,8 +7,6 @@
 //! The other core looks at the slot all the while, and so has its line. It takes as long to get that back, to write to it, as
 //! the message takes to come: so it is asked for before the handler runs, if the last that came alone was answered too.
 
-use ringpost_mailbox::wake::publish_fence;
-
 use crate::core::Core;
 use crate::core::pair::Pair;
 
@@ -55,10 +53,7 @@ impl Core {
     /// If it seems to sleep it is woken at once; if it was about to, when the handler has returned or suspended.
     #[inline]
     pub(super) fn note_first(&self, pair: &mut Pair) {
-        self.publish_batches();
-        self.note_published(pair.to, 1);
-        self.count_sent(pair);
-        self.pair_tally(pair.to).batches.add(1);
+        self.note_batch(pair, 1);
         // Where batches are of one slot there may be several of these before the flush.
         match self.untold.replace(Some(pair.to)) {
             Some(other) if other != pair.to => self.wake_sleeping(other),
@@ -75,10 +70,5 @@ impl Core {
         if let Some(core) = self.untold.take() {
             self.wake_sleeping(core);
         }
-    }
-
-    fn wake_sleeping(&self, core: u16) {
-        publish_fence();
-        self.node.cores[usize::from(core)].wake_if_parked(self.tally());
     }
 }
