@@ -47,19 +47,19 @@ type Rest<const WORDS: usize> = [u64; WORDS];
 
 /// A slot through one ring and back through another, `n` times.
 fn ring_round_trip(cpus: CpuPair, n: u64) -> Duration {
-    let (mut there_in, mut there_out) = ring::<Rest<3>>(SLOTS);
-    let (mut back_in, mut back_out) = ring::<Rest<3>>(SLOTS);
+    let (there_in, mut there_out) = ring::<Rest<3>>(SLOTS);
+    let (back_in, mut back_out) = ring::<Rest<3>>(SLOTS);
     let answer = move || {
         for _ in 0..n {
             let slot = next(&mut there_out);
-            send(&mut back_in, slot, 1);
+            send(&back_in, slot, 1);
         }
         Duration::ZERO
     };
     let ask = move || {
         let start = Instant::now();
         for number in 0..n {
-            send(&mut there_in, [number; 3], 1);
+            send(&there_in, [number; 3], 1);
             next(&mut back_out);
         }
         start.elapsed()
@@ -77,7 +77,7 @@ fn next<const WORDS: usize>(ring: &mut Consumer<Rest<WORDS>>) -> Rest<WORDS> {
 }
 
 /// Writes a slot when there is room, and publishes when `batch` are written.
-fn send<const WORDS: usize>(ring: &mut Producer<Rest<WORDS>>, mut slot: Rest<WORDS>, batch: u32) {
+fn send<const WORDS: usize>(ring: &Producer<Rest<WORDS>>, mut slot: Rest<WORDS>, batch: u32) {
     while let Err(full) = ring.push(slot) {
         slot = full.0;
         ring.publish();
@@ -90,10 +90,10 @@ fn send<const WORDS: usize>(ring: &mut Producer<Rest<WORDS>>, mut slot: Rest<WOR
 
 /// `n` slots of one word and `WORDS` more through a ring, published every `batch`.
 fn stream<const WORDS: usize>(cpus: CpuPair, n: u64, batch: u32) -> Duration {
-    let (mut producer, mut consumer) = ring::<Rest<WORDS>>(SLOTS);
+    let (producer, mut consumer) = ring::<Rest<WORDS>>(SLOTS);
     let produce = move || {
         for number in 0..n {
-            send(&mut producer, [number; WORDS], batch);
+            send(&producer, [number; WORDS], batch);
         }
         producer.publish();
         Duration::ZERO

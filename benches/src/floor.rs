@@ -67,7 +67,7 @@ pub fn queue_and_call(n: u64) -> Duration {
 /// core that reads it to a receiver that is called through a table.
 #[must_use]
 pub fn ring_and_call(cpus: CpuPair, n: u64) -> Duration {
-    let (mut producer, mut consumer) = ring::<[u64; 3]>(ROOM);
+    let (producer, mut consumer) = ring::<[u64; 3]>(ROOM);
     let produce = move || {
         for number in 0..n {
             let mut slot = [0, number, 0];

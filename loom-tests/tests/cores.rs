@@ -17,7 +17,7 @@ fn wake(word: &WakeWord, sleeper: &Thread) {
     }
 }
 
-fn send(producer: &mut Producer<Arc<u32>>, value: u32, word: &WakeWord, sleeper: &Thread) {
+fn send(producer: &Producer<Arc<u32>>, value: u32, word: &WakeWord, sleeper: &Thread) {
     producer.push(Arc::new(value)).unwrap();
     producer.publish();
     wake(word, sleeper);
@@ -33,12 +33,12 @@ fn a_ring_that_is_asked_for_joins_the_scan() {
         asking.push(()).unwrap();
         let (handed, late) = mpsc::channel::<Producer<Arc<u32>>>();
         let (mut parker, word) = Parker::new();
-        let (mut producer, consumer) = ring(1);
+        let (producer, consumer) = ring(1);
         let sleeper = thread::current();
         let sender = threads.spawn(move || {
-            send(&mut producer, 0, &word, &sleeper);
-            let mut producer = late.recv().unwrap();
-            send(&mut producer, 1, &word, &sleeper);
+            send(&producer, 0, &word, &sleeper);
+            let producer = late.recv().unwrap();
+            send(&producer, 1, &word, &sleeper);
         });
         threads.begin();
         let (mut rings, mut seen) = (vec![consumer], 0);
@@ -89,12 +89,12 @@ fn a_ring_made_late_wakes_its_receiver() {
         let (mut parker, word) = Parker::new();
         let sleeper = thread::current();
         let sender = threads.spawn(move || {
-            let (mut producer, consumer) = ring(2);
+            let (producer, consumer) = ring(2);
             producer.push(Arc::new(0)).unwrap();
             producer.publish();
             ends.push(consumer).unwrap();
             wake(&word, &sleeper);
-            send(&mut producer, 1, &word, &sleeper);
+            send(&producer, 1, &word, &sleeper);
         });
         threads.begin();
         scan(&mut arrivals, &mut parker, 2);
@@ -113,9 +113,9 @@ fn rings_made_late_by_two_senders_wake_their_receiver() {
             let (ends, word) = (ends.clone(), Arc::clone(&word));
             let sleeper = sleeper.clone();
             threads.spawn(move || {
-                let (mut producer, consumer) = ring(1);
+                let (producer, consumer) = ring(1);
                 ends.push(consumer).unwrap();
-                send(&mut producer, 0, &word, &sleeper);
+                send(&producer, 0, &word, &sleeper);
             })
         });
         threads.begin();
@@ -207,8 +207,8 @@ struct Message {
 #[test]
 fn a_message_to_a_removed_worker_does_not_reach_the_next() {
     two_threads("cores: generations", |threads| {
-        let (mut producer, mut consumer) = ring::<Arc<Message>>(2);
-        let (mut news, mut heard) = ring::<u32>(1);
+        let (producer, mut consumer) = ring::<Arc<Message>>(2);
+        let (news, mut heard) = ring::<u32>(1);
         let sender = threads.spawn(move || {
             for _ in 0..2 {
                 let message = match heard.pop() {

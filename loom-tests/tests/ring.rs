@@ -58,7 +58,7 @@ fn take_alike(consumer: &mut CellConsumer<Everything>, next: &mut u32) {
 #[test]
 fn two_batches_arrive_in_order() {
     two_threads("ring: two batches", |threads| {
-        let (mut producer, mut consumer) = ring_at(2, u32::MAX);
+        let (producer, mut consumer) = ring_at(2, u32::MAX);
         let sender = threads.spawn(move || {
             producer.push(Arc::new(0)).unwrap();
             producer.push(Arc::new(1)).unwrap();
@@ -84,7 +84,7 @@ fn two_batches_arrive_in_order() {
 #[test]
 fn cells_that_are_alike_arrive_in_order_and_none_of_a_lap_before() {
     two_threads("ring: cells that are alike", |threads| {
-        let (mut producer, mut consumer) = cell_ring_at::<Everything>(2, u32::MAX);
+        let (producer, mut consumer) = cell_ring_at::<Everything>(2, u32::MAX);
         let sender = threads.spawn(move || {
             let mut sent = 0;
             for _ in 0..4 {
@@ -111,7 +111,7 @@ fn cells_that_are_alike_arrive_in_order_and_none_of_a_lap_before() {
 #[test]
 fn a_slot_is_used_again_only_after_it_was_taken() {
     two_threads("ring: slots used again", |threads| {
-        let (mut producer, mut consumer) = ring(1);
+        let (producer, mut consumer) = ring(1);
         producer.push(Arc::new(0)).unwrap();
         producer.publish();
         let sender = threads.spawn(move || {
@@ -137,7 +137,7 @@ fn a_slot_is_used_again_only_after_it_was_taken() {
 #[test]
 fn leftovers_are_dropped_once_whoever_goes_last() {
     two_threads("ring: leftovers", |threads| {
-        let (mut producer, mut consumer) = ring(2);
+        let (producer, mut consumer) = ring(2);
         let sender = threads.spawn(move || {
             producer.push(Arc::new(0)).unwrap();
             producer.publish();
@@ -154,7 +154,7 @@ fn leftovers_are_dropped_once_whoever_goes_last() {
 #[test]
 fn a_closed_ring_shows_everything_pushed() {
     two_threads("ring: closed by its producer", |threads| {
-        let (mut producer, mut consumer) = ring(2);
+        let (producer, mut consumer) = ring(2);
         let sender = threads.spawn(move || {
             producer.push(Arc::new(0)).unwrap();
             producer.publish();
@@ -175,7 +175,7 @@ fn a_closed_ring_shows_everything_pushed() {
 #[test]
 fn a_ring_whose_consumer_goes_says_so_and_keeps_nothing() {
     two_threads("ring: closed by its consumer", |threads| {
-        let (mut producer, consumer) = ring(1);
+        let (producer, consumer) = ring(1);
         let receiver = threads.spawn(move || {
             let mut consumer = consumer;
             drop(consumer.pop());
@@ -193,7 +193,7 @@ fn a_ring_whose_consumer_goes_says_so_and_keeps_nothing() {
 #[test]
 fn a_cancelled_drain_gives_its_slot_back_and_keeps_the_rest() {
     two_threads("ring: cancelled drain against pushes", |threads| {
-        let (mut producer, mut consumer) = ring(2);
+        let (producer, mut consumer) = ring(2);
         let sender = threads.spawn(move || {
             producer.push(Arc::new(0)).unwrap();
             producer.push(Arc::new(1)).unwrap();
@@ -216,7 +216,7 @@ fn a_cancelled_drain_gives_its_slot_back_and_keeps_the_rest() {
 #[test]
 fn a_cancelled_drain_of_a_closed_ring_loses_nothing() {
     two_threads("ring: cancelled drain against close", |threads| {
-        let (mut producer, mut consumer) = ring(2);
+        let (producer, mut consumer) = ring(2);
         let sender = threads.spawn(move || {
             producer.push(Arc::new(0)).unwrap();
             producer.publish();
@@ -238,7 +238,7 @@ fn a_cancelled_drain_of_a_closed_ring_loses_nothing() {
 #[test]
 fn leftovers_of_a_cancelled_drain_are_dropped_once() {
     two_threads("ring: cancelled drain, drop and close", |threads| {
-        let (mut producer, mut consumer) = ring(2);
+        let (producer, mut consumer) = ring(2);
         let values = [0, 1].map(Arc::new);
         let sent = values.clone();
         let sender = threads.spawn(move || {

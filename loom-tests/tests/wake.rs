@@ -18,7 +18,7 @@ fn wake(word: &WakeWord, sleeper: &Thread) {
     }
 }
 
-fn send(mut producer: Producer<u32>, word: &WakeWord, sleeper: &Thread) {
+fn send(producer: Producer<u32>, word: &WakeWord, sleeper: &Thread) {
     producer.push(1).unwrap();
     producer.publish();
     wake(word, sleeper);
@@ -45,7 +45,7 @@ fn receive(parker: &mut Parker, rings: &mut [Consumer<u32>], wanted: u32) {
 #[test]
 fn a_sender_wakes_its_receiver() {
     two_threads("park: one sender", |threads| {
-        let (mut producer, consumer) = ring(2);
+        let (producer, consumer) = ring(2);
         let (mut parker, word) = Parker::new();
         let sleeper = thread::current();
         let sender = threads.spawn(move || {
@@ -131,7 +131,7 @@ fn a_flag_wakes_its_receiver() {
 #[test]
 fn a_sleep_that_times_out_counts_no_lost_wake() {
     two_threads("park: time-out", |threads| {
-        let (mut producer, mut consumer) = ring(2);
+        let (producer, mut consumer) = ring(2);
         let (mut parker, word) = Parker::new();
         let watched = Arc::clone(&word);
         let sender = threads.spawn(move || {
@@ -320,7 +320,7 @@ fn a_close_outlives_the_parker() {
 fn a_sender_a_close_a_time_out_and_a_drop_lose_nothing() {
     three_threads("park: send, close, time-out and drop", |threads| {
         let flag = Arc::new(AtomicBool::new(false));
-        let (mut producer, mut consumer) = ring(2);
+        let (producer, mut consumer) = ring(2);
         let (mut parker, word) = Parker::new();
         let (raised, sent_word) = (Arc::clone(&flag), Arc::clone(&word));
         let sender = threads.spawn(move || {

@@ -124,7 +124,7 @@ enum Back {
 /// The other core: takes messages, sends blocks home, and answers when asked to.
 fn receive<const INLINE: usize, const WORDS: usize>(
     mut inbound: Consumer<Slot<INLINE>>,
-    mut back: Producer<Back>,
+    back: Producer<Back>,
 ) {
     let pool = Pool::new(1, PoolLimits::default());
     let _entered = pool.enter();
@@ -156,7 +156,7 @@ fn receive<const INLINE: usize, const WORDS: usize>(
 /// Sends a burst to the other core and waits until it has arrived.
 fn cross<const INLINE: usize, const WORDS: usize>(
     pool: &Pool,
-    out: &mut Producer<Slot<INLINE>>,
+    out: &Producer<Slot<INLINE>>,
     back: &mut Consumer<Back>,
 ) -> u64 {
     let mut arrived = None;
@@ -207,11 +207,11 @@ fn bench_queue<const INLINE: usize, const WORDS: usize>(group: &mut Group<'_>, d
 }
 
 fn bench_ring<const INLINE: usize, const WORDS: usize>(group: &mut Group<'_>, pool: &Pool) {
-    let (mut out, inbound) = ring(SLOTS);
+    let (out, inbound) = ring(SLOTS);
     let (back_out, mut back) = ring(16 * SLOTS);
     let receiver = thread::spawn(move || receive::<INLINE, WORDS>(inbound, back_out));
     group.bench_function(id::<INLINE, WORDS>(), |bencher| {
-        bencher.iter(|| cross::<INLINE, WORDS>(pool, &mut out, &mut back));
+        bencher.iter(|| cross::<INLINE, WORDS>(pool, &out, &mut back));
     });
     drop(out);
     receiver.join().expect("the receiver ends");

@@ -10,7 +10,7 @@
 //! use ringpost_mailbox::ring::ring;
 //! use ringpost_mailbox::wake::{Parked, Parker, publish_fence};
 //!
-//! let (mut producer, mut consumer) = ring(8);
+//! let (producer, mut consumer) = ring(8);
 //! let (mut parker, word) = Parker::new();
 //!
 //! // The sender, once for each flush of all its rings:

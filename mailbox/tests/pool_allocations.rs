@@ -101,7 +101,7 @@ fn pooled_cells_and_buffers_allocate_only_at_first() {
 
 fn chains_between_two_pools_balance() {
     let pools = [0, 1].map(|core| Pool::new(core, PoolLimits::default()));
-    let (mut producer, mut consumer) = ring(256);
+    let (producer, mut consumer) = ring(256);
     let mut round = |from: usize| {
         let (here, there) = (&pools[from], &pools[1 - from]);
         let entered = here.enter();

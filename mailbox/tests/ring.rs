@@ -44,7 +44,7 @@ proptest! {
         origin in prop_oneof![Just(0), Just(u32::MAX - 5), any::<u32>()],
     ) {
         let tally = Tally::default();
-        let (mut producer, mut consumer) = ring_at(capacity, origin);
+        let (producer, mut consumer) = ring_at(capacity, origin);
         let (mut pushed, mut published) = (VecDeque::new(), VecDeque::new());
         for op in ops {
             let mut taken = Vec::new();
@@ -89,7 +89,7 @@ proptest! {
     #[test]
     fn leftovers_survive_a_panicking_destructor(count in 1..16_u64, at in 1..16_u64) {
         let tally = Tally::default();
-        let (mut producer, consumer) = ring(16);
+        let (producer, consumer) = ring(16);
         (0..count).for_each(|_| producer.push(tally.payload()).unwrap());
         tally.panic_at_drop(at);
         prop_assert!(!panics(|| drop(producer)));
@@ -100,7 +100,7 @@ proptest! {
 
 #[test]
 fn the_slots_go_back_before_the_drain_returns_also_when_the_sink_panics() {
-    let (mut producer, mut consumer) = ring(4);
+    let (producer, mut consumer) = ring(4);
     (0..4).for_each(|n| producer.push(n).unwrap());
     producer.publish();
     let panicked = panics(|| {
@@ -113,7 +113,7 @@ fn the_slots_go_back_before_the_drain_returns_also_when_the_sink_panics() {
 
 #[test]
 fn publishing_nothing_says_so() {
-    let (mut producer, mut consumer) = ring::<u8>(2);
+    let (producer, mut consumer) = ring::<u8>(2);
     assert_eq!(producer.publish(), 0);
     producer.push(1).unwrap();
     assert_eq!((producer.publish(), producer.publish()), (1, 0));
@@ -126,7 +126,7 @@ fn capacities_that_are_no_power_of_two_or_too_large_are_refused() {
     for capacity in [0, 3, 12, CAPACITY_MAX + 1, CAPACITY_MAX * 2] {
         assert!(panics(|| drop(ring::<u8>(capacity))), "{capacity}");
     }
-    let (mut producer, mut consumer) = ring::<u8>(CAPACITY_MAX);
+    let (producer, mut consumer) = ring::<u8>(CAPACITY_MAX);
     assert_eq!(
         (producer.room(), consumer.capacity()),
         (CAPACITY_MAX, CAPACITY_MAX)
@@ -143,13 +143,13 @@ fn values_of_no_size_and_of_odd_alignment_pass() {
     #[repr(align(256))]
     struct Wide(u8);
 
-    let (mut producer, mut consumer) = ring(2);
+    let (producer, mut consumer) = ring(2);
     producer.push(()).unwrap();
     producer.publish();
     assert_eq!(consumer.pop(), Some(()));
 
     assert_eq!(size_of::<Wide>(), 256);
-    let (mut producer, mut consumer) = ring(2);
+    let (producer, mut consumer) = ring(2);
     producer.push(Wide(7)).unwrap();
     producer.publish();
     assert_eq!(consumer.pop(), Some(Wide(7)));
@@ -157,13 +157,13 @@ fn values_of_no_size_and_of_odd_alignment_pass() {
 
 #[test]
 fn each_end_says_when_the_other_is_gone() {
-    let (mut producer, consumer) = ring(2);
+    let (producer, consumer) = ring(2);
     producer.push(5).unwrap();
     assert!(!producer.is_closed() && !consumer.is_closed());
     drop(consumer);
     assert!(producer.is_closed());
 
-    let (mut producer, mut consumer) = ring(2);
+    let (producer, mut consumer) = ring(2);
     producer.push(5).unwrap();
     drop(producer);
     assert!(consumer.is_closed());
@@ -172,7 +172,7 @@ fn each_end_says_when_the_other_is_gone() {
 
 #[test]
 fn errors_and_ends_can_be_printed() {
-    let (mut producer, consumer) = ring(1);
+    let (producer, consumer) = ring(1);
     producer.push(1).unwrap();
     let full = producer.push(2).unwrap_err();
     assert_eq!(format!("{full:?}"), "Full(..)");
@@ -187,7 +187,7 @@ fn errors_and_ends_can_be_printed() {
 #[test]
 fn a_million_values_cross_threads_in_order() {
     const COUNT: u64 = 1_000_000;
-    let (mut producer, mut consumer) = ring_at::<u64>(64, u32::MAX - 1000);
+    let (producer, mut consumer) = ring_at::<u64>(64, u32::MAX - 1000);
     let sender = thread::spawn(move || {
         for n in 0..COUNT {
             let mut value = n;
@@ -231,14 +231,14 @@ impl<T> Entry<T> for Everything {
 #[test]
 fn cells_of_any_type_come_out_as_they_went_in_lap_after_lap() {
     let tally = Tally::default();
-    let (mut producer, mut consumer) = cell_ring_at::<Everything>(4, u32::MAX - 17);
-    let fill = |producer: &mut CellProducer<Everything>, lap: u64| {
+    let (producer, mut consumer) = cell_ring_at::<Everything>(4, u32::MAX - 17);
+    let fill = |producer: &CellProducer<Everything>, lap: u64| {
         producer.push(MessageCell::new(lap)).unwrap();
         producer.push(MessageCell::new([lap; 9])).unwrap();
         producer.push(MessageCell::new(tally.payload())).unwrap();
     };
     for lap in 0..20 {
-        fill(&mut producer, lap);
+        fill(&producer, lap);
         assert!(consumer.is_empty());
         assert_eq!(producer.publish(), 3);
         assert_eq!(consumer.pop().unwrap().take::<u64>().unwrap(), lap);
@@ -247,7 +247,7 @@ fn cells_of_any_type_come_out_as_they_went_in_lap_after_lap() {
         assert!(consumer.pop().unwrap().take::<support::Payload>().is_ok());
         assert!(consumer.is_empty() && tally.alive() == 0);
     }
-    fill(&mut producer, 20);
+    fill(&producer, 20);
     drop((producer, consumer));
     assert_eq!((tally.alive(), tally.dropped()), (0, 21));
 }
@@ -255,7 +255,7 @@ fn cells_of_any_type_come_out_as_they_went_in_lap_after_lap() {
 #[test]
 fn cells_come_out_in_parts_and_are_whole_again() {
     let tally = Tally::default();
-    let (mut producer, mut consumer) = cell_ring_at::<Everything>(4, 2);
+    let (producer, mut consumer) = cell_ring_at::<Everything>(4, 2);
     for lap in 0..5_u64 {
         producer.push(MessageCell::new((lap, 1_u8, !lap))).unwrap();
         producer.push(MessageCell::new(tally.payload())).unwrap();

@@ -29,7 +29,7 @@ impl Oracle {
     }
 }
 
-fn step(op: u8, oracle: &mut Oracle, producer: &mut Producer<u64>, consumer: &mut Consumer<u64>) {
+fn step(op: u8, oracle: &mut Oracle, producer: &Producer<u64>, consumer: &mut Consumer<u64>) {
     match op {
         0 => {
             let refused = producer.push(oracle.next).map_err(|full| full.0);
@@ -59,7 +59,7 @@ fn step(op: u8, oracle: &mut Oracle, producer: &mut Producer<u64>, consumer: &mu
     }
 }
 
-fn compare(oracle: &Oracle, producer: &mut Producer<u64>, consumer: &mut Consumer<u64>) {
+fn compare(oracle: &Oracle, producer: &Producer<u64>, consumer: &mut Consumer<u64>) {
     assert_eq!(producer.unpublished() as usize, oracle.pushed.len());
     assert_eq!(consumer.is_empty(), oracle.published.is_empty());
     let room = (oracle.capacity - oracle.len()) as u32;
@@ -74,15 +74,15 @@ fn every_sequence_of_operations_does_what_a_queue_does() {
     for capacity in CAPACITIES {
         for origin in ORIGINS {
             each_sequence(5, LENGTH, |ops| {
-                let (mut producer, mut consumer) = ring_at(capacity, origin);
+                let (producer, mut consumer) = ring_at(capacity, origin);
                 let mut oracle = Oracle {
                     capacity: capacity as usize,
                     ..Oracle::default()
                 };
                 for &op in ops {
-                    step(op, &mut oracle, &mut producer, &mut consumer);
+                    step(op, &mut oracle, &producer, &mut consumer);
                 }
-                compare(&oracle, &mut producer, &mut consumer);
+                compare(&oracle, &producer, &mut consumer);
             });
         }
     }
@@ -94,14 +94,14 @@ fn looking_at_the_ring_in_between_changes_nothing() {
     for capacity in CAPACITIES {
         for origin in ORIGINS {
             each_sequence(5, LENGTH - 2, |ops| {
-                let (mut producer, mut consumer) = ring_at(capacity, origin);
+                let (producer, mut consumer) = ring_at(capacity, origin);
                 let mut oracle = Oracle {
                     capacity: capacity as usize,
                     ..Oracle::default()
                 };
                 for &op in ops {
-                    step(op, &mut oracle, &mut producer, &mut consumer);
-                    compare(&oracle, &mut producer, &mut consumer);
+                    step(op, &mut oracle, &producer, &mut consumer);
+                    compare(&oracle, &producer, &mut consumer);
                 }
             });
         }
@@ -123,7 +123,7 @@ fn what_is_left_is_dropped_once_whichever_end_goes_first() {
 
 fn leave_after(ops: &[u8], capacity: u32, origin: u32, producer_first: bool) {
     let tally = Tally::default();
-    let (mut producer, mut consumer) = ring_at(capacity, origin);
+    let (producer, mut consumer) = ring_at(capacity, origin);
     for op in ops {
         match op {
             0 => drop(producer.push(tally.payload())),

@@ -78,8 +78,8 @@ fn a_panic_in_the_block_leaves_a_parker_that_works() {
 #[test]
 fn no_wake_is_lost_in_ten_thousand_rounds() {
     const ROUNDS: u32 = 10_000;
-    let (mut to_b, mut at_b) = ring::<u32>(1);
-    let (mut to_a, mut at_a) = ring::<u32>(1);
+    let (to_b, mut at_b) = ring::<u32>(1);
+    let (to_a, mut at_a) = ring::<u32>(1);
     let (mut parker_a, word_a) = Parker::new();
     let (mut parker_b, word_b) = Parker::new();
     let thread_a = thread::current();

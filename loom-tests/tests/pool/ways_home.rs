@@ -81,8 +81,8 @@ fn pushes_against_close() {
 fn a_chain_through_a_ring() {
     let ways = two_threads("pool: a chain through a ring", |threads| {
         let zero = pool(0);
-        let (mut to_one, mut from_zero) = ring::<Buf>(2);
-        let (mut to_zero, mut from_one) = ring::<Chain>(1);
+        let (to_one, mut from_zero) = ring::<Buf>(2);
+        let (to_zero, mut from_one) = ring::<Chain>(1);
         for _ in 0..2 {
             to_one.push(written(&zero)).expect("there is room");
         }
@@ -116,7 +116,7 @@ fn a_chain_through_a_ring() {
 fn a_chain_into_a_ring_that_goes_down() {
     let ways = two_threads("pool: a chain into a ring that goes down", |threads| {
         let zero = pool(0);
-        let (mut to_zero, from_one) = ring::<Chain>(1);
+        let (to_zero, from_one) = ring::<Chain>(1);
         let bufs = [written(&zero), written(&zero)];
         let other = threads.spawn(move || {
             let one = pool(1);
@@ -169,7 +169,7 @@ fn cancel_chain(bufs: [Buf; 2]) {
 fn a_chain_that_a_full_ring_refuses() {
     let ways = two_threads("pool: a chain refused by a full ring", |threads| {
         let zero = pool(0);
-        let (mut to_zero, mut from_one) = ring::<Chain>(1);
+        let (to_zero, mut from_one) = ring::<Chain>(1);
         let bufs = [written(&zero), written(&zero)];
         let other = threads.spawn(move || {
             let one = pool(1);
@@ -230,7 +230,7 @@ fn a_cancelled_chain_against_close() {
 fn a_chain_in_a_ring_that_outlives_the_pool() {
     let ways = two_threads("pool: a chain in a ring against close", |threads| {
         let zero = pool(0);
-        let (mut to_zero, from_one) = ring::<Chain>(1);
+        let (to_zero, from_one) = ring::<Chain>(1);
         let bufs = [written(&zero), written(&zero)];
         let other = threads.spawn(move || {
             let one = pool(1);

@@ -28,7 +28,7 @@ use crate::ring::slots::{Place, take_rest};
 ///     const META: &'static () = &();
 /// }
 ///
-/// let (mut producer, mut consumer) = cell_ring_at::<Everything>(8, 0);
+/// let (producer, mut consumer) = cell_ring_at::<Everything>(8, 0);
 /// producer.push(MessageCell::new(7_u64)).unwrap();
 /// producer.publish();
 /// consumer.drain_lying(8, |cell| {
@@ -239,7 +239,7 @@ mod tests {
     /// Sends the cell through a ring, to another place.
     fn moved(cell: MessageCell<Everything>) -> MessageCell<Everything> {
         let mut place = MaybeUninit::uninit();
-        let (mut producer, mut consumer) = cell_ring_at(1, 0);
+        let (producer, mut consumer) = cell_ring_at(1, 0);
         producer.push(cell).unwrap();
         producer.publish();
         // SAFETY: the place is that of one cell.
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_out_of_where_it_lies_is_the_cell() {
-        let (mut producer, mut consumer) = cell_ring_at::<Everything>(1, 0);
+        let (producer, mut consumer) = cell_ring_at::<Everything>(1, 0);
         let mut place = Some(MessageCell::new(String::from("hello")));
         assert!(producer.push_out_of(&mut place) && place.is_none());
         assert!(!producer.push_out_of(&mut place), "there is none");
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_burst_looks_at_each_cell_before_it_takes_it_and_gives_all_slots_back_at_once() {
-        let (mut producer, mut consumer) = cell_ring_at::<Everything>(4, u32::MAX - 1);
+        let (producer, mut consumer) = cell_ring_at::<Everything>(4, u32::MAX - 1);
         for number in 0..4_u64 {
             producer.push(MessageCell::new(number)).unwrap();
         }
@@ -299,7 +299,7 @@ mod tests {
     fn cells_that_are_alike_are_taken_up_to_one_that_is_not_there_or_of_another_type() {
         // Seven in slots of four, across the end of a lap and of the counters.
         for origin in [0, 1, 2, 3, u32::MAX - 3, u32::MAX] {
-            let (mut producer, mut consumer) = cell_ring_at::<Everything>(4, origin);
+            let (producer, mut consumer) = cell_ring_at::<Everything>(4, origin);
             let mut take = |most| {
                 consumer.burst(|burst| {
                     let numbers = burst.alike::<u64>();
@@ -309,7 +309,7 @@ mod tests {
                 })
             };
             assert_eq!(take(9), [], "nothing is there");
-            let mut push = |cell| {
+            let push = |cell| {
                 producer.push(cell).unwrap();
                 producer.publish();
             };

@@ -150,7 +150,7 @@ impl<'a, C: Catalog> CellBurst<'a, C> {
 ///     const META: &'static () = &();
 /// }
 ///
-/// let (mut producer, mut consumer) = cell_ring_at::<Everything>(8, 0);
+/// let (producer, mut consumer) = cell_ring_at::<Everything>(8, 0);
 /// (0..3_u64).for_each(|n| producer.push(MessageCell::new(n)).unwrap());
 /// producer.push(MessageCell::new("the end")).unwrap();
 /// producer.publish();

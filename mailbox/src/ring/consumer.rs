@@ -45,7 +45,7 @@ impl<T, F: Form<T>> Consumer<T, F> {
     /// # Examples
     ///
     /// ```
-    /// let (mut producer, mut consumer) = ringpost_mailbox::ring::ring(8);
+    /// let (producer, mut consumer) = ringpost_mailbox::ring::ring(8);
     /// (0..5).for_each(|n| producer.push(n).unwrap());
     /// producer.publish();
     ///

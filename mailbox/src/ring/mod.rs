@@ -10,7 +10,7 @@
 //! ```
 //! use ringpost_mailbox::ring::ring;
 //!
-//! let (mut producer, mut consumer) = ring::<u64>(4);
+//! let (producer, mut consumer) = ring::<u64>(4);
 //! producer.push(1).unwrap();
 //! producer.push(2).unwrap();
 //! assert!(consumer.is_empty()); // written, not published
@@ -47,8 +47,7 @@
 //! Rules:
 //!
 //! 1. Only the producer stores words of slots, only the consumer stores `head`; each has one handle,
-//!    which is neither `Clone` nor `Sync` and takes `&mut self`. So each has one writer, and needs no
-//!    read-modify-write.
+//!    which is neither `Clone` nor `Sync`. So each has one writer, and needs no read-modify-write.
 //! 2. The producer writes slot `T` only before `T` is its `end`, which is a lap beyond the head that it
 //!    read last: with Acquire, from a Release store that the consumer made after it had moved the
 //!    values below out. So nobody reads that slot any more.
@@ -116,7 +115,7 @@ pub const CAPACITY_MAX: u32 = 1 << 16;
 /// # Examples
 ///
 /// ```
-/// let (mut producer, mut consumer) = ringpost_mailbox::ring::ring(1);
+/// let (producer, mut consumer) = ringpost_mailbox::ring::ring(1);
 /// producer.push("first").unwrap();
 /// assert_eq!(producer.push("second").unwrap_err().0, "second");
 /// producer.publish();
@@ -154,7 +153,7 @@ pub fn ring_at<T: Send>(capacity: u32, origin: u32) -> (Producer<T>, Consumer<T>
 ///     const META: &'static () = &();
 /// }
 ///
-/// let (mut producer, mut consumer) = ringpost_mailbox::ring::cell_ring_at::<Everything>(4, 0);
+/// let (producer, mut consumer) = ringpost_mailbox::ring::cell_ring_at::<Everything>(4, 0);
 /// producer.push(MessageCell::new(7u64)).unwrap();
 /// producer.publish();
 /// assert_eq!(consumer.pop().unwrap().take::<u64>().unwrap(), 7);

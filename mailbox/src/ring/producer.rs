@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::marker::PhantomData;
 use std::ptr;
 
 use super::form::{Form, Parts, Whole};
+use super::slots::Row;
 use super::{Full, Shared};
 use crate::canary::{Canary, is_planted};
 use crate::cell::{Apart, Catalog, MessageCell};
@@ -18,15 +18,16 @@ use crate::sync::atomic::{Acquire, Relaxed, Release};
 /// Dropping it publishes what was pushed and then tells the consumer that nothing more will come.
 pub struct Producer<T, F: Form<T> = Whole> {
     shared: Arc<Shared<T, F>>,
+    /// The slots of the ring, close at hand.
+    row: Row<F::Rest>,
     /// Where the next value goes.
-    tail: u32,
+    tail: Cell<u32>,
     /// The tail as the consumer may know it.
-    published: u32,
+    published: Cell<u32>,
     /// The word of the first value that was not published.
-    held: *mut (),
+    held: Cell<*mut ()>,
     /// Where the ring is full: a lap beyond the consumer's head as last read. The true one is never behind that.
-    end: u32,
-    not_sync: PhantomData<Cell<()>>,
+    end: Cell<u32>,
 }
 
 // SAFETY: the word that is held is a part of a `T`, which is `Send`; the rest is shared with the consumer as
@@ -36,12 +37,12 @@ unsafe impl<T: Send, F: Form<T>> Send for Producer<T, F> {}
 impl<T, F: Form<T>> Producer<T, F> {
     pub(super) fn new(shared: Arc<Shared<T, F>>, origin: u32) -> Self {
         Self {
-            end: origin.wrapping_add(shared.slots.capacity()),
+            end: Cell::new(origin.wrapping_add(shared.slots.capacity())),
+            row: shared.slots.row(),
             shared,
-            tail: origin,
-            published: origin,
-            held: ptr::null_mut(),
-            not_sync: PhantomData,
+            tail: Cell::new(origin),
+            published: Cell::new(origin),
+            held: Cell::new(ptr::null_mut()),
         }
     }
 
@@ -54,13 +55,13 @@ impl<T, F: Form<T>> Producer<T, F> {
     /// being dropped: pushes then go on until it is full, and the values are dropped with the ring;
     /// see [`is_closed`](Self::is_closed).
     #[inline]
-    pub fn push(&mut self, value: T) -> Result<(), Full<T>> {
+    pub fn push(&self, value: T) -> Result<(), Full<T>> {
         self.push_split(value, F::split)
     }
 
     #[inline(always)]
     fn push_split(
-        &mut self,
+        &self,
         value: T,
         split: impl FnOnce(T) -> (*mut (), F::Rest),
     ) -> Result<(), Full<T>> {
@@ -79,20 +80,21 @@ impl<T, F: Form<T>> Producer<T, F> {
     ///
     /// The ring is not full.
     #[inline(always)]
-    unsafe fn write(&mut self, word: *mut (), rest: F::Rest) {
+    unsafe fn write(&self, word: *mut (), rest: F::Rest) {
+        let tail = self.tail.get();
         // SAFETY: the caller says that there is room, so the consumer has left this slot (rule 2), and only this handle
-        // writes.
-        let (slot, word) = unsafe { self.shared.slots.put(self.tail, word, rest) };
-        if self.tail == self.published {
-            self.held = word;
+        // writes. The ring is held, so its slots are there.
+        let (slot, word) = unsafe { self.row.put(tail, word, rest) };
+        if tail == self.published.get() {
+            self.held.set(word);
         } else {
             slot.show_behind(word);
         }
-        self.tail = self.tail.wrapping_add(1);
+        self.tail.set(tail.wrapping_add(1));
     }
 
     #[inline(always)]
-    fn is_full(&mut self) -> bool {
+    fn is_full(&self) -> bool {
         self.room_cached() == 0 && self.room_reloaded() == 0
     }
 
@@ -102,11 +104,11 @@ impl<T, F: Form<T>> Producer<T, F> {
     /// Without such values it does nothing, not even a store. To wake a consumer that sleeps is not
     /// its business: see [`wake`](crate::wake).
     #[inline]
-    pub fn publish(&mut self) -> u32 {
+    pub fn publish(&self) -> u32 {
         let fresh = self.unpublished();
         if fresh != 0 {
-            self.shared.slots.show(self.published, self.held);
-            self.published = self.tail;
+            let first = self.published.replace(self.tail.get());
+            self.shared.slots.show(first, self.held.get());
         }
         fresh
     }
@@ -115,8 +117,8 @@ impl<T, F: Form<T>> Producer<T, F> {
     #[inline]
     pub fn unpublished(&self) -> u32 {
         match is_planted(Canary::WrapOffByOne) {
-            true => self.tail.saturating_sub(self.published),
-            false => self.tail.wrapping_sub(self.published),
+            true => self.tail.get().saturating_sub(self.published.get()),
+            false => self.tail.get().wrapping_sub(self.published.get()),
         }
     }
 
@@ -124,7 +126,7 @@ impl<T, F: Form<T>> Producer<T, F> {
     /// answer would be 0 otherwise, so it may say less than there is, but says 0 only if the ring
     /// was full a moment ago.
     #[inline]
-    pub fn room(&mut self) -> u32 {
+    pub fn room(&self) -> u32 {
         match self.room_cached() {
             0 => self.room_reloaded(),
             room => room,
@@ -134,8 +136,14 @@ impl<T, F: Form<T>> Producer<T, F> {
     /// Whether `n` values can be pushed. Looks at the consumer's counter only if what is known of
     /// it says no.
     #[inline]
-    pub fn has_room(&mut self, n: u32) -> bool {
+    pub fn has_room(&self, n: u32) -> bool {
         self.room_cached() >= n || self.room_reloaded() >= n
+    }
+
+    /// Whether the ring is full for all that is known: the consumer's counter is not looked at.
+    #[inline(always)]
+    pub fn seems_full(&self) -> bool {
+        self.room_cached() == 0
     }
 
     /// Whether the consumer is gone, so that nothing pushed will ever be taken.
@@ -155,20 +163,20 @@ impl<T, F: Form<T>> Producer<T, F> {
     /// that looks for a value has it until it looks again. Changes nothing but that.
     #[inline]
     pub fn make_ready(&self) {
-        self.shared.slots.fetch_to_write(self.tail);
+        self.shared.slots.fetch_to_write(self.tail.get());
     }
 
     #[inline]
     fn room_cached(&self) -> u32 {
-        self.end.wrapping_sub(self.tail)
+        self.end.get().wrapping_sub(self.tail.get())
     }
 
     #[inline]
-    fn room_reloaded(&mut self) -> u32 {
+    fn room_reloaded(&self) -> u32 {
         // Acquire: pairs with the consumer's Release store of the head, after which it reads no
         // slot below it.
         let head = self.shared.head.position.load(Acquire);
-        self.end = head.wrapping_add(self.capacity());
+        self.end.set(head.wrapping_add(self.capacity()));
         self.room_cached()
     }
 }
@@ -181,14 +189,14 @@ impl<C: Catalog> Producer<MessageCell<C>, Parts> {
     ///
     /// As [`push`](Self::push).
     #[inline(always)]
-    pub fn push_new(&mut self, cell: MessageCell<C>) -> Result<(), Full<MessageCell<C>>> {
+    pub fn push_new(&self, cell: MessageCell<C>) -> Result<(), Full<MessageCell<C>>> {
         self.push_split(cell, |cell| Apart::of_new(cell).into_raw())
     }
 
     /// As [`push`](Self::push), for a cell that is taken out of where it lies, word by word, and stays there if every slot is
     /// taken. Whether it was pushed.
     #[inline(always)]
-    pub fn push_out_of(&mut self, place: &mut Option<MessageCell<C>>) -> bool {
+    pub fn push_out_of(&self, place: &mut Option<MessageCell<C>>) -> bool {
         if self.is_full() {
             return false;
         }

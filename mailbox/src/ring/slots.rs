@@ -97,6 +97,30 @@ impl<Rest> Row<Rest> {
         is_shown.then(|| (word.map_addr(|bits| bits & !FLAG), slot.rest()))
     }
 
+    /// Moves what else there is of the value with this word into the slot of `position`, and gives that slot and the word,
+    /// with the flag, to be shown.
+    ///
+    /// # Safety
+    ///
+    /// The slots live as long as what comes back is used. That of `position` holds no value, and no other thread uses it
+    /// before the word is shown.
+    #[inline(always)]
+    pub(super) unsafe fn put<'a>(
+        self,
+        position: u32,
+        word: *mut (),
+        rest: Rest,
+    ) -> (&'a Slot<Rest>, *mut ()) {
+        let word = word.map_addr(|bits| bits | self.flag(position));
+        // SAFETY: the caller upholds that it is there.
+        let slot = unsafe { self.at(position).as_ref() };
+        slot.rest.with_mut(|place| {
+            // SAFETY: the caller says that nobody else uses the slot.
+            unsafe { (*place).write(rest) };
+        });
+        (slot, word)
+    }
+
     /// What the flag is in the slot of `position` if its value is there: the other than a lap before.
     #[inline(always)]
     fn flag(self, position: u32) -> usize {
@@ -123,7 +147,7 @@ pub(super) struct Slots<T, F: Form<T>> {
     values: PhantomData<T>,
 }
 
-// SAFETY: beside the words, which are atomic, the array only gives access through `put` and `lying`, whose
+// SAFETY: beside the words, which are atomic, the array only gives access through its row's `put` and `lying`, whose
 // callers promise that one thread at a time uses a slot; what then crosses threads is a `T`, which is `Send`.
 unsafe impl<T: Send, F: Form<T>> Send for Slots<T, F> {}
 // SAFETY: as above; a shared reference gives nothing but the words, `put` and `lying`.
@@ -173,28 +197,6 @@ impl<T, F: Form<T>> Slots<T, F> {
     #[inline(always)]
     pub(super) fn is_shown(&self, position: u32) -> bool {
         self.lying(position).is_some()
-    }
-
-    /// Moves what else there is of the value with this word into the slot of `position`, and gives that slot and the word,
-    /// with the flag, to be shown.
-    ///
-    /// # Safety
-    ///
-    /// The slot holds no value, and no other thread uses it before the word is shown.
-    #[inline(always)]
-    pub(super) unsafe fn put(
-        &self,
-        position: u32,
-        word: *mut (),
-        rest: F::Rest,
-    ) -> (&Slot<F::Rest>, *mut ()) {
-        let word = word.map_addr(|bits| bits | self.row.flag(position));
-        let slot = self.slot(position);
-        slot.rest.with_mut(|place| {
-            // SAFETY: the caller says that nobody else uses the slot.
-            unsafe { (*place).write(rest) };
-        });
-        (slot, word)
     }
 
     /// Asks for the line of the slot of `position`, to write to it: a hint, where the processor has one that is not a write.

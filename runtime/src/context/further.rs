@@ -79,17 +79,27 @@ pub(super) fn further_along<M: Message>(
     route: &Route,
     message: M,
 ) -> Option<Box<Rest>> {
-    let is_place = |hop: &&Hop| !hop.is_unseen();
-    let Some(hop) = route.only_short().filter(is_place) else {
+    let hop = route.only_short();
+    let Some(way) = hop.and_then(|hop| ctx.core.ways.of_next(&ctx.mailbox, hop)) else {
         return still_further(ctx, route, message);
     };
-    match ctx.core.post_next(&ctx.mailbox, hop, message.into_body()) {
-        Ok(()) => None,
+    match way.push_next(message.into_body()) {
+        Ok(false) => None,
+        Ok(true) => end_batch(ctx, route),
         Err(body) => go_on_along(ctx, route, Some(body)),
     }
 }
 
-/// As [`further_along`], of what does not go to a place along a short route.
+/// The batch of the stream in which the message went is full. It was sent.
+#[inline(never)]
+fn end_batch(ctx: &Context, route: &Route) -> Option<Box<Rest>> {
+    if let Some(hop) = route.only() {
+        ctx.core.end_batch(hop.near());
+    }
+    None
+}
+
+/// As [`further_along`], of what is not the next message of a stream to a place.
 #[inline(never)]
 fn still_further<M: Message>(ctx: &Context, route: &Route, message: M) -> Option<Box<Rest>> {
     match follow(ctx, route, message.into_body()) {

@@ -49,6 +49,7 @@ pub(crate) mod unanswered;
 pub(crate) mod undelivered;
 pub(crate) mod urgent;
 pub(crate) mod watches;
+pub(crate) mod way;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -86,6 +87,7 @@ use self::replies::Replies;
 use self::sent::SentHere;
 use self::unanswered::Unanswered;
 use self::urgent::Urgent;
+use self::way::Ways;
 
 /// The state of one core.
 pub(crate) struct Core {
@@ -128,6 +130,7 @@ pub(crate) struct Core {
     /// Whom to wake when this turn's messages have been handled.
     pub(crate) woken_later: LocalQueue<Wake>,
     pub(crate) pairs: RefCell<Pairs>,
+    pub(crate) ways: Ways,
     /// What the present step has published to other cores, and put in the queue.
     pub(crate) published: step::Published,
     /// How many slots of a pair are published in the middle of a step: a batch, or the first (`core/prompt.rs`).
@@ -204,6 +207,7 @@ impl Core {
             counters: Arc::clone(&shared.counters),
             published: step::Published::new(&node.limits),
             pairs: RefCell::new(Pairs::new(node.limits, node.id, node.placement.cores())),
+            ways: Ways::new(node.placement.cores()),
             publish_at: Cell::new(node.limits.flush_mixed()),
             untold: Cell::new(None),
             dirty: RefCell::default(),

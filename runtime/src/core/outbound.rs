@@ -18,6 +18,7 @@ use crate::core::links::{Link, LinkState};
 use crate::core::pair::{Connection, MESSAGE_SLOTS, Pair};
 use crate::core::record::{Control, Job, Record};
 use crate::core::replies::Answer;
+use crate::core::way::Way;
 use crate::driver::rare::Rare;
 use crate::envelope::ReplyTo;
 use crate::error::ErrorKind;
@@ -367,8 +368,10 @@ impl Core {
     pub(crate) fn connected(&self, rings: Rings) {
         let mut pairs = self.pairs.borrow_mut();
         let pair = pairs.of(rings.core);
-        pair.data.ring = Some(rings.data);
-        pair.control.ring = Some(rings.control);
+        let data = Rc::new(Way::new(rings.data));
+        self.ways.open(rings.core, &data);
+        pair.data.ring = Some(data);
+        pair.control.ring = Some(Rc::new(Way::new(rings.control)));
         pair.connection = Connection::Made;
         self.mark_dirty(pair);
     }

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use ringpost_mailbox::queue::LocalQueue;
-use ringpost_mailbox::ring::CellProducer;
-use ringpost_router::{Address, Body, Handle, Message, Messages, NodeCore, WorkersOf};
+use ringpost_router::{Address, Body, Handle, Message, NodeCore, WorkersOf};
 
 use crate::core::deliver::{Grant, Lack, Outgoing};
 use crate::core::links::{LinkState, LinkTable, leads_to};
 use crate::core::pairs::Introduced;
 use crate::core::record::{Introduction, Opening, Record};
 use crate::core::stream::{Run, Stream};
+use crate::core::way::Way;
 use crate::limits::Limits;
 use crate::mailbox::{Mailbox, Waiter, Waiting, pop_waiting, trim};
 use crate::task::raw::MailboxRc;
@@ -63,7 +63,7 @@ pub(super) enum Connection {
 
 /// One ring, and what waits to get into it.
 pub(super) struct Lane {
-    pub(super) ring: Option<CellProducer<Messages>>,
+    pub(super) ring: Option<Rc<Way>>,
     pub(super) spill: LocalQueue<Body>,
     slots: u32,
     /// Whether anything was published since the next slot was last made ready.
@@ -83,7 +83,7 @@ impl Lane {
     /// Whether so many slots can be pushed without spilling; before there is a ring, its capacity.
     #[inline]
     pub(super) fn has_room(&mut self, slots: u32) -> bool {
-        match &mut self.ring {
+        match &self.ring {
             Some(ring) => self.spill.is_empty() && ring.has_room(slots),
             None => self.spill.len() as u32 + slots <= self.slots,
         }
@@ -91,7 +91,7 @@ impl Lane {
 
     #[inline(always)]
     pub(super) fn push(&mut self, cell: Body) {
-        let cell = match &mut self.ring {
+        let cell = match &self.ring {
             Some(ring) if self.spill.is_empty() => match ring.push(cell) {
                 Ok(()) => return,
                 Err(full) => full.0,
@@ -113,7 +113,7 @@ impl Lane {
     /// As [`push`](Self::push), for a cell that is taken out of where it lies.
     #[inline(always)]
     pub(super) fn push_out_of(&mut self, place: &mut Option<Body>) {
-        if let Some(ring) = &mut self.ring
+        if let Some(ring) = &self.ring
             && self.spill.is_empty()
             && ring.push_out_of(place)
         {
@@ -128,7 +128,7 @@ impl Lane {
     #[inline(always)]
     pub(super) fn push_lent(&mut self, cell: Body) {
         debug_assert!(self.spill.is_empty());
-        let cell = match &mut self.ring {
+        let cell = match &self.ring {
             Some(ring) => match ring.push_new(cell) {
                 Ok(()) => return,
                 Err(full) => full.0,
@@ -141,14 +141,14 @@ impl Lane {
     /// Publishes what is in the ring. Whether there was anything new.
     #[inline(always)]
     pub(super) fn publish(&mut self) -> bool {
-        let is_news = self.ring.as_mut().is_some_and(|ring| ring.publish() > 0);
+        let is_news = self.ring.as_ref().is_some_and(|ring| ring.publish() > 0);
         self.is_used |= is_news;
         is_news
     }
 
     /// Moves what waits into the ring, and publishes. Whether there was anything new.
     pub(super) fn pump(&mut self) -> bool {
-        let Some(ring) = &mut self.ring else {
+        let Some(ring) = &self.ring else {
             return false;
         };
         while let Some(cell) = self.spill.pop() {
@@ -162,7 +162,7 @@ impl Lane {
 
     /// How many slots of `wanted` can be pushed and leave so many; none before there is a ring.
     pub(super) fn room_beyond(&mut self, wanted: u32, rest: u32) -> u32 {
-        match &mut self.ring {
+        match &self.ring {
             Some(ring) if self.spill.is_empty() => match ring.has_room(wanted + rest) {
                 true => wanted,
                 false => ring.room().saturating_sub(rest),
@@ -182,7 +182,7 @@ impl Lane {
     }
 
     pub(super) fn unpublished(&self) -> u32 {
-        self.ring.as_ref().map_or(0, CellProducer::unpublished)
+        self.ring.as_ref().map_or(0, |ring| ring.unpublished())
     }
 }
 
@@ -379,22 +379,6 @@ impl Pair {
         }
     }
 
-    /// Writes the next payload of the stream. Whether that is the last of those that it was lent a batch for.
-    #[inline(always)]
-    pub(crate) fn push_next(&mut self, body: Body) -> bool {
-        self.data.push_lent(body);
-        self.stream.left -= 1;
-        self.stream.left == 0
-    }
-
-    /// As [`push_next`](Self::push_next), for a payload that is taken out of where it lies.
-    #[inline(always)]
-    pub(crate) fn push_next_out_of(&mut self, body: &mut Option<Body>) -> bool {
-        self.data.push_out_of(body);
-        self.stream.left -= 1;
-        self.stream.left == 0
-    }
-
     /// Whether the last head was for whoever has this name, looked up when so many guests had been here.
     #[inline]
     pub(super) fn runs_to(&self, to: &Address, guests: u64) -> bool {
@@ -424,7 +408,16 @@ impl Pair {
         let max = max.min(self.data.room_beyond(max, MESSAGE_SLOTS + self.reserved));
         let place = self.links.at_mut(run.link).map(|link| link.target.place());
         if let (Some(place), Some(lent)) = (place, self.links.lend(run.link, max)) {
-            self.stream = Stream::new(run, self.workers, place, lent, self.batch);
+            self.begin_stream(run.sender, place, lent);
+        }
+    }
+
+    /// A stream of so many messages from this sender, one batch at a time.
+    fn begin_stream(&mut self, sender: Handle, place: Handle, lent: u32) {
+        if let Some(way) = &self.data.ring {
+            way.begin(self.workers, place, sender);
+            self.stream.kept = lent;
+            self.next_batch();
         }
     }
 
@@ -438,9 +431,8 @@ impl Pair {
 
     #[inline(never)]
     pub(super) fn end_stream(&mut self) {
-        let Stream {
-            lent, left, kept, ..
-        } = std::mem::take(&mut self.stream);
+        let Stream { lent, kept } = std::mem::take(&mut self.stream);
+        let left = self.data.ring.as_ref().map_or(0, |way| way.end());
         self.uncounted += lent - left;
         if left + kept > 0
             && let Some(run) = &self.run
@@ -458,6 +450,9 @@ impl Pair {
     /// Goes on with what the stream was lent beyond the batch, if it was.
     pub(super) fn next_batch(&mut self) -> bool {
         self.stream.go_on(self.batch);
+        if let Some(way) = &self.data.ring {
+            way.allow(self.stream.lent);
+        }
         self.stream.lent > 0
     }
 
@@ -474,7 +469,9 @@ impl Pair {
             && self.room_waiters.is_empty()
         {
             lent = credits.min(self.data.room_beyond(credits, rest));
-            self.stream = Stream::new(run, self.workers, place, lent, self.batch);
+            if lent > 0 {
+                self.begin_stream(run.sender, place, lent);
+            }
         }
         if credits > lent {
             self.links

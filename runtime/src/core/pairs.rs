@@ -34,6 +34,10 @@ impl Pairs {
     pub(crate) fn seal(&mut self) {
         if self.sealed.is_empty() {
             self.sealed = std::mem::take(&mut self.pairs);
+            self.sealed
+                .iter_mut()
+                .flatten()
+                .for_each(|pair| pair.settle());
         }
     }
 

@@ -6,7 +6,7 @@
 //! the pair for anything else is given one that is [settled](Pair::settle): what the stream has not used is back, and
 //! what it has is counted.
 
-use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Route, WorkersOf};
+use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Route};
 
 use crate::core::Core;
 use crate::core::pair::Pair;
@@ -22,80 +22,25 @@ pub(crate) struct Run {
     pub(crate) guests: u64,
 }
 
-/// The messages that may follow the last one without a further look.
-#[derive(Debug, Clone, Copy)]
+/// What the messages that may follow the last one without a further look were lent.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Stream {
-    /// Among whom the receiver is; nobody if it is reached by its name.
-    among: WorkersOf,
-    /// Its place and that of the sender, each in one word.
-    place: u64,
-    sender: u64,
-    /// How many messages of the batch it was lent credits and room for, and how many of those are still to come.
+    /// For how many messages of the batch.
     pub(crate) lent: u32,
-    pub(crate) left: u32,
-    /// For how many it was lent them when those have been written.
+    /// For how many when those have been written.
     pub(crate) kept: u32,
 }
 
-impl Default for Stream {
-    fn default() -> Self {
-        Self {
-            among: WorkersOf::NOBODY,
-            place: 0,
-            sender: 0,
-            lent: 0,
-            left: 0,
-            kept: 0,
-        }
-    }
-}
-
 impl Stream {
-    /// For so many messages of this run, which is for the worker at this place among those of its core, or by its name if the
-    /// place is `NONE`; those of one batch at a time.
-    pub(crate) fn new(run: &Run, of: WorkersOf, place: Handle, lent: u32, batch: u32) -> Self {
-        let mut stream = Self {
-            among: if place == Handle::NONE {
-                WorkersOf::NOBODY
-            } else {
-                of
-            },
-            place: place.word(),
-            sender: run.sender.word(),
-            kept: lent,
-            ..Self::default()
-        };
-        stream.go_on(batch);
-        match stream.lent {
-            0 => Self::default(),
-            _ => stream,
-        }
-    }
-
     /// Whether it was lent what one message needs.
-    fn is_lone(&self) -> bool {
+    fn is_lone(self) -> bool {
         self.lent == 1 && self.kept == 0
     }
 
     /// The next batch.
     pub(crate) fn go_on(&mut self, batch: u32) {
-        let lent = self.kept.min(batch);
-        self.kept -= lent;
-        (self.lent, self.left) = (lent, lent);
-    }
-
-    /// Whether a message from this sender to this hop is the next.
-    #[inline(always)]
-    fn carries(&self, from: &MailboxRc, hop: &Hop) -> bool {
-        let place = hop.worker_of(self.among);
-        place.map(Handle::word) == Some(self.place) && from.handle.get().word() == self.sender
-    }
-
-    /// Whether one from this sender to the name of the run is.
-    #[inline]
-    fn carries_by_name(&self, from: &MailboxRc) -> bool {
-        let is_by_name = self.left > 0 && self.place == Handle::NONE.word();
-        is_by_name && from.handle.get().word() == self.sender
+        self.lent = self.kept.min(batch);
+        self.kept -= self.lent;
     }
 }
 
@@ -103,14 +48,10 @@ impl Core {
     /// Sends the next message of a stream to a place. Any other comes back.
     #[inline(always)]
     pub(crate) fn post_next(&self, from: &MailboxRc, hop: &Hop, body: Body) -> Result<(), Body> {
-        let mut pairs = self.pairs.borrow_mut();
-        let pair = pairs.streaming(hop.near());
-        let Some(pair) = pair.filter(|pair| pair.stream.carries(from, hop)) else {
+        let Some(way) = self.ways.of_next(from, hop) else {
             return Err(body);
         };
-        let ends_batch = pair.push_next(body);
-        drop(pairs);
-        if ends_batch {
+        if way.push_next(body)? {
             self.end_batch(hop.near());
         }
         Ok(())
@@ -125,16 +66,14 @@ impl Core {
         body: Body,
     ) -> Result<(), Body> {
         let core = self.placement.home(to);
-        let mut pairs = self.pairs.borrow_mut();
-        let is_next = |pair: &&mut Pair| {
-            pair.stream.carries_by_name(from) && pair.runs_to(to, self.guests_ever.get())
-        };
-        let Some(pair) = pairs.streaming(core).filter(is_next) else {
+        let way = self.ways.to(core);
+        let Some(way) = way.filter(|way| way.carries_by_name(from)) else {
             return Err(body);
         };
-        let ends_batch = pair.push_next(body);
-        drop(pairs);
-        if ends_batch {
+        if !self.runs_to(core, to) {
+            return Err(body);
+        }
+        if way.push_next(body)? {
             self.end_batch(core);
         }
         Ok(())
@@ -148,22 +87,27 @@ impl Core {
         hop: &Hop,
         lent: &mut Option<Body>,
     ) -> bool {
-        let mut pairs = self.pairs.borrow_mut();
-        let pair = pairs.streaming(hop.near());
-        let Some(pair) = pair.filter(|pair| pair.stream.carries(from, hop)) else {
+        let way = self.ways.of_next(from, hop);
+        let Some(ends_batch) = way.and_then(|way| way.push_next_out_of(lent)) else {
             return false;
         };
-        let ends_batch = pair.push_next_out_of(lent);
-        drop(pairs);
         if ends_batch {
             self.end_batch(hop.near());
         }
         true
     }
 
+    /// Whether the last head for this core was for whoever has this name.
+    #[inline]
+    fn runs_to(&self, core: u16, to: &Address) -> bool {
+        let mut pairs = self.pairs.borrow_mut();
+        let pair = pairs.streaming(core);
+        pair.is_some_and(|pair| pair.runs_to(to, self.guests_ever.get()))
+    }
+
     /// What the stream was lent for a batch is used up, which is the end of one in the ring most of the time.
     #[inline(never)]
-    fn end_batch(&self, to: u16) {
+    pub(crate) fn end_batch(&self, to: u16) {
         let mut pairs = self.pairs.borrow_mut();
         let Some(pair) = pairs.streaming(to) else {
             return;
