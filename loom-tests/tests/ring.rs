@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use ringpost_loom_tests::two_threads;
 use ringpost_mailbox::cell::{Catalog, Entry, MessageCell};
-use ringpost_mailbox::ring::{CellConsumer, Consumer, cell_ring_at, ring, ring_at};
+use ringpost_mailbox::ring::{CAPACITY_MAX, CellConsumer, Consumer, cell_ring_at, ring, ring_at};
 use ringpost_mailbox::sync::Arc;
 
 /// Takes what is there, and asserts that it goes on from `next`.
@@ -47,11 +47,12 @@ impl<T> Entry<T> for Everything {
 /// As [`drain_in_order`], of cells that are alike.
 fn take_alike(consumer: &mut CellConsumer<Everything>, next: &mut u32) {
     consumer.burst(|burst| {
-        let cells = burst.alike::<Arc<u32>>();
-        while let Some(cell) = cells.pop() {
-            assert_eq!(*cell.take::<Arc<u32>>().unwrap(), *next);
-            *next += 1;
-        }
+        burst.alike(CAPACITY_MAX, |cells| {
+            while let Some(cell) = cells.pop::<Arc<u32>>() {
+                assert_eq!(*cell.take::<Arc<u32>>().unwrap(), *next);
+                *next += 1;
+            }
+        });
     });
 }
 

@@ -224,7 +224,7 @@ mod tests {
     use std::mem::MaybeUninit;
 
     use crate::cell::{Catalog, Entry, MessageCell};
-    use crate::ring::cell_ring_at;
+    use crate::ring::{Alike, cell_ring_at};
 
     struct Everything;
 
@@ -301,11 +301,15 @@ mod tests {
         for origin in [0, 1, 2, 3, u32::MAX - 3, u32::MAX] {
             let (producer, mut consumer) = cell_ring_at::<Everything>(4, origin);
             let mut take = |most| {
-                consumer.burst(|burst| {
-                    let numbers = burst.alike::<u64>();
-                    let taken = std::iter::from_fn(|| numbers.pop());
+                let all = |numbers: &Alike<'_, '_, Everything>| {
+                    let taken = std::iter::from_fn(|| numbers.pop::<u64>());
                     let values = taken.map(|cell| cell.take::<u64>().unwrap());
-                    values.take(most).collect::<Vec<_>>()
+                    values.collect::<Vec<_>>()
+                };
+                consumer.burst(|burst| {
+                    let numbers = burst.alike(most, all);
+                    assert_eq!(burst.taken() as usize, numbers.len());
+                    numbers
                 })
             };
             assert_eq!(take(9), [], "nothing is there");

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use super::Shared;
@@ -105,38 +104,38 @@ impl<'a, C: Catalog> CellBurst<'a, C> {
         Some(unsafe { Lying::new(word, rest) })
     }
 
-    /// For cells that follow each other and hold a `T`, which take less of a look.
-    #[inline(always)]
-    pub fn alike<T: Send + 'static>(&mut self) -> Alike<'_, 'a, C, T>
-    where
-        C: Entry<T>,
-    {
-        // SAFETY: no slot says this.
-        unsafe { self.alike_as(Word::UNKNOWN) }
+    /// Lends the cells that follow each other, which take less of a look where they hold values of one type; so many at the most.
+    pub fn alike<R>(&mut self, most: u32, take: impl FnOnce(&Alike<'_, 'a, C>) -> R) -> R {
+        // SAFETY: no slot says this. What it is lent to cannot forget it.
+        take(&unsafe { self.alike_as(Word::UNKNOWN, most) })
     }
 
     /// As [`alike`](Self::alike), where the next cell has been looked at.
     ///
     /// # Safety
     ///
-    /// The word is that of the next cell, which [was seen](Self::next_holds) to hold a `T`.
+    /// The word is that of the next cell, as [was seen](Self::next_holds). What comes back is dropped, and not
+    /// forgotten: it is then that the burst passes what was taken.
     #[inline(always)]
-    pub unsafe fn alike_as<T: Send + 'static>(&mut self, Word(word): Word) -> Alike<'_, 'a, C, T>
-    where
-        C: Entry<T>,
-    {
+    pub unsafe fn alike_as(&mut self, Word(word): Word, most: u32) -> Alike<'_, 'a, C> {
+        let slot = self.row.at(self.next());
+        let index = self.row.index_of(slot);
+        let (end, beyond) = self.row.reach(index, most);
         Alike {
-            burst: self,
+            lap: Cell::new(self.next().wrapping_sub(index)),
+            slot: Cell::new(slot),
+            end: Cell::new(end),
+            beyond: Cell::new(beyond),
             word: Cell::new(word),
-            of: PhantomData,
+            burst: self,
         }
     }
 }
 
-/// Cells of a burst that hold a `T`, as far as they follow each other.
+/// Cells of a burst that follow each other, as many as were asked for.
 ///
-/// The slot of each has the same word as that of the one before, up to the end of a lap: so one comparison tells that the next
-/// has come, and what it holds.
+/// The slot of each that holds a value of the same type as the one before has the same word as that one's, up to the end of a lap: so
+/// one comparison tells that the next has come, and what it holds.
 ///
 /// ```
 /// use ringpost_mailbox::cell::{Catalog, Entry, MessageCell};
@@ -155,17 +154,25 @@ impl<'a, C: Catalog> CellBurst<'a, C> {
 /// producer.push(MessageCell::new("the end")).unwrap();
 /// producer.publish();
 /// let sum = consumer.burst(|burst| {
-///     let numbers = burst.alike::<u64>();
-///     let cells = std::iter::from_fn(|| numbers.pop());
-///     cells.map(|cell| cell.take::<u64>().unwrap()).sum::<u64>()
+///     burst.alike(8, |cells| {
+///         let numbers = std::iter::from_fn(|| cells.pop::<u64>());
+///         numbers.map(|cell| cell.take::<u64>().unwrap()).sum::<u64>()
+///     })
 /// });
 /// assert_eq!(sum, 3);
 /// ```
-pub struct Alike<'b, 'a, C: Catalog, T> {
+pub struct Alike<'b, 'a, C: Catalog> {
     burst: &'b mut CellBurst<'a, C>,
-    /// What the word of a slot with a `T` is in this lap, if that is known.
+    /// Where the next cell lies, or will.
+    slot: Cell<NonNull<Slot<Words>>>,
+    /// Behind the last slot before something else is to be looked at: the end of the lap, or of what was asked for.
+    end: Cell<NonNull<Slot<Words>>>,
+    /// What the slot of the last cell said, if the next one's in this lap may say the same.
     word: Cell<*mut ()>,
-    of: PhantomData<fn() -> T>,
+    /// How many of those that were asked for are to come behind the end.
+    beyond: Cell<u32>,
+    /// The position of the first slot in this lap.
+    lap: Cell<u32>,
 }
 
 /// What the slot of a cell says: which type of value that holds, and that it has come.
@@ -181,50 +188,119 @@ impl Word {
 #[derive(Debug, Clone, Copy)]
 pub struct Found(NonNull<Slot<Words>>);
 
-impl<C: Catalog + Entry<T>, T: Send + 'static> Alike<'_, '_, C, T> {
+impl<C: Catalog> Alike<'_, '_, C> {
     /// Takes the next cell, if it has come and holds a `T`.
     #[inline]
-    pub fn pop(&self) -> Option<MessageCell<C>> {
-        let found = self.find()?;
-        // SAFETY: it was found just now.
-        Some(unsafe { self.take(found) })
+    pub fn pop<T: Send + 'static>(&self) -> Option<MessageCell<C>>
+    where
+        C: Entry<T>,
+    {
+        let holds = |cell: &Lying<'_, C>| cell.holds::<T>();
+        let found = match self.find() {
+            Some(found) => self.look(holds)?.then_some(found)?,
+            None => self.find_new::<T>()?,
+        };
+        // SAFETY: it was found just now, and holds a `T`.
+        Some(unsafe { self.take::<T>(found) })
     }
 
-    /// Finds the next cell, if it has come and holds a `T`.
+    /// Finds the next cell, if it has come and its slot says the same as that of the last: so it holds a value of the same type.
     #[inline(always)]
     pub fn find(&self) -> Option<Found> {
-        let slot = self.burst.slot();
-        if slot.word() != self.word.get() && !self.learns() {
-            return None;
-        }
-        Some(Found(NonNull::from(slot)))
+        let slot = self.slot.get();
+        // SAFETY: the slots are those of the ring, which the burst borrows.
+        let word = unsafe { slot.as_ref() }.word();
+        (word == self.word.get()).then_some(Found(slot))
     }
 
-    /// Whether the next cell has come and holds a `T` though its slot does not say what was expected.
-    #[inline(always)]
-    fn learns(&self) -> bool {
-        let seen = self.burst.next_holds::<T>();
-        if let Some(Word(word)) = seen {
-            self.word.set(word);
+    /// Finds the next cell, if it has come and holds a `T`, whatever the last one's slot said.
+    #[inline(never)]
+    pub fn find_new<T: Send + 'static>(&self) -> Option<Found>
+    where
+        C: Entry<T>,
+    {
+        if !self.look(|cell| cell.holds::<T>())? {
+            return None;
         }
-        seen.is_some()
+        let slot = self.slot.get();
+        // SAFETY: as in `find`.
+        self.word.set(unsafe { slot.as_ref() }.word());
+        Some(Found(slot))
+    }
+
+    /// Looks at the next cell, if it has come and is asked for.
+    fn look<R>(&self, look: impl FnOnce(&Lying<'_, C>) -> R) -> Option<R> {
+        if self.slot.get() == self.end.get() {
+            return None;
+        }
+        self.burst.next.set(self.position());
+        self.burst.look(look)
     }
 
     /// Takes the cell that was found.
     ///
     /// # Safety
     ///
-    /// It was [found](Self::find) here, and none was taken since.
+    /// It was [found](Self::find) here, none was taken since, and it holds a `T`: the last that was looked for.
     #[inline(always)]
-    pub unsafe fn take(&self, found: Found) -> MessageCell<C> {
-        let next = self.burst.next().wrapping_add(1);
-        self.burst.next.set(next);
-        if self.burst.row.begins_lap(next) {
-            self.word.set(Word::UNKNOWN.0);
+    pub unsafe fn take<T: Send + 'static>(&self, Found(slot): Found) -> MessageCell<C>
+    where
+        C: Entry<T>,
+    {
+        // SAFETY: the slot is one of the ring's, so behind it is another or their end.
+        self.slot.set(unsafe { slot.add(1) });
+        if self.slot.get() == self.end.get() {
+            self.extend();
         }
         // SAFETY: the caller says that this is the one that was passed just now, which was seen to hold a `T`. The ring is
         // borrowed, so its slots are there.
-        unsafe { Lying::holding::<T>(found.0.as_ref().rest()) }.whole()
+        unsafe { Lying::holding::<T>(slot.as_ref().rest()) }.whole()
+    }
+
+    /// What the slot of the next cell says is looked at anew.
+    #[inline(always)]
+    pub fn forget(&self) {
+        self.word.set(Word::UNKNOWN.0);
+    }
+
+    /// How many the burst has taken, these among them.
+    #[inline]
+    pub fn taken(&self) -> u32 {
+        self.position().wrapping_sub(*self.burst.head)
+    }
+
+    /// The position of the next cell.
+    #[inline]
+    fn position(&self) -> u32 {
+        let index = self.burst.row.index_of(self.slot.get());
+        self.lap.get().wrapping_add(index)
+    }
+
+    /// Goes on from where something else was to be looked at: in the next lap, if that is the end of one, and up to its end or that
+    /// of what was asked for.
+    #[cold]
+    #[inline(never)]
+    fn extend(&self) {
+        let row = self.burst.row;
+        if self.slot.get() == row.end() {
+            self.slot.set(row.at(0));
+            self.lap.set(self.lap.get().wrapping_add(row.capacity()));
+            self.forget();
+        }
+        let index = row.index_of(self.slot.get());
+        let (end, beyond) = row.reach(index, self.beyond.get());
+        self.end.set(end);
+        self.beyond.set(beyond);
+        if end == self.slot.get() {
+            self.forget();
+        }
+    }
+}
+
+impl<C: Catalog> Drop for Alike<'_, '_, C> {
+    #[inline]
+    fn drop(&mut self) {
+        self.burst.next.set(self.position());
     }
 }
 
@@ -250,8 +326,10 @@ impl<T, F: Form<T>> fmt::Debug for Burst<'_, T, F> {
     }
 }
 
-impl<C: Catalog, T> fmt::Debug for Alike<'_, '_, C, T> {
+impl<C: Catalog> fmt::Debug for Alike<'_, '_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Alike").field("burst", self.burst).finish()
+        f.debug_struct("Alike")
+            .field("taken", &self.taken())
+            .finish()
     }
 }

@@ -127,14 +127,31 @@ impl<Rest> Row<Rest> {
         usize::from(position & self.capacity() == 0) * FLAG
     }
 
-    /// Whether the flag is another here than at the position before.
+    /// How many slots lie before this one, which is one of these, or their end.
     #[inline(always)]
-    pub(super) fn begins_lap(self, position: u32) -> bool {
-        position & self.mask == 0
+    pub(super) fn index_of(self, slot: NonNull<Slot<Rest>>) -> u32 {
+        let bytes = slot.addr().get() - self.first.addr().get();
+        (bytes / size_of::<Slot<Rest>>()) as u32
+    }
+
+    /// Where so many slots from the one with this index end, or the last does, if that is sooner; and how many are behind that.
+    #[inline(always)]
+    pub(super) fn reach(self, index: u32, most: u32) -> (NonNull<Slot<Rest>>, u32) {
+        let reached = most.min(self.capacity() - index);
+        // SAFETY: so many slots are one allocation.
+        let end = unsafe { self.first.add((index + reached) as usize) };
+        (end, most - reached)
+    }
+
+    /// The end of the last.
+    #[inline(always)]
+    pub(super) fn end(self) -> NonNull<Slot<Rest>> {
+        // SAFETY: so many slots are one allocation.
+        unsafe { self.first.add(self.capacity() as usize) }
     }
 
     #[inline(always)]
-    fn capacity(self) -> u32 {
+    pub(super) fn capacity(self) -> u32 {
         self.mask + 1
     }
 }

@@ -246,7 +246,7 @@ impl MailboxRc {
         let pass = Pass {
             until: 0,
             to: Cell::new(self.header),
-            lying: ptr::null_mut(),
+            lying: ptr::null(),
         };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
@@ -402,18 +402,12 @@ unsafe fn free<W>(header: NonNull<Header>) {
     drop(unsafe { Box::from_raw(header.cast::<Block<W>>().as_ptr()) });
 }
 
-impl MailboxRef<'_> {
+impl<'a> MailboxRef<'a> {
     /// A pointer to it.
     #[inline]
     pub(crate) fn counted(self) -> MailboxRc {
         // SAFETY: the block is there, as a pointer to it is borrowed.
         unsafe { MailboxRc::of(self.header) }
-    }
-
-    /// The block.
-    #[inline]
-    pub(super) fn as_raw(self) -> NonNull<Header> {
-        self.header
     }
 
     /// Where a copy of what the head of a plain message from this mailbox begins with is to be read; that is counted here.
@@ -422,6 +416,58 @@ impl MailboxRef<'_> {
         let counted = ManuallyDrop::new(self.counted());
         // `Vacant::new` wrote a `Towards` there, whose bytes are those of a `Sender` too, as is asserted above.
         counted.header().ends.as_ptr().cast()
+    }
+
+    /// Counts so many pointers to it that are still to be made.
+    #[inline]
+    pub(super) fn count_ahead(self, pointers: u32) -> Ahead<'a> {
+        // SAFETY: the block is there, as a pointer to it is borrowed.
+        let count = unsafe { &self.header.as_ref().count };
+        count.set(count.get() + pointers as usize);
+        Ahead(self)
+    }
+}
+
+/// Pointers to a mailbox that are counted before they are made.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Ahead<'a>(MailboxRef<'a>);
+
+impl Ahead<'_> {
+    /// The block.
+    #[inline]
+    pub(super) fn as_raw(self) -> NonNull<Header> {
+        self.0.header
+    }
+
+    /// One of the pointers.
+    ///
+    /// # Safety
+    /// There is one that was not made yet.
+    #[inline(always)]
+    pub(super) unsafe fn pointer(self) -> MailboxRc {
+        let (header, local) = (self.0.header, PhantomData);
+        MailboxRc { header, local }
+    }
+
+    /// Where a copy of what the head of a plain message from this mailbox begins with is to be read: it is one of the pointers.
+    #[inline(always)]
+    pub(super) fn sender(self) -> *const Sender {
+        // SAFETY: the block is there, as a pointer to it is borrowed.
+        let header = unsafe { self.0.header.as_ref() };
+        // `Vacant::new` wrote a `Towards` there, whose bytes are those of a `Sender` too, as is asserted above.
+        header.ends.as_ptr().cast()
+    }
+
+    /// So many pointers are not made.
+    ///
+    /// # Safety
+    /// They were counted, and not given back.
+    #[inline]
+    pub(super) unsafe fn give_back(self, pointers: u32) {
+        // SAFETY: the block is there, as a pointer to it is borrowed; so that is not the last.
+        let count = unsafe { &self.0.header.as_ref().count };
+        count.set(count.get() - pointers as usize);
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) struct Pass {
     /// Whose handler was polled last; known when it is over.
     pub(super) to: Cell<NonNull<Header>>,
     /// Where they lie, if that is a ring and not the core's queue.
-    pub(super) lying: *mut Begun<'static, 'static>,
+    pub(super) lying: *const Begun<'static, 'static>,
 }
 
 /// Runs `handle_message` on this message, and on those after it for as long as they are for workers of this type
@@ -84,9 +84,8 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     go: Go,
     pass: &Pass,
 ) -> Step {
-    // SAFETY: if there are any, nobody else uses them as long as the pass lasts; the caller upholds that they are for a `W`, and
-    // that none was taken.
-    let arrived = unsafe { pass.lying.as_mut().map(|begun| begun.of::<W::Message>()) };
+    // SAFETY: if there are any, they are there as long as the pass lasts; the caller upholds that they are for a `W`.
+    let arrived = unsafe { pass.lying.as_ref().map(|begun| begun.of::<W::Message>()) };
     let arrived = arrived.as_ref();
     let until = Cell::new(pass.until);
     let next = match arrived.and_then(|lying| lying.next_for(to)) {
@@ -145,7 +144,7 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
 unsafe fn take<'q, M: Message>(
     to: NonNull<Header>,
     core: &'q Rc<Core>,
-    arrived: Option<&ArrivedOf<'_, '_, M>>,
+    arrived: Option<&ArrivedOf<'_, M>>,
     next: Lies,
 ) -> Result<Taken<M>, &'q Entry> {
     let next = match next {

@@ -191,7 +191,7 @@ impl Queue {
         let pass = Pass {
             until,
             to: Cell::new(next.receiver()),
-            lying: ptr::null_mut(),
+            lying: ptr::null(),
         };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
@@ -210,13 +210,14 @@ impl Queue {
         arrived: Arrived<'_, '_>,
         more: u32,
     ) -> Next {
-        let Some(mut begun) = arrived.begin(core) else {
+        // SAFETY: it is dropped here.
+        let Some(begun) = (unsafe { arrived.begin(core, more.saturating_add(1)) }) else {
             return Next::NotReady;
         };
         let pass = Pass {
             until: core.queue.behind(more),
             to: Cell::new(begun.receiver()),
-            lying: ptr::from_mut(&mut begun).cast(),
+            lying: ptr::from_ref(&begun).cast(),
         };
         // SAFETY: as above; and it was seen what the message is.
         let step = unsafe { Header::handle(ptr::null(), core, polling, &pass) };
@@ -281,7 +282,7 @@ impl Queue {
         to: NonNull<Header>,
         core: &Core,
         until: &Cell<usize>,
-        arrived: Option<&ArrivedOf<'_, '_, M>>,
+        arrived: Option<&ArrivedOf<'_, M>>,
     ) -> Option<(NonNull<Header>, Lies)> {
         // SAFETY: the caller upholds it.
         let (last, next) = unsafe { (to.as_ref(), self.0.front()) };
@@ -306,6 +307,9 @@ impl Queue {
         }
         if !next.begin(core, until.get()) {
             return None;
+        }
+        if let Some(lying) = arrived {
+            lying.pass_by();
         }
         next.to.header().phase.set(Phase::Polled);
         Some((next.receiver(), Lies::InQueue(next)))
