@@ -286,10 +286,12 @@ impl Queue {
     ) -> Option<(NonNull<Header>, Lies)> {
         // SAFETY: the caller upholds it.
         let (last, next) = unsafe { (to.as_ref(), self.0.front()) };
-        let may_go_on = !self.0.has_passed(until.get());
-        let Some(next) = next.filter(|_| may_go_on) else {
-            if may_go_on && let Some(found) = arrived.and_then(|lying| lying.next_for(to)) {
-                // Those in the queue count themselves as they are taken.
+        let is_enough = || self.0.has_passed(until.get());
+        let is_empty = next.is_none();
+        let Some(next) = next.filter(|_| !is_enough()) else {
+            if is_empty && let Some(found) = arrived.and_then(|lying| lying.next_for(to)) {
+                // Of these there are no more than the pass may handle. Those in the queue count themselves as they are taken, and are
+                // looked at with these.
                 until.set(until.get().wrapping_sub(1));
                 return Some((to, Lies::InRing(found)));
             }
