@@ -1,9 +1,13 @@
 //! Messages that follow each other to another core on the short way, and what ends it.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{Context, ErrorKind, Limits, Result, Routed, Worker};
+use ringpost::{CodecError, Context, ErrorKind, Limits, Message, Result, Routed, Worker};
+use ringpost_mailbox::cell::MessageCell;
+use ringpost_mailbox::sync::{Arc, Mutex, thread_local};
+use ringpost_router::Body;
 
 /// Says on which core it runs.
 struct Where;
@@ -312,5 +316,113 @@ fn g1_streams_of_all_lengths_keep_their_order_and_lose_no_credit() {
             let sent: u64 = core.pairs.iter().map(|pair| pair.sent).sum();
             assert_eq!(core.sent_remote, sent, "seed {seed}");
         }
+    }
+}
+
+thread_local! {
+    /// Sends a word aside when a number is about to travel.
+    static ASIDE: RefCell<Option<Context>> = const { RefCell::new(None) };
+}
+
+/// A number that says something else on its way out, as one may that is logged there.
+#[derive(Clone, Copy)]
+struct Talkative(u64);
+
+impl Message for Talkative {
+    fn encode(&self, _out: &mut Vec<u8>) -> std::result::Result<(), CodecError> {
+        Err(CodecError::not_encodable("Talkative"))
+    }
+
+    fn decode(_bytes: &[u8]) -> std::result::Result<Self, CodecError> {
+        Err(CodecError::not_encodable("Talkative"))
+    }
+
+    fn into_body(self) -> Body {
+        ASIDE.with_borrow(|aside| {
+            let said = aside.as_ref().filter(|_| self.0.is_multiple_of(3));
+            let said = said.map(|aside| aside.try_send_message("listener", Aside(self.0)));
+            assert!(said.is_none_or(|said| said.is_ok()), "there is room");
+        });
+        MessageCell::new(self)
+    }
+}
+
+/// What it says.
+struct Aside(u64);
+
+ringpost::local_message!(Aside);
+
+/// Notes all that it is sent; first it tells somebody, by his name if he has one, how many there are to be.
+struct Notes<M> {
+    asks: Option<&'static str>,
+    notes: Arc<Mutex<Vec<u64>>>,
+    number: fn(&M) -> u64,
+}
+
+const SAID: u64 = 300;
+
+impl<M: Message> Worker for Notes<M> {
+    type Message = M;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        match self.asks {
+            Some(asked) => ctx.send_message(asked, SAID).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<M>) -> Result<()> {
+        self.notes.lock().push((self.number)(&msg));
+        Ok(())
+    }
+}
+
+/// Sends so many numbers to the place of who wants them.
+struct Speaker;
+
+impl Worker for Speaker {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        let route = msg.return_route();
+        ASIDE.set(Some(ctx.detached()?));
+        for number in 0..*msg {
+            ctx.send_message(&route, Talkative(number)).await?;
+        }
+        drop(ASIDE.take());
+        Ok(())
+    }
+}
+
+/// G1: what ends a stream while its next message is made, ends it for that one.
+#[test]
+fn g1_a_message_that_sends_another_as_it_is_made_follows_that() {
+    for seed in 0..12 {
+        let notes = [(); 2].map(|()| Arc::default());
+        let [said, heard] = notes.clone();
+        let report = Sim::new(seed).cores(2).run(async move |ctx: Context| {
+            ctx.start_worker_on(0, "speaker", Speaker).await?;
+            let listener = Notes {
+                asks: None,
+                notes: heard,
+                number: |aside: &Aside| aside.0,
+            };
+            ctx.start_worker_on(1, "listener", listener).await?;
+            let receiver = Notes {
+                asks: Some("speaker"),
+                notes: said,
+                number: |said: &Talkative| said.0,
+            };
+            ctx.start_worker_on(1, "receiver", receiver).await?;
+            ctx.sleep(Duration::from_millis(50)).await;
+            ctx.stop().await
+        });
+        report.output.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(report.stats.total(|core| core.panics), 0, "seed {seed}");
+        let [said, heard] = notes.map(|notes| notes.lock().clone());
+        assert!(said.into_iter().eq(0..SAID), "seed {seed}");
+        assert!(heard.into_iter().eq((0..SAID).step_by(3)), "seed {seed}");
     }
 }

@@ -79,11 +79,17 @@ pub(super) fn further_along<M: Message>(
     route: &Route,
     message: M,
 ) -> Option<Box<Rest>> {
-    let hop = route.only_short();
-    let Some(way) = hop.and_then(|hop| ctx.core.ways.of_next(&ctx.mailbox, hop)) else {
+    let way = || ctx.core.ways.of_next(&ctx.mailbox, route.only_short()?);
+    if way().is_none() {
         return still_further(ctx, route, message);
+    }
+    let body = message.into_body();
+    // It may be made by code of the user's, which sends something else: then the stream is over. Where it is not, the second look is
+    // seen to be the first when this is compiled.
+    let Some(way) = way() else {
+        return go_on_along(ctx, route, Some(body));
     };
-    match way.push_next(message.into_body()) {
+    match way.push_next(body) {
         Ok(false) => None,
         Ok(true) => end_batch(ctx, route),
         Err(body) => go_on_along(ctx, route, Some(body)),
