@@ -77,6 +77,56 @@ fn g7_what_is_in_the_queue_goes_before_what_has_arrived() {
     }
 }
 
+/// Notes which of two it is, and what it got; the first tells the second of that.
+struct Twin(Option<Address>, Arc<Mutex<Vec<(&'static str, u64)>>>);
+
+impl Worker for Twin {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        let label = if self.0.is_some() { "first" } else { "second" };
+        self.1.lock().push((label, *msg));
+        match &self.0 {
+            Some(second) => ctx.send_message(second, 100 + *msg).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// G1, G2: what lies in a ring goes to whom it is for, also where another worker of the same type has handled something since the last
+/// of it: that worker's messages look the same there.
+#[test]
+fn g1_what_has_arrived_is_for_no_other_worker_of_the_type() {
+    const MANY: u64 = 20;
+    for seed in 0..40 {
+        let log = Arc::default();
+        let seen = Arc::clone(&log);
+        let report = Sim::new(seed).cores(2).run(async move |ctx: Context| {
+            let [first, second] = ["first", "second"].map(|what| name_away(&ctx, what));
+            let to = Some(second.as_str().into());
+            ctx.start_worker(first.as_str(), Twin(to, Arc::clone(&log)))
+                .await?;
+            ctx.start_worker(second, Twin(None, log)).await?;
+            // By then all that the starts have left behind is over.
+            ctx.sleep(Duration::from_millis(10)).await;
+            for number in 0..MANY {
+                ctx.try_send_message(first.as_str(), number)?;
+            }
+            ctx.sleep(Duration::from_millis(10)).await;
+            ctx.stop().await
+        });
+        report.output.expect("it stops");
+        let seen = seen.lock();
+        for (label, least) in [("first", 0), ("second", 100)] {
+            let its = seen.iter().filter(|(who, _)| *who == label);
+            let numbers: Vec<_> = its.map(|(_, number)| *number).collect();
+            let all: Vec<_> = (least..least + MANY).collect();
+            assert_eq!(numbers, all, "{label}, seed {seed}");
+        }
+    }
+}
+
 /// Answers twice, and counts which of the answers have left when they were sent.
 struct Answerer([Arc<Counter>; 2]);
 

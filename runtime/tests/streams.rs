@@ -1,10 +1,11 @@
 //! Messages that follow each other to another core on the short way, and what ends it.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use ringpost::sim::Sim;
-use ringpost::{CodecError, Context, ErrorKind, Limits, Message, Result, Routed, Worker};
+use ringpost::{CodecError, Context, ErrorKind, Limits, Message, Result, Route, Routed, Worker};
 use ringpost_mailbox::cell::MessageCell;
 use ringpost_mailbox::sync::{Arc, Mutex, thread_local};
 use ringpost_router::Body;
@@ -424,5 +425,196 @@ fn g1_a_message_that_sends_another_as_it_is_made_follows_that() {
         let [said, heard] = notes.map(|notes| notes.lock().clone());
         assert!(said.into_iter().eq(0..SAID), "seed {seed}");
         assert!(heard.into_iter().eq((0..SAID).step_by(3)), "seed {seed}");
+    }
+}
+
+/// A message of any size that says for whom it is.
+trait For: Message {
+    fn place(number: u64) -> Self;
+    fn number(&self) -> u64;
+}
+
+impl For for u64 {
+    fn place(number: u64) -> Self {
+        number
+    }
+
+    fn number(&self) -> u64 {
+        *self
+    }
+}
+
+/// One that is handed on as it travels.
+impl For for [u64; 3] {
+    fn place(number: u64) -> Self {
+        [number; 3]
+    }
+
+    fn number(&self) -> u64 {
+        self[2]
+    }
+}
+
+/// Tells all speakers where it is, and counts what each sends it.
+struct Place<M> {
+    number: u64,
+    heard: Arc<Mutex<[u64; 2]>>,
+    of: PhantomData<fn(M)>,
+}
+
+const SPEAKERS: [&str; 2] = ["speaker-0", "speaker-1"];
+
+impl<M: For> Worker for Place<M> {
+    type Message = M;
+    type Context = Context;
+
+    async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
+        for speaker in SPEAKERS {
+            ctx.send_message(speaker, ()).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle_message(&mut self, _ctx: &mut Context, msg: Routed<M>) -> Result<()> {
+        assert_eq!(msg.number(), self.number, "it is for another place");
+        let sender = msg.sender();
+        let speaker = SPEAKERS
+            .iter()
+            .position(|name| sender.as_str() == Some(*name));
+        self.heard.lock()[speaker.expect("a speaker")] += 1;
+        Ok(())
+    }
+}
+
+/// How somebody speaks to a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    ToPlace,
+    ByName,
+    /// Waits only where it is refused.
+    Trying,
+}
+
+/// Sends to both places in turn, some messages to each; last to the one to which it did first.
+struct InTurn<M> {
+    places: Vec<Route>,
+    how: How,
+    of: PhantomData<fn(M)>,
+}
+
+const TURNS: u64 = 20;
+
+impl<M: For> Worker for InTurn<M> {
+    type Message = ();
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<()>) -> Result<()> {
+        self.places.push(match self.how {
+            How::ByName => msg.sender().into(),
+            _ => msg.return_route(),
+        });
+        if self.places.len() < 2 {
+            return Ok(());
+        }
+        for turn in 0..TURNS {
+            for number in [turn % 2, 1 - turn % 2] {
+                let route = &self.places[number as usize];
+                for _ in 0..=(turn * 7) % 31 {
+                    let is_sent = self.how == How::Trying
+                        && ctx.try_send_message(route, M::place(number)).is_ok();
+                    if !is_sent {
+                        ctx.send_message(route, M::place(number)).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two speakers and two places on cores of their own: what either place has heard of each speaker.
+fn heard_of<M: For>(seed: u64, how: How) -> [[u64; 2]; 2] {
+    let heard: [Arc<Mutex<[u64; 2]>>; 2] = [(); 2].map(|()| Arc::default());
+    let places = heard.clone();
+    let mut limits = Limits::default();
+    limits.flush_slots = [32, 5, 1][seed as usize % 3];
+    let sim = Sim::new(seed).cores(2).limits(limits);
+    let report = sim.run(async move |ctx: Context| {
+        for speaker in SPEAKERS {
+            let (places, of) = (Vec::new(), PhantomData);
+            ctx.start_worker_on(0, speaker, InTurn::<M> { places, how, of })
+                .await?;
+        }
+        // By name they are asked where that is at home.
+        let names = (0u32..).map(|number| format!("place-{number}"));
+        let names = names.filter(|name| ctx.home(name.as_str()) == 1);
+        for ((number, heard), name) in (0u64..).zip(places).zip(names) {
+            let of = PhantomData;
+            ctx.start_worker(name, Place::<M> { number, heard, of })
+                .await?;
+        }
+        ctx.sleep(Duration::from_millis(50)).await;
+        ctx.stop().await
+    });
+    report.output.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(report.stats.total(|core| core.panics), 0, "seed {seed}");
+    heard.map(|heard| *heard.lock())
+}
+
+/// G1: a message follows those of its sender to its receiver alone, whoever else sends there, or is sent to; and at the end of each batch
+/// it is looked whether one may.
+#[test]
+fn g1_a_stream_is_one_senders_to_one_place() {
+    let each = (0..TURNS).map(|turn| 1 + (turn * 7) % 31).sum();
+    for seed in 0..12 {
+        for how in [How::ToPlace, How::ByName, How::Trying] {
+            for heard in [heard_of::<u64>, heard_of::<[u64; 3]>] {
+                assert_eq!(heard(seed, how), [[each; 2]; 2], "seed {seed}, {how:?}");
+            }
+        }
+    }
+}
+
+/// Sends to a sink by its name, and notes how many messages at the most had not left.
+struct Pent(String, Arc<Mutex<u64>>);
+
+impl Worker for Pent {
+    type Message = u64;
+    type Context = Context;
+
+    async fn handle_message(&mut self, ctx: &mut Context, msg: Routed<u64>) -> Result<()> {
+        let left = |ctx: &Context| ctx.handle().stats().total(|core| core.sent_remote);
+        let before = left(ctx);
+        for sent in 1..=*msg {
+            ctx.send_message(self.0.as_str(), ()).await?;
+            let pent = sent - (left(ctx) - before);
+            let mut most = self.1.lock();
+            *most = pent.max(*most);
+        }
+        Ok(())
+    }
+}
+
+/// What fills a batch leaves with its last message, and not with the next.
+#[test]
+fn a_batch_of_a_stream_leaves_when_it_is_full() {
+    for seed in 0..12 {
+        let mut limits = Limits::default();
+        limits.flush_slots = 8;
+        let most = Arc::default();
+        let seen = Arc::clone(&most);
+        let sim = Sim::new(seed).cores(2).limits(limits);
+        let report = sim.run(async move |ctx: Context| {
+            let mut names = (0u32..).map(|number| format!("sink-{number}"));
+            let name = names.find(|name| ctx.home(name.as_str()) == 1);
+            let name = name.unwrap_or_default();
+            ctx.start_worker(name.as_str(), Sink).await?;
+            ctx.start_worker_on(0, "pent", Pent(name, most)).await?;
+            ctx.send_message("pent", 100u64).await?;
+            ctx.sleep(Duration::from_millis(50)).await;
+            ctx.stop().await
+        });
+        report.output.unwrap_or_else(|error| panic!("{error}"));
+        assert!((2..8).contains(&*seen.lock()), "seed {seed}: {seen:?}");
     }
 }

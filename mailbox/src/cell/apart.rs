@@ -329,6 +329,43 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_is_found_by_the_slot_of_the_last_within_a_lap_and_what_was_asked_for() {
+        let (producer, mut consumer) = cell_ring_at::<Everything>(4, 2);
+        let push = |cells| {
+            (0..cells).for_each(|number: u64| producer.push(MessageCell::new(number)).unwrap());
+            producer.publish();
+        };
+        let mut look = |most, look: fn(&Alike<'_, '_, Everything>)| {
+            consumer.burst(|burst| burst.alike(most, look));
+        };
+        push(4);
+        look(3, |cells| {
+            assert!(cells.find().is_none(), "nothing is known yet");
+            assert!(cells.pop::<u64>().is_some() && cells.find().is_some());
+            cells.forget();
+            assert!(cells.find().is_none(), "what was known is forgotten");
+            assert!(cells.pop::<u64>().is_some() && cells.find().is_none());
+            assert!(cells.pop::<u64>().is_some());
+            assert!(cells.find().is_none(), "the next was not asked for");
+            assert!(cells.pop::<u64>().is_none() && cells.taken() == 3);
+        });
+        look(0, |cells| assert!(cells.pop::<u64>().is_none()));
+        push(3);
+        look(9, |cells| {
+            assert!(cells.pop::<u64>().is_some() && cells.find().is_some());
+            assert!(cells.pop::<String>().is_none(), "that is a number");
+            (0..2).for_each(|_| assert!(cells.pop::<u64>().is_some()));
+            assert!(cells.pop::<u64>().is_some() && cells.find().is_none());
+        });
+        push(3);
+        look(9, |cells| {
+            (0..3).for_each(|_| assert!(cells.pop::<u64>().is_some()));
+            // What lies in the next slot says the same, and was taken a lap before.
+            assert!(cells.find().is_none() && cells.pop::<u64>().is_none());
+        });
+    }
+
+    #[test]
     fn what_is_written_from_where_it_lies_is_the_cell() {
         let whole = moved(MessageCell::new((7_u64, 1_u8, u64::MAX)));
         assert_eq!(whole.take::<(u64, u8, u64)>().unwrap(), (7, 1, u64::MAX));

@@ -88,7 +88,14 @@ fn hints_travel_with_their_hop_and_do_not_count_in_comparisons() {
     assert_eq!(hop.hint(), Some(hint(3)));
     assert_eq!(hop.worker_on(NodeCore::new(NODE, 3)), Some(hint(3).handle));
     assert_eq!(hop.worker_on(NodeCore::new(NODE, 4)), None);
-    assert!(!hop.is_unseen());
+    let among = |node, core| hop.worker_of(NodeCore::new(node, core).into());
+    assert_eq!(among(NODE, 3), Some(hint(3).handle));
+    assert!(among(NODE, 4).is_none() && among(NODE + 1, 3).is_none());
+    assert!(hop.worker_of(WorkersOf::NOBODY).is_none() && !hop.is_unseen());
+    let kind = HandleKind::Reply;
+    let reply = Hop::with_hint("a".into(), Hint { kind, ..hint(3) });
+    let of = NodeCore::new(NODE, 3).into();
+    assert!(reply.worker_of(of).is_none() && Hop::new("a").worker_of(of).is_none());
 }
 
 #[test]

@@ -135,7 +135,12 @@ impl<T> Introduced<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
+    use ringpost_mailbox::ring::cell_ring_at;
+
     use super::*;
+    use crate::core::way::Way;
 
     #[test]
     fn a_pair_is_made_when_it_is_asked_for() {
@@ -158,6 +163,19 @@ mod tests {
         pairs.seal();
         assert!(!pairs.lead_to(1) && pairs.get(1).is_none() && pairs.streaming(1).is_none());
         assert_eq!((pairs.of(1).to, pairs.of(2).to), (1, 2));
+    }
+
+    /// G3: what would follow another message has nobody to go to either.
+    #[test]
+    fn g3_a_pair_that_is_sealed_has_no_stream() {
+        let mut pairs = Pairs::new(Limits::default(), 1, 2);
+        let way = Rc::new(Way::new(cell_ring_at(8, 0).0));
+        let pair = pairs.of(1);
+        pair.data.ring = Some(Rc::clone(&way));
+        pair.stream.kept = 5;
+        assert!(pair.next_batch());
+        pairs.seal();
+        assert_eq!(way.end(), 0, "none of its messages may come");
     }
 
     #[test]

@@ -131,3 +131,79 @@ impl Ways {
         self.to(hop.near()).filter(|way| way.carries(from, hop))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ringpost_mailbox::ring::cell_ring_at;
+    use ringpost_router::{Address, HandleKind, Hint, Message, NodeCore};
+
+    use super::*;
+    use crate::core::links::LinkState;
+    use crate::core::pair::{MESSAGE_SLOTS, Pair};
+    use crate::core::stream::Run;
+    use crate::limits::Limits;
+    use crate::mailbox::Mailbox;
+
+    const HERE: NodeCore = NodeCore::new(1, 0);
+    const THERE: NodeCore = NodeCore::new(1, 1);
+
+    fn handle(index: u32) -> Handle {
+        Handle {
+            index,
+            generation: 1,
+        }
+    }
+
+    /// G4: who has waited is lent no more than there is room for, and nothing is no stream.
+    #[test]
+    fn g4_a_stream_has_room_for_what_it_is_lent() {
+        let to = Address::local("receiver");
+        let stub = |handle| MailboxRc::new(Mailbox::stub("sender".into(), HERE, handle));
+        let [sender, another] = [1, 2].map(|index| stub(handle(index)));
+        let nobody = stub(Handle::NONE);
+        let hop = |core, kind, index| {
+            let handle = handle(index);
+            Hop::with_hint(to.clone(), Hint { core, kind, handle })
+        };
+        let receiver = hop(THERE, HandleKind::Worker, 3);
+        let others = [
+            hop(THERE, HandleKind::Worker, 4),
+            hop(THERE, HandleKind::Reply, 3),
+            hop(NodeCore::new(2, 1), HandleKind::Worker, 3),
+        ];
+        for room in 0..4 {
+            let (producer, _consumer) = cell_ring_at(8, 0);
+            let (ways, way) = (Ways::new(2), Rc::new(Way::new(producer)));
+            ways.open(1, &way);
+            let mut pair = Pair::new(&Limits::default(), 2, THERE);
+            pair.data.ring = Some(Rc::clone(&way));
+            let link = pair.links.open(&to, handle(3)).expect("a link");
+            let entry = pair.links.at_mut(link).expect("it is there");
+            entry.state = LinkState::Open;
+            let credits = entry.credits;
+            pair.run = Some(Run {
+                link,
+                sender: handle(1),
+                guests: 0,
+            });
+            for number in 0..8 - MESSAGE_SLOTS - room {
+                way.push(number.into_body()).expect("there is room");
+            }
+            pair.lend_more(link, 3, true);
+            let is_next = |from, hop| ways.of_next(from, hop).is_some();
+            let lent = room.min(3);
+            for number in 1..=lent {
+                assert!(is_next(&sender, &receiver) && !is_next(&another, &receiver));
+                assert!(!others.iter().any(|other| is_next(&sender, other)));
+                assert!(!way.carries_by_name(&sender), "it is to a place");
+                assert_eq!(way.push_next(number.into_body()).ok(), Some(number == lent));
+            }
+            assert!(lent > 0 || !is_next(&sender, &receiver), "there is none");
+            pair.end_stream();
+            assert!(!is_next(&sender, &receiver), "it is over");
+            assert!(!way.carries_by_name(&nobody), "it is over");
+            let back = pair.links.at(link).map(|link| link.credits - credits);
+            assert_eq!((pair.uncounted, back), (lent, Some(3 - lent)));
+        }
+    }
+}
