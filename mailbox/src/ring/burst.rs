@@ -106,7 +106,7 @@ impl<'a, C: Catalog> CellBurst<'a, C> {
 
     /// Lends the cells that follow each other, which take less of a look where they hold values of one type; so many at the most.
     pub fn alike<R>(&mut self, most: u32, take: impl FnOnce(&Alike<'_, 'a, C>) -> R) -> R {
-        // SAFETY: no slot says this. What it is lent to cannot forget it.
+        // SAFETY: no slot says this, so nothing is found by it, however few are asked for. What it is lent to cannot forget it.
         take(&unsafe { self.alike_as(Word::UNKNOWN, most) })
     }
 
@@ -114,8 +114,8 @@ impl<'a, C: Catalog> CellBurst<'a, C> {
     ///
     /// # Safety
     ///
-    /// The word is that of the next cell, as [was seen](Self::next_holds). What comes back is dropped, and not
-    /// forgotten: it is then that the burst passes what was taken.
+    /// The word is that of the next cell, as [was seen](Self::next_holds), and at least that one is asked for. What comes back is
+    /// dropped, and not forgotten: it is then that the burst passes what was taken.
     #[inline(always)]
     pub unsafe fn alike_as(&mut self, Word(word): Word, most: u32) -> Alike<'_, 'a, C> {
         let slot = self.row.at(self.next());
@@ -247,7 +247,8 @@ impl<C: Catalog> Alike<'_, '_, C> {
     where
         C: Entry<T>,
     {
-        // SAFETY: the slot is one of the ring's, so behind it is another or their end.
+        // SAFETY: the slot is one of the ring's, so behind it is another or their end. It lies before the end of what is looked at, behind
+        // which nothing is found; so that is where this comes to, and it never passes the last.
         self.slot.set(unsafe { slot.add(1) });
         if self.slot.get() == self.end.get() {
             self.extend();

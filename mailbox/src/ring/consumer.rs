@@ -18,7 +18,7 @@ use crate::sync::atomic::{Acquire, Relaxed};
 /// Values that nobody took are dropped when both ends are gone.
 pub struct Consumer<T, F: Form<T> = Whole> {
     shared: Arc<Shared<T, F>>,
-    /// The next position to take from; outside of `drain` always the published one.
+    /// Up to where all was taken and given back; a burst that goes on has a position of its own.
     head: u32,
     not_sync: PhantomData<Cell<()>>,
 }

@@ -7,7 +7,8 @@ use crate::cell::{Apart, Catalog, MessageCell};
 ///
 /// # Safety
 ///
-/// The lowest bit of each word that comes of `split` is 0.
+/// The lowest bit of each word that comes of `split` is 0. Neither function runs code of a user's: room was seen before a value is
+/// split, which such code could fill.
 pub unsafe trait Form<T> {
     /// What there is beside the word.
     type Rest;

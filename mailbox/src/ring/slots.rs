@@ -164,10 +164,10 @@ pub(super) struct Slots<T, F: Form<T>> {
     values: PhantomData<T>,
 }
 
-// SAFETY: beside the words, which are atomic, the array only gives access through its row's `put` and `lying`, whose
-// callers promise that one thread at a time uses a slot; what then crosses threads is a `T`, which is `Send`.
+// SAFETY: beside the words, which are atomic, the array only gives access through its row's `put` and `lying`, and the addresses of
+// its slots, whose users promise that one thread at a time uses a slot; what then crosses threads is a `T`, which is `Send`.
 unsafe impl<T: Send, F: Form<T>> Send for Slots<T, F> {}
-// SAFETY: as above; a shared reference gives nothing but the words, `put` and `lying`.
+// SAFETY: as above; a shared reference gives nothing but the words and the row.
 unsafe impl<T: Send, F: Form<T>> Sync for Slots<T, F> {}
 
 impl<T, F: Form<T>> Slots<T, F> {
@@ -233,7 +233,7 @@ impl<T, F: Form<T>> Slots<T, F> {
     /// Shows the word that was held, and with it all that was put after it.
     #[inline(always)]
     pub(super) fn show(&self, position: u32, word: *mut ()) {
-        // Release: pairs with the Acquire load in `shown`, after which what was put is seen.
+        // Release: pairs with the Acquire load in `Slot::word`, after which what was put is seen.
         self.slot(position).word.store(word, Release);
     }
 

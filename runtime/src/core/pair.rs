@@ -105,7 +105,7 @@ impl Lane {
     #[inline(always)]
     pub(super) fn push_new(&mut self, cell: Body) {
         match self.spill.is_empty() && self.ring.is_some() {
-            true => self.push_lent(cell),
+            true => self.push_unspilled(cell),
             false => keep(&self.spill, cell),
         }
     }
@@ -124,9 +124,9 @@ impl Lane {
         }
     }
 
-    /// As [`push`](Self::push), for what room was lent for: then there is a ring, and nothing waits for it.
+    /// As [`push_new`](Self::push_new), where there is a ring, and nothing waits for it.
     #[inline(always)]
-    pub(super) fn push_lent(&mut self, cell: Body) {
+    fn push_unspilled(&mut self, cell: Body) {
         debug_assert!(self.spill.is_empty());
         let cell = match &self.ring {
             Some(ring) => match ring.push_new(cell) {

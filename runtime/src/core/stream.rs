@@ -2,7 +2,7 @@
 //!
 //! A [`Stream`] is lent what its next messages need, credits of the link and room in the ring, for as many as
 //! fill the batch that is being written, or where its sender has waited, for as many as it was granted. Such a message
-//! looks at the stream alone: it compares what the hop keeps and a handle, counts down, and is written. Whoever looks at
+//! looks at the [way](super::way::Way) alone: it compares what the hop keeps and a handle, is written, and counts down. Whoever looks at
 //! the pair for anything else is given one that is [settled](Pair::settle): what the stream has not used is back, and
 //! what it has is counted.
 

@@ -20,7 +20,7 @@ pub(crate) struct Way {
     /// Its place and that of the sender, each in one word.
     place: Cell<u64>,
     sender: Cell<u64>,
-    /// How many messages of the batch are still to come.
+    /// How many messages of the batch are still to come: as long as there is a stream, one or more.
     left: Cell<u32>,
 }
 
@@ -113,7 +113,7 @@ impl Ways {
         Self((0..cores).map(|_| OnceCell::new()).collect())
     }
 
-    /// There is a ring to this core now.
+    /// There is a ring to this core now, which stays the only one.
     pub(crate) fn open(&self, to: u16, way: &Rc<Way>) {
         if let Some(place) = self.0.get(usize::from(to)) {
             place.get_or_init(|| Rc::clone(way));

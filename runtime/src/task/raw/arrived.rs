@@ -134,7 +134,7 @@ impl<M: Message> ArrivedOf<'_, M> {
             cells, from, to, ..
         } = self.begun;
         // SAFETY: the caller upholds what was found. It holds an `M`, as that is all that is looked for. Both pointers are counted for
-        // as many as are found.
+        // as many as are asked for, beyond which none is found.
         unsafe { Taken::new(from.sender(), cells.take::<M>(found), to.pointer()) }
     }
 }

@@ -502,7 +502,7 @@ impl Clone for MailboxRc {
     fn clone(&self) -> Self {
         let count = &self.header().count;
         // Cannot overflow: every counted pointer lies in memory of its own, also one whose owner was
-        // forgotten, and there is no memory for 2^64 of them.
+        // forgotten, but for those of one pass that are counted ahead; and there is no memory for 2^64 of them.
         count.set(count.get() + 1);
         Self {
             header: self.header,

@@ -40,7 +40,8 @@
 //! 6. A future is never moved once it is in its frame, whose address is fixed until it is given back.
 //! 7. A block is freed when its last `MailboxRc` goes. The worker in it counts as one, from `fill` to `end`; so
 //!    by then the block is vacant and no future is left, and as long as a call runs the block is there, whatever
-//!    becomes of other pointers to it.
+//!    becomes of other pointers to it. Pointers that are counted before they are made (`Ahead`) keep nothing: as long as there
+//!    are such, another is borrowed.
 //! 8. User code (making, polling and dropping futures, dropping workers) runs inside `catch_unwind`.
 //!    After a panic the future is gone and the caller ends the worker, so no broken state is seen
 //!    again.
