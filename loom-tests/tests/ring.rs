@@ -57,6 +57,33 @@ fn take_alike(consumer: &mut CellConsumer<Everything>, next: &mut u32) {
 }
 
 #[test]
+fn what_is_shown_as_it_is_pushed_arrives_in_order() {
+    two_threads("ring: shown first", |threads| {
+        let (producer, mut consumer) = ring_at(2, u32::MAX);
+        let sender = threads.spawn(move || {
+            producer.show_first(true);
+            producer.push(Arc::new(0)).unwrap();
+            assert_eq!(producer.unpublished(), 0);
+            producer.show_first(false);
+            let mut sent = 1;
+            for _ in 0..2 {
+                sent += u32::from(producer.push(Arc::new(sent)).is_ok());
+            }
+            producer.publish();
+            sent
+        });
+        threads.begin();
+        let mut next = 0;
+        for _ in 0..3 {
+            drain_in_order(&mut consumer, &mut next);
+        }
+        let sent = sender.join().unwrap();
+        drain_in_order(&mut consumer, &mut next);
+        assert_eq!(next, sent);
+    });
+}
+
+#[test]
 fn two_batches_arrive_in_order() {
     two_threads("ring: two batches", |threads| {
         let (producer, mut consumer) = ring_at(2, u32::MAX);

@@ -17,6 +17,8 @@ use support::{Tally, panics};
 enum Op {
     Push,
     Publish,
+    /// Whether the first value of a batch is published as it is pushed.
+    ShowFirst(bool),
     Pop,
     Drain(u32),
     /// A drain whose sink panics at the value with this index.
@@ -27,6 +29,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         6 => Just(Op::Push),
         2 => Just(Op::Publish),
+        1 => any::<bool>().prop_map(Op::ShowFirst),
         1 => Just(Op::Pop),
         2 => (1..8_u32).prop_map(Op::Drain),
         1 => (0..6_u32).prop_map(Op::DrainPanic),
@@ -46,6 +49,7 @@ proptest! {
         let tally = Tally::default();
         let (producer, mut consumer) = ring_at(capacity, origin);
         let (mut pushed, mut published) = (VecDeque::new(), VecDeque::new());
+        let mut shows_first = false;
         for op in ops {
             let mut taken = Vec::new();
             match op {
@@ -53,6 +57,7 @@ proptest! {
                     let payload = tally.payload();
                     let id = payload.id;
                     match producer.push(payload) {
+                        Ok(()) if shows_first && pushed.is_empty() => published.push_back(id),
                         Ok(()) => pushed.push_back(id),
                         Err(Full(payload)) => prop_assert_eq!(payload.id, id),
                     }
@@ -60,6 +65,10 @@ proptest! {
                 Op::Publish => {
                     producer.publish();
                     published.append(&mut pushed);
+                }
+                Op::ShowFirst(shows) => {
+                    shows_first = shows;
+                    producer.show_first(shows);
                 }
                 Op::Pop => taken.extend(consumer.pop().map(|payload| payload.id)),
                 Op::Drain(max) => {
@@ -78,6 +87,8 @@ proptest! {
             }
             prop_assert!(published.drain(..taken.len()).eq(taken));
             prop_assert_eq!(tally.alive(), pushed.len() + published.len());
+            prop_assert_eq!(producer.unpublished() as usize, pushed.len());
+            prop_assert_eq!(consumer.is_empty(), published.is_empty());
             let text = format!("{producer:?} {consumer:?}");
             prop_assert!(text.contains("capacity"));
         }

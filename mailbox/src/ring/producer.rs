@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::hint::cold_path;
 use std::ptr;
 
 use super::form::{Form, Parts, Whole};
@@ -26,6 +27,10 @@ pub struct Producer<T, F: Form<T> = Whole> {
     published: Cell<u32>,
     /// The word of the first value that was not published.
     held: Cell<*mut ()>,
+    /// Whether the first value of a batch is published as it is pushed.
+    shows_first: Cell<bool>,
+    /// The position whose slot was last made ready.
+    ready: Cell<u32>,
     /// Where the ring is full: a lap beyond the consumer's head as last read. The true one is never behind that.
     end: Cell<u32>,
 }
@@ -43,6 +48,8 @@ impl<T, F: Form<T>> Producer<T, F> {
             tail: Cell::new(origin),
             published: Cell::new(origin),
             held: Cell::new(ptr::null_mut()),
+            shows_first: Cell::new(false),
+            ready: Cell::new(origin),
         }
     }
 
@@ -85,12 +92,20 @@ impl<T, F: Form<T>> Producer<T, F> {
         // SAFETY: the caller says that there is room, so the consumer has left this slot (rule 2), and only this handle
         // writes. The ring is held, so its slots are there.
         let (slot, word) = unsafe { self.row.put(tail, word, rest) };
-        if tail == self.published.get() {
-            self.held.set(word);
-        } else {
-            slot.show_behind(word);
-        }
         self.tail.set(tail.wrapping_add(1));
+        if tail != self.published.get() {
+            slot.show_behind(word);
+            return;
+        }
+        // In a batch that comes once; so what comes often goes straight on.
+        cold_path();
+        match self.shows_first.get() {
+            false => self.held.set(word),
+            true => {
+                slot.show(word);
+                self.published.set(tail.wrapping_add(1));
+            }
+        }
     }
 
     #[inline(always)]
@@ -111,6 +126,13 @@ impl<T, F: Form<T>> Producer<T, F> {
             self.shared.slots.show(first, self.held.get());
         }
         fresh
+    }
+
+    /// Whether from now on a value before which nothing is left to be published is so as it is pushed: nothing comes
+    /// between the write of the value and that.
+    #[inline]
+    pub fn show_first(&self, shows: bool) {
+        self.shows_first.set(shows);
     }
 
     /// How many values have been pushed and not published.
@@ -159,11 +181,14 @@ impl<T, F: Form<T>> Producer<T, F> {
         self.shared.slots.capacity()
     }
 
-    /// Says that a value will be pushed soon. Its slot is in this core's cache by then, if it takes so long to get it; a consumer
-    /// that looks for a value has it until it looks again. Changes nothing but that.
+    /// Says that a value will be pushed soon, if one was since this was last said. Its slot is in this core's cache by then, if it
+    /// takes so long to get it; a consumer that looks for a value has it until it looks again. Changes nothing but that.
     #[inline]
     pub fn make_ready(&self) {
-        self.shared.slots.fetch_to_write(self.tail.get());
+        let tail = self.tail.get();
+        if self.ready.replace(tail) != tail {
+            self.row.fetch_to_write(tail);
+        }
     }
 
     #[inline]

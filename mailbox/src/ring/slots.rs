@@ -51,6 +51,13 @@ impl<Rest> Slot<Rest> {
         &self.rest
     }
 
+    /// Shows the word, and with it all that was put before.
+    #[inline(always)]
+    pub(super) fn show(&self, word: *mut ()) {
+        // Release: pairs with the Acquire load in `Slot::word`, after which what was put is seen.
+        self.word.store(word, Release);
+    }
+
     /// Shows the word of a value that was put behind one whose word is held: nobody comes to it before.
     #[inline(always)]
     pub(super) fn show_behind(&self, word: *mut ()) {
@@ -125,6 +132,20 @@ impl<Rest> Row<Rest> {
     #[inline(always)]
     fn flag(self, position: u32) -> usize {
         usize::from(position & self.capacity() == 0) * FLAG
+    }
+
+    /// Asks for the line of the slot of `position`, to write to it: a hint, where the processor has one that is not a write.
+    #[inline(always)]
+    pub(super) fn fetch_to_write(self, position: u32) {
+        #[cfg(all(target_arch = "x86_64", not(any(miri, loom, shuttle))))]
+        // (The intrinsic is a fetch to read, where the compiler may not assume that the processor has this one.)
+        // SAFETY: it changes nothing that can be seen, and a processor that does not know it passes it by.
+        unsafe {
+            let slot = self.at(position).as_ptr();
+            std::arch::asm!("prefetchw [{0}]", in(reg) slot, options(nostack, preserves_flags, readonly));
+        }
+        #[cfg(not(all(target_arch = "x86_64", not(any(miri, loom, shuttle)))))]
+        let _ = position;
     }
 
     /// How many slots lie before this one, which is one of these, or their end.
@@ -216,25 +237,10 @@ impl<T, F: Form<T>> Slots<T, F> {
         self.lying(position).is_some()
     }
 
-    /// Asks for the line of the slot of `position`, to write to it: a hint, where the processor has one that is not a write.
-    #[inline(always)]
-    pub(super) fn fetch_to_write(&self, position: u32) {
-        #[cfg(all(target_arch = "x86_64", not(any(miri, loom, shuttle))))]
-        // (The intrinsic is a fetch to read, where the compiler may not assume that the processor has this one.)
-        // SAFETY: it changes nothing that can be seen, and a processor that does not know it passes it by.
-        unsafe {
-            let slot = ptr::from_ref(self.slot(position));
-            std::arch::asm!("prefetchw [{0}]", in(reg) slot, options(nostack, preserves_flags, readonly));
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(any(miri, loom, shuttle)))))]
-        let _ = position;
-    }
-
     /// Shows the word that was held, and with it all that was put after it.
     #[inline(always)]
     pub(super) fn show(&self, position: u32, word: *mut ()) {
-        // Release: pairs with the Acquire load in `Slot::word`, after which what was put is seen.
-        self.slot(position).word.store(word, Release);
+        self.slot(position).show(word);
     }
 
     /// The value of `position`, if it has been shown: its word, and where what else there is of it lies.

@@ -66,8 +66,6 @@ pub(super) struct Lane {
     pub(super) ring: Option<Rc<Way>>,
     pub(super) spill: LocalQueue<Body>,
     slots: u32,
-    /// Whether anything was published since the next slot was last made ready.
-    is_used: bool,
 }
 
 impl Lane {
@@ -76,7 +74,6 @@ impl Lane {
             ring: None,
             spill: LocalQueue::new(),
             slots,
-            is_used: false,
         }
     }
 
@@ -141,9 +138,7 @@ impl Lane {
     /// Publishes what is in the ring. Whether there was anything new.
     #[inline(always)]
     pub(super) fn publish(&mut self) -> bool {
-        let is_news = self.ring.as_ref().is_some_and(|ring| ring.publish() > 0);
-        self.is_used |= is_news;
-        is_news
+        self.ring.as_ref().is_some_and(|ring| ring.publish() > 0)
     }
 
     /// Moves what waits into the ring, and publishes. Whether there was anything new.
@@ -168,16 +163,6 @@ impl Lane {
                 false => ring.room().saturating_sub(rest),
             },
             _ => 0,
-        }
-    }
-
-    /// Has the next slot in this core's cache by the time it is written, if one was since the last time.
-    #[inline]
-    pub(super) fn make_ready(&mut self) {
-        if std::mem::take(&mut self.is_used)
-            && let Some(ring) = &self.ring
-        {
-            ring.make_ready();
         }
     }
 
@@ -392,10 +377,16 @@ impl Pair {
         self.offer_up_to(self.batch.saturating_sub(self.data.unpublished()));
     }
 
-    /// As [`offer`](Self::offer), for the next message alone, if none is lent anything.
+    /// As [`offer`](Self::offer), for the next message alone, if none is lent anything. It leaves as it is written.
     pub(crate) fn offer_next(&mut self) {
-        if self.stream.lent == 0 {
-            self.offer_up_to(1);
+        if self.stream.lent > 0 {
+            return;
+        }
+        self.offer_up_to(1);
+        if self.stream.is_lone()
+            && let Some(way) = &self.data.ring
+        {
+            way.show_first(true);
         }
     }
 

@@ -18,12 +18,6 @@ impl Core {
         self.publish_at.set(1);
     }
 
-    /// Whether that is so, and there was none yet.
-    #[inline]
-    pub(super) fn is_first_due(&self) -> bool {
-        self.publish_at.get() == 1
-    }
-
     /// From here on messages leave when there is a batch, or with the flush.
     #[inline]
     pub(crate) fn publish_batches(&self) {
@@ -33,8 +27,8 @@ impl Core {
     /// A message of this core is being taken: an answer will be written soon, if one was the last time.
     #[inline]
     pub(super) fn make_ready_for(&self, core: u16) {
-        if let Some(pair) = self.pairs.borrow_mut().streaming(core) {
-            pair.data.make_ready();
+        if let Some(way) = self.ways.to(core) {
+            way.make_ready();
         }
     }
 

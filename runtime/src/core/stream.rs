@@ -9,7 +9,6 @@
 use ringpost_router::{Address, Body, Handle, HandleKind, Hint, Hop, Route};
 
 use crate::core::Core;
-use crate::core::pair::Pair;
 use crate::driver::rare::Rare;
 use crate::task::raw::MailboxRc;
 
@@ -33,7 +32,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// Whether it was lent what one message needs.
-    fn is_lone(self) -> bool {
+    pub(crate) fn is_lone(self) -> bool {
         self.lent == 1 && self.kept == 0
     }
 
@@ -112,8 +111,9 @@ impl Core {
         let Some(pair) = pairs.streaming(to) else {
             return;
         };
-        if pair.stream.is_lone() && self.is_first_due() && pair.data.unpublished() == 1 {
-            return self.end_first(pair);
+        if pair.stream.is_lone() && pair.data.unpublished() == 0 {
+            pair.end_stream();
+            return self.note_first(pair);
         }
         pair.count_batch();
         self.note_sent(pair);
@@ -124,14 +124,6 @@ impl Core {
                 pair.offer();
             }
         }
-    }
-
-    /// The one message of a stream was written, which is waited for: it leaves before anything is noted of it.
-    #[inline(always)]
-    fn end_first(&self, pair: &mut Pair) {
-        pair.data.publish();
-        pair.end_stream();
-        self.note_first(pair);
     }
 
     /// Sends what needs nothing to be set up: a message to another core that has a link, a credit that nobody

@@ -55,6 +55,7 @@ impl Way {
         self.among.set(WorkersOf::NOBODY);
         self.place.set(0);
         self.sender.set(0);
+        self.ring.show_first(false);
         self.left.take()
     }
 
