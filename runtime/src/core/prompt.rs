@@ -26,7 +26,7 @@ impl Core {
 
     /// A message of this core is being taken: an answer will be written soon, if one was the last time.
     #[inline]
-    pub(super) fn make_ready_for(&self, core: u16) {
+    pub(crate) fn make_ready_for(&self, core: u16) {
         if let Some(way) = self.ways.to(core) {
             way.make_ready();
         }

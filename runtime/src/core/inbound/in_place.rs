@@ -118,10 +118,16 @@ impl Decoder {
         let (from, to) = (&run.from, &run.to);
         if self.is_lone {
             core.publish_first();
-            core.make_ready_for(self.from);
         }
+        let answers = self.is_lone.then_some(self.from);
         let before = slots.taken();
-        core.handle_arrived(Arrived { slots, from, to }, most);
+        let arrived = Arrived {
+            slots,
+            from,
+            to,
+            answers,
+        };
+        core.handle_arrived(arrived, most);
         let handled = slots.taken() - before;
         core.publish_batches();
         if handled > 0 {

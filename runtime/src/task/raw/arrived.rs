@@ -21,6 +21,8 @@ pub(crate) struct Arrived<'a, 'r> {
     pub(crate) slots: &'a mut Slots<'r>,
     pub(crate) from: &'a MailboxRc,
     pub(crate) to: &'a MailboxRc,
+    /// The core whose message came alone, so that it may wait for an answer.
+    pub(crate) answers: Option<u16>,
 }
 
 /// As [`Arrived`], so many at the most, of a worker that has begun with the first of them.
@@ -49,7 +51,9 @@ impl<'a, 'r> Arrived<'a, 'r> {
     /// What comes back is dropped, and not forgotten.
     #[inline]
     pub(super) unsafe fn begin(self, core: &Core, most: u32) -> Option<Begun<'a, 'r>> {
-        let Self { slots, from, to } = self;
+        let Self {
+            slots, from, to, ..
+        } = self;
         let header = to.header();
         let mailbox = header.mailbox();
         if mailbox.state.get() != State::Idle {

@@ -210,10 +210,14 @@ impl Queue {
         arrived: Arrived<'_, '_>,
         more: u32,
     ) -> Next {
+        let answers = arrived.answers;
         // SAFETY: it is dropped here.
         let Some(begun) = (unsafe { arrived.begin(core, more.saturating_add(1)) }) else {
             return Next::NotReady;
         };
+        if let Some(answered) = answers {
+            core.make_ready_for(answered);
+        }
         let pass = Pass {
             until: core.queue.behind(more),
             to: Cell::new(begun.receiver()),
