@@ -27,9 +27,9 @@ pub struct Burst<'a, T, F: Form<T> = Whole> {
 impl<'a, T, F: Form<T>> Burst<'a, T, F> {
     /// From the consumer's own head on. (It has the ring to itself, or it could not lend that.)
     #[inline(always)]
-    pub(super) fn of(shared: &'a Shared<T, F>, head: &'a mut u32) -> Self {
+    pub(super) fn of(shared: &'a Shared<T, F>, row: Row<F::Rest>, head: &'a mut u32) -> Self {
         Self {
-            row: shared.slots.row(),
+            row,
             next: Cell::new(*head),
             head,
             shared,

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use super::Shared;
 use super::burst::{Burst, CellBurst};
 use super::form::{Form, Parts, Whole};
-use super::slots::{Place, take_rest};
+use super::slots::{Place, Row, take_rest};
 use crate::cell::{Catalog, Lying, MessageCell};
 use crate::sync::Arc;
 use crate::sync::atomic::{Acquire, Relaxed};
@@ -18,14 +18,20 @@ use crate::sync::atomic::{Acquire, Relaxed};
 /// Values that nobody took are dropped when both ends are gone.
 pub struct Consumer<T, F: Form<T> = Whole> {
     shared: Arc<Shared<T, F>>,
+    /// The slots of the ring, close at hand.
+    row: Row<F::Rest>,
     /// Up to where all was taken and given back; a burst that goes on has a position of its own.
     head: u32,
     not_sync: PhantomData<Cell<()>>,
 }
 
+// SAFETY: the slots are shared with the producer as `Slots` allows.
+unsafe impl<T: Send, F: Form<T>> Send for Consumer<T, F> {}
+
 impl<T, F: Form<T>> Consumer<T, F> {
     pub(super) fn new(shared: Arc<Shared<T, F>>, origin: u32) -> Self {
         Self {
+            row: shared.slots.row(),
             shared,
             head: origin,
             not_sync: PhantomData,
@@ -68,7 +74,7 @@ impl<T, F: Form<T>> Consumer<T, F> {
     fn drain_slots(&mut self, max: u32, mut sink: impl FnMut(*mut (), &Place<F::Rest>)) -> u32 {
         let start = self.head;
         let end = start.wrapping_add(max.min(self.capacity()));
-        let burst = Burst::of(&self.shared, &mut self.head);
+        let burst = Burst::of(&self.shared, self.row, &mut self.head);
         while burst.next() != end {
             let Some((word, rest)) = burst.pass() else {
                 break;
@@ -89,7 +95,8 @@ impl<T, F: Form<T>> Consumer<T, F> {
     /// Whether nothing is there to be taken.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        !self.shared.slots.is_shown(self.head)
+        // SAFETY: the ring is held, so its slots are there.
+        unsafe { self.row.lying(self.head) }.is_none()
     }
 
     /// Whether the producer is gone. Once this has said so, a drain without limit takes everything
@@ -130,7 +137,7 @@ impl<C: Catalog> Consumer<MessageCell<C>, Parts> {
     /// If `taker` does; what it has taken by then is taken.
     #[inline(always)]
     pub fn burst<R>(&mut self, taker: impl FnOnce(&mut CellBurst<'_, C>) -> R) -> R {
-        taker(&mut Burst::of(&self.shared, &mut self.head))
+        taker(&mut Burst::of(&self.shared, self.row, &mut self.head))
     }
 }
 

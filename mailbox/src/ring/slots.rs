@@ -231,12 +231,6 @@ impl<T, F: Form<T>> Slots<T, F> {
         self.row
     }
 
-    /// Whether the value of `position` has been shown.
-    #[inline(always)]
-    pub(super) fn is_shown(&self, position: u32) -> bool {
-        self.lying(position).is_some()
-    }
-
     /// Shows the word that was held, and with it all that was put after it.
     #[inline(always)]
     pub(super) fn show(&self, position: u32, word: *mut ()) {
