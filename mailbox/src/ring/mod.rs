@@ -54,6 +54,8 @@
 //! 3. Of what was not published yet, the word of the first value, at `P`, is *held* by the producer:
 //!    in the slot is still that of the lap before. The others are there already, by relaxed stores.
 //!    Publishing stores the one that is held (Release), after the writes to all slots.
+//!    Where the first [is shown](Producer::show_first) as it is pushed, it is never held: its word is stored (Release) right
+//!    after what else there is of it, and it has been published with that.
 //! 4. The consumer looks at slots in order: at `H` until its flag is that of this lap, and then only
 //!    at the one behind. So it comes to a value only after it has seen, with Acquire, the flag of the
 //!    one that was held for it; by rule 3 it then sees the value, and its flag, and all others that
