@@ -18,6 +18,7 @@
 //! | 1 | ring: batches are published while the other end drains; leftovers | `ring::two_batches_arrive_in_order` |
 //! | | | `ring::a_slot_is_used_again_only_after_it_was_taken` |
 //! | | | `ring::cells_that_are_alike_arrive_in_order_and_none_of_a_lap_before` |
+//! | | | `ring::what_is_shown_as_it_is_pushed_arrives_in_order` |
 //! | | | `ring::leftovers_are_dropped_once_whoever_goes_last` |
 //! | 2 | park against a sender | `wake::a_sender_wakes_its_receiver` |
 //! | | | `wake::what_was_written_before_a_notify_is_seen_after_it` |
