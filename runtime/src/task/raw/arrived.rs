@@ -41,6 +41,15 @@ pub(super) struct ArrivedOf<'b, M> {
     of: PhantomData<fn() -> M>,
 }
 
+impl<M> Clone for ArrivedOf<'_, M> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for ArrivedOf<'_, M> {}
+
 impl<'a, 'r> Arrived<'a, 'r> {
     /// As they are once the receiver has begun, if it can be handed the next message at once, as that simply holds what it takes.
     ///
@@ -109,13 +118,13 @@ impl Drop for Begun<'_, '_> {
 impl<M: Message> ArrivedOf<'_, M> {
     /// Where the next lies, if there is one and it is for this worker, whose handler ran last.
     #[inline(always)]
-    pub(super) fn next_for(&self, to: NonNull<Header>) -> Option<Found> {
+    pub(super) fn next_for(self, to: NonNull<Header>) -> Option<Found> {
         self.begun.cells.find().or_else(|| self.look_for(to))
     }
 
     #[cold]
     #[inline(never)]
-    fn look_for(&self, to: NonNull<Header>) -> Option<Found> {
+    fn look_for(self, to: NonNull<Header>) -> Option<Found> {
         match to == self.begun.receiver() {
             true => self.begun.cells.find_new::<M>(),
             false => None,
@@ -124,7 +133,7 @@ impl<M: Message> ArrivedOf<'_, M> {
 
     /// Another worker's handler is about to run.
     #[inline]
-    pub(super) fn pass_by(&self) {
+    pub(super) fn pass_by(self) {
         self.begun.cells.forget();
     }
 
@@ -133,7 +142,7 @@ impl<M: Message> ArrivedOf<'_, M> {
     /// # Safety
     /// It is the one that was found last, and has not been taken.
     #[inline(always)]
-    pub(super) unsafe fn take(&self, found: Found) -> Taken<M> {
+    pub(super) unsafe fn take(self, found: Found) -> Taken<M> {
         let Begun {
             cells, from, to, ..
         } = self.begun;

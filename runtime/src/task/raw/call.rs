@@ -86,7 +86,6 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
 ) -> Step {
     // SAFETY: if there are any, they are there as long as the pass lasts; the caller upholds that they are for a `W`.
     let arrived = unsafe { pass.lying.as_ref().map(|begun| begun.of::<W::Message>()) };
-    let arrived = arrived.as_ref();
     let until = Cell::new(pass.until);
     let next = match arrived.and_then(|lying| lying.next_for(to)) {
         Some(found) => Lies::InRing(found),
@@ -144,7 +143,7 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
 unsafe fn take<'q, M: Message>(
     to: NonNull<Header>,
     core: &'q Rc<Core>,
-    arrived: Option<&ArrivedOf<'_, M>>,
+    arrived: Option<ArrivedOf<'_, M>>,
     next: Lies,
 ) -> Result<Taken<M>, &'q Entry> {
     let next = match next {

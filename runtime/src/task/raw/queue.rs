@@ -286,7 +286,7 @@ impl Queue {
         to: NonNull<Header>,
         core: &Core,
         until: &Cell<usize>,
-        arrived: Option<&ArrivedOf<'_, M>>,
+        arrived: Option<ArrivedOf<'_, M>>,
     ) -> Option<(NonNull<Header>, Lies)> {
         // SAFETY: the caller upholds it.
         let (last, next) = unsafe { (to.as_ref(), self.0.front()) };
