@@ -79,7 +79,7 @@ impl Lane {
 
     /// Whether so many slots can be pushed without spilling; before there is a ring, its capacity.
     #[inline]
-    pub(super) fn has_room(&mut self, slots: u32) -> bool {
+    pub(super) fn has_room(&self, slots: u32) -> bool {
         match &self.ring {
             Some(ring) => self.spill.is_empty() && ring.has_room(slots),
             None => self.spill.len() as u32 + slots <= self.slots,
@@ -87,7 +87,7 @@ impl Lane {
     }
 
     #[inline(always)]
-    pub(super) fn push(&mut self, cell: Body) {
+    pub(super) fn push(&self, cell: Body) {
         let cell = match &self.ring {
             Some(ring) if self.spill.is_empty() => match ring.push(cell) {
                 Ok(()) => return,
@@ -100,7 +100,7 @@ impl Lane {
 
     /// As [`push`](Self::push), for a cell that is made where this is called.
     #[inline(always)]
-    pub(super) fn push_new(&mut self, cell: Body) {
+    pub(super) fn push_new(&self, cell: Body) {
         match self.spill.is_empty() && self.ring.is_some() {
             true => self.push_unspilled(cell),
             false => keep(&self.spill, cell),
@@ -109,7 +109,7 @@ impl Lane {
 
     /// As [`push`](Self::push), for a cell that is taken out of where it lies.
     #[inline(always)]
-    pub(super) fn push_out_of(&mut self, place: &mut Option<Body>) {
+    pub(super) fn push_out_of(&self, place: &mut Option<Body>) {
         if let Some(ring) = &self.ring
             && self.spill.is_empty()
             && ring.push_out_of(place)
@@ -123,7 +123,7 @@ impl Lane {
 
     /// As [`push_new`](Self::push_new), where there is a ring, and nothing waits for it.
     #[inline(always)]
-    fn push_unspilled(&mut self, cell: Body) {
+    fn push_unspilled(&self, cell: Body) {
         debug_assert!(self.spill.is_empty());
         let cell = match &self.ring {
             Some(ring) => match ring.push_new(cell) {
@@ -137,12 +137,12 @@ impl Lane {
 
     /// Publishes what is in the ring. Whether there was anything new.
     #[inline(always)]
-    pub(super) fn publish(&mut self) -> bool {
+    pub(super) fn publish(&self) -> bool {
         self.ring.as_ref().is_some_and(|ring| ring.publish() > 0)
     }
 
     /// Moves what waits into the ring, and publishes. Whether there was anything new.
-    pub(super) fn pump(&mut self) -> bool {
+    pub(super) fn pump(&self) -> bool {
         let Some(ring) = &self.ring else {
             return false;
         };
@@ -156,7 +156,7 @@ impl Lane {
     }
 
     /// How many slots of `wanted` can be pushed and leave so many; none before there is a ring.
-    pub(super) fn room_beyond(&mut self, wanted: u32, rest: u32) -> u32 {
+    pub(super) fn room_beyond(&self, wanted: u32, rest: u32) -> u32 {
         match &self.ring {
             Some(ring) if self.spill.is_empty() => match ring.has_room(wanted + rest) {
                 true => wanted,

@@ -68,7 +68,7 @@ impl Way {
             && !self.ring.seems_full()
     }
 
-    /// Whether one from this sender to the name of the run is.
+    /// Whether one from this sender to the name of the run is. (What is pushed comes back where there is no room.)
     #[inline]
     pub(super) fn carries_by_name(&self, from: &MailboxRc) -> bool {
         let is_by_name = self.left.get() > 0 && self.place.get() == Handle::NONE.word();

@@ -57,7 +57,7 @@ impl<'a, 'r> Arrived<'a, 'r> {
     /// If it has no worker, or its last call has not ended: the caller's state machine is broken.
     ///
     /// # Safety
-    /// What comes back is dropped, and not forgotten.
+    /// `most` is at least one. What comes back is dropped, and not forgotten.
     #[inline]
     pub(super) unsafe fn begin(self, core: &Core, most: u32) -> Option<Begun<'a, 'r>> {
         let Self {

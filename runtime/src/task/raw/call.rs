@@ -63,7 +63,7 @@ pub(super) type Run =
 
 /// Messages that are handled one after another without a dispatch between.
 pub(super) struct Pass {
-    /// The position in the core's queue where they end; each that lies elsewhere takes one off.
+    /// The position in the core's queue where those end that lie there; each that lies elsewhere takes one off.
     pub(super) until: usize,
     /// Whose handler was polled last; known when it is over.
     pub(super) to: Cell<NonNull<Header>>,

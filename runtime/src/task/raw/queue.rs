@@ -211,7 +211,7 @@ impl Queue {
         more: u32,
     ) -> Next {
         let answers = arrived.answers;
-        // SAFETY: it is dropped here.
+        // SAFETY: at least one is asked for, and it is dropped here.
         let Some(begun) = (unsafe { arrived.begin(core, more.saturating_add(1)) }) else {
             return Next::NotReady;
         };
@@ -294,8 +294,8 @@ impl Queue {
         let is_empty = next.is_none();
         let Some(next) = next.filter(|_| !is_enough()) else {
             if is_empty && let Some(found) = arrived.and_then(|lying| lying.next_for(to)) {
-                // Of these there are no more than the pass may handle. Those in the queue count themselves as they are taken, and are
-                // looked at with these.
+                // Of these there are no more than the pass may handle. Those in the queue count themselves as they are taken, and no more
+                // are taken once so many have been of both: a pass handles less than twice as many.
                 until.set(until.get().wrapping_sub(1));
                 return Some((to, Lies::InRing(found)));
             }
