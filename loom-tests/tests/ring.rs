@@ -7,6 +7,7 @@ use ringpost_loom_tests::two_threads;
 use ringpost_mailbox::cell::{Catalog, Entry, MessageCell};
 use ringpost_mailbox::ring::{CAPACITY_MAX, CellConsumer, Consumer, cell_ring_at, ring, ring_at};
 use ringpost_mailbox::sync::Arc;
+use ringpost_mailbox::sync::thread::JoinHandle;
 
 /// Takes what is there, and asserts that it goes on from `next`.
 fn drain_in_order(consumer: &mut Consumer<Arc<u32>>, next: &mut u32) {
@@ -14,6 +15,15 @@ fn drain_in_order(consumer: &mut Consumer<Arc<u32>>, next: &mut u32) {
         assert_eq!(*value, *next);
         *next += 1;
     });
+}
+
+/// Takes what comes beside the sender, so many times, and the rest when that has said how many it has sent: all arrive.
+fn all_arrive(sender: JoinHandle<u32>, times: u32, mut take: impl FnMut(&mut u32)) {
+    let mut next = 0;
+    (0..times).for_each(|_| take(&mut next));
+    let sent = sender.join().unwrap();
+    take(&mut next);
+    assert_eq!(next, sent);
 }
 
 /// As [`drain_in_order`], but gives up after the first value, by a panic of its sink.
@@ -73,13 +83,7 @@ fn what_is_shown_as_it_is_pushed_arrives_in_order() {
             sent
         });
         threads.begin();
-        let mut next = 0;
-        for _ in 0..3 {
-            drain_in_order(&mut consumer, &mut next);
-        }
-        let sent = sender.join().unwrap();
-        drain_in_order(&mut consumer, &mut next);
-        assert_eq!(next, sent);
+        all_arrive(sender, 3, |next| drain_in_order(&mut consumer, next));
     });
 }
 
@@ -99,13 +103,7 @@ fn two_batches_arrive_in_order() {
             sent
         });
         threads.begin();
-        let mut next = 0;
-        for _ in 0..3 {
-            drain_in_order(&mut consumer, &mut next);
-        }
-        let sent = sender.join().unwrap();
-        drain_in_order(&mut consumer, &mut next);
-        assert_eq!(next, sent);
+        all_arrive(sender, 3, |next| drain_in_order(&mut consumer, next));
     });
 }
 
@@ -126,13 +124,7 @@ fn cells_that_are_alike_arrive_in_order_and_none_of_a_lap_before() {
             sent
         });
         threads.begin();
-        let mut next = 0;
-        for _ in 0..2 {
-            take_alike(&mut consumer, &mut next);
-        }
-        let sent = sender.join().unwrap();
-        take_alike(&mut consumer, &mut next);
-        assert_eq!(next, sent);
+        all_arrive(sender, 2, |next| take_alike(&mut consumer, next));
     });
 }
 
@@ -153,12 +145,7 @@ fn a_slot_is_used_again_only_after_it_was_taken() {
             sent
         });
         threads.begin();
-        let mut next = 0;
-        drain_in_order(&mut consumer, &mut next);
-        drain_in_order(&mut consumer, &mut next);
-        let sent = sender.join().unwrap();
-        drain_in_order(&mut consumer, &mut next);
-        assert_eq!(next, sent);
+        all_arrive(sender, 2, |next| drain_in_order(&mut consumer, next));
     });
 }
 

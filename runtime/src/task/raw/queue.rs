@@ -290,9 +290,8 @@ impl Queue {
     ) -> Option<(NonNull<Header>, Lies)> {
         // SAFETY: the caller upholds it.
         let (last, next) = unsafe { (to.as_ref(), self.0.front()) };
-        let is_enough = || self.0.has_passed(until.get());
         let is_empty = next.is_none();
-        let Some(next) = next.filter(|_| !is_enough()) else {
+        let Some(next) = next.filter(|_| !self.0.has_passed(until.get())) else {
             if is_empty && let Some(found) = arrived.and_then(|lying| lying.next_for(to)) {
                 // Of these there are no more than the pass may handle. Those in the queue count themselves as they are taken, and no more
                 // are taken once so many have been of both: a pass handles less than twice as many.
