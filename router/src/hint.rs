@@ -104,18 +104,63 @@ pub struct Hint {
 
 /// An `Option<Hint>` in two words that are copied as such. The enum would be copied field by field, and
 /// what is read back in larger pieces than it was written stalls the processor; this lies in every
-/// route of every message.
+/// route of every message, and beside the name of every worker.
+///
+/// ```
+/// use ringpost_router::{Handle, NodeCore, Route, Seen};
+///
+/// let core = NodeCore::new(7, 1);
+/// let nowhere = Seen::worker(core, Handle::NONE);
+/// assert_eq!((nowhere.node_core(), nowhere.handle()), (core, Handle::NONE));
+/// assert!(Route::to_seen(&"echoer".into(), nowhere).first().unwrap().is_unseen());
+///
+/// let handle = Handle { index: 3, generation: 1 };
+/// let route = Route::to_seen(&"echoer".into(), Seen::worker(core, handle));
+/// assert_eq!(route.first().unwrap().worker_on(core), Some(handle));
+/// ```
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Kept {
+pub struct Seen {
     handle: Handle,
-    /// The core and its node, as in [`NodeCore`], with one of the kinds between them.
+    /// The core and its node, as in [`NodeCore`], with one of the kinds between them; with none if nothing was seen.
     place: u64,
 }
 
 const WORKER: u64 = 1 << 16;
 const REPLY: u64 = 2 << 16;
+const KINDS: u64 = WORKER | REPLY;
 
-impl Kept {
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hint().fmt(f)
+    }
+}
+
+impl Seen {
+    /// A worker of this core at this place, or if that is [`Handle::NONE`], one that cannot be found by any.
+    #[inline]
+    #[must_use]
+    pub fn worker(core: NodeCore, handle: Handle) -> Self {
+        let kind = if handle == Handle::NONE { 0 } else { WORKER };
+        Self {
+            handle,
+            place: kind | core.0,
+        }
+    }
+
+    /// The place in the table; [`Handle::NONE`] if there is none.
+    #[inline]
+    #[must_use]
+    pub fn handle(self) -> Handle {
+        self.handle
+    }
+
+    /// The core, and its node.
+    #[inline]
+    #[must_use]
+    pub fn node_core(self) -> NodeCore {
+        NodeCore(self.place & !KINDS)
+    }
+
     #[inline]
     pub(crate) fn new(hint: Hint) -> Self {
         let kind = match hint.kind {
@@ -151,7 +196,7 @@ impl Kept {
 
     #[inline]
     pub(crate) fn is_none(self) -> bool {
-        self.place == 0
+        self.place & KINDS == 0
     }
 
     #[inline]
@@ -175,4 +220,4 @@ impl Kept {
     }
 }
 
-const _: () = assert!(size_of::<Handle>() == 8 && size_of::<Kept>() == 16);
+const _: () = assert!(size_of::<Handle>() == 8 && size_of::<Seen>() == 16);

@@ -38,7 +38,7 @@ pub use alias::Aliases;
 pub use codec::{
     Any, Body, Codec, CodecError, Encoded, Message, Messages, Pod, PodView, Unpack, accepts, unpack,
 };
-pub use hint::{Handle, HandleKind, Hint, NodeCore, WorkersOf};
+pub use hint::{Handle, HandleKind, Hint, NodeCore, Seen, WorkersOf};
 pub use placement::Placement;
 pub use route::{Hop, Route, RouteBuilder, RouteError};
 pub use table::{Iter, Named, Slab, Table, Taken};

@@ -368,31 +368,31 @@ impl Head {
         &self.towards.to
     }
 
-    /// The hop that leads straight back: the reserved place of a request, else the sender.
-    #[inline]
-    fn back(&self) -> Hop {
-        let mut reply = self.sender.reply.get();
-        if reply.generation == Handle::NONE.generation {
-            return self.from().hop();
-        }
-        reply.index |= SHARED;
-        self.sender.reply.set(reply);
-        self.from().reply_hop(self.place().handle)
-    }
-
     #[inline(always)]
     pub(crate) fn return_route(&self) -> Route {
         match &self.towards.routes {
             Some(routes) => routes.way_back(),
-            None => Route::from(self.back()),
+            None => self.way_straight_back(),
         }
+    }
+
+    /// Back to the reserved place of a request, else to the sender.
+    #[inline(always)]
+    fn way_straight_back(&self) -> Route {
+        let mut reply = self.sender.reply.get();
+        if reply.generation == Handle::NONE.generation {
+            return self.from().route();
+        }
+        reply.index |= SHARED;
+        self.sender.reply.set(reply);
+        Route::from(self.from().reply_hop(self.place().handle))
     }
 
     /// As [`return_route`](Self::return_route), for one who only looks.
     pub(crate) fn show_return_route(&self) -> Route {
         match (&self.towards.routes, self.place().handle) {
             (Some(routes), _) => routes.back.clone(),
-            (None, Handle::NONE) => Route::from(self.from().hop()),
+            (None, Handle::NONE) => self.from().route(),
             (None, place) => Route::from(self.from().reply_hop(place)),
         }
     }
@@ -406,7 +406,7 @@ impl Head {
     pub(crate) fn onward_route(&self) -> Route {
         match &self.towards.routes {
             Some(routes) => routes.onward.clone(),
-            None => Route::from(self.to().hop()),
+            None => self.to().route(),
         }
     }
 
@@ -472,7 +472,7 @@ impl Head {
     /// The place where a requester waits for the answer, if anybody does.
     pub(crate) fn requester(&self) -> Option<ReplyTo> {
         if let Some(routes) = self.towards.routes() {
-            return routes.requester(self.to().core);
+            return routes.requester(self.to().core());
         }
         Some(self.place()).filter(|place| place.handle != Handle::NONE)
     }
@@ -510,11 +510,11 @@ impl Head {
 
     /// Where the answer of a message without routes goes.
     fn place(&self) -> ReplyTo {
-        place(self.from().core.index(), self.sender.reply.get())
+        place(self.from().core().index(), self.sender.reply.get())
     }
 
     fn obligation(&self) -> Option<Obligation> {
-        let from = self.from().core.index();
+        let from = self.from().core().index();
         let holder = self.to().borrowed();
         owed(from, self.sender.reply.get(), holder, self.towards.routes())
     }
@@ -536,11 +536,11 @@ fn owed(
             elsewhere: false,
         });
     };
-    let requester = routes.requester(holder.core)?;
+    let requester = routes.requester(holder.core())?;
     let shared = routes.shared.get();
     // An answer that goes by others could be overtaken by the news that there is none.
     let by_others = shared && routes.back.len() > 1;
-    let elsewhere = by_others || routes.asks(holder.core.node()).is_none();
+    let elsewhere = by_others || routes.asks(holder.core().node()).is_none();
     Some(Obligation {
         requester,
         holder: holder.counted(),
@@ -602,7 +602,7 @@ impl Drop for Head {
         let Handle { index, generation } = self.sender.reply.get();
         if generation != Handle::NONE.generation {
             let holder = self.to().borrowed();
-            let from = self.from().core.index();
+            let from = self.from().core().index();
             let_go(from, index, generation, holder, self.towards.routes());
         }
     }
@@ -652,7 +652,7 @@ impl Envelope {
             return Some((place, last.address.clone()));
         }
         let from = &self.sender.from;
-        let place = place(from.core.index(), self.sender.reply.get());
+        let place = place(from.core().index(), self.sender.reply.get());
         (place.handle != Handle::NONE).then(|| (place, from.address.clone()))
     }
 

@@ -25,7 +25,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringpost_mailbox::canary::{Canary, is_planted};
-use ringpost_router::{Address, Handle, HandleKind, Hint, Hop, NodeCore};
+use ringpost_router::{Address, Handle, HandleKind, Hint, Hop, NodeCore, Route, Seen};
 
 use crate::core::behalf::Token;
 use crate::core::passed_on::Passer;
@@ -86,8 +86,7 @@ impl Stop {
 /// One address on one core.
 pub(crate) struct Mailbox {
     pub(crate) address: Address,
-    pub(crate) handle: Cell<Handle>,
-    pub(crate) core: NodeCore,
+    seen: Cell<Seen>,
     pub(crate) state: Cell<State>,
     pub(crate) stop: Cell<Stop>,
     /// Set while a credit that comes back may not simply be added to `room`.
@@ -222,8 +221,7 @@ impl Mailbox {
     pub(crate) fn new(address: Address, core: NodeCore, state: State, room: u32) -> Self {
         Self {
             address,
-            handle: Cell::new(Handle::NONE),
-            core,
+            seen: Cell::new(Seen::worker(core, Handle::NONE)),
             state: Cell::new(state),
             stop: Cell::new(Stop::No),
             special: Cell::new(false),
@@ -267,29 +265,44 @@ impl Mailbox {
     /// The record of a mailbox that lives on another core.
     pub(crate) fn stub(address: Address, core: NodeCore, handle: Handle) -> Self {
         let stub = Self::new(address, core, State::Stub, 0);
-        stub.handle.set(handle);
+        stub.set_handle(handle);
         stub
+    }
+
+    /// Its place among the workers of its core; none if it has none.
+    #[inline]
+    pub(crate) fn handle(&self) -> Handle {
+        self.seen.get().handle()
+    }
+
+    /// Where it lives.
+    #[inline]
+    pub(crate) fn core(&self) -> NodeCore {
+        self.seen.get().node_core()
+    }
+
+    /// It has this place.
+    pub(crate) fn set_handle(&self, handle: Handle) {
+        self.seen.set(Seen::worker(self.core(), handle));
     }
 
     /// How a route names this mailbox: its address, and where it is.
     #[inline]
     pub(crate) fn hop(&self) -> Hop {
-        let hint = Hint {
-            core: self.core,
-            kind: HandleKind::Worker,
-            handle: self.handle.get(),
-        };
-        if self.handle.get() == Handle::NONE {
-            return Hop::new(self.address.clone());
-        }
-        Hop::with_hint(self.address.clone(), hint)
+        Hop::to_seen(self.address.clone(), self.seen.get())
+    }
+
+    /// The route that leads to this mailbox alone.
+    #[inline(always)]
+    pub(crate) fn route(&self) -> Route {
+        Route::to_seen(&self.address, self.seen.get())
     }
 
     /// How a route names a place where this mailbox's owner waits for a reply.
     #[inline]
     pub(crate) fn reply_hop(&self, reply: Handle) -> Hop {
         let hint = Hint {
-            core: self.core,
+            core: self.core(),
             kind: HandleKind::Reply,
             handle: reply,
         };
@@ -397,7 +410,7 @@ impl Mailbox {
         };
         let (behind, behind_urgent) = self.if_more(behind).unwrap_or_default();
         Mark {
-            handle: self.handle.get(),
+            handle: self.handle(),
             behind,
             behind_urgent,
         }
@@ -411,7 +424,7 @@ impl Mailbox {
             is_behind(more.passed, mark.behind) && is_behind(more.passed_urgent, mark.behind_urgent)
         };
         // Another worker may have the name.
-        self.handle.get() != mark.handle || self.if_more(has_passed).unwrap_or(true)
+        self.handle() != mark.handle || self.if_more(has_passed).unwrap_or(true)
     }
 
     /// Whether anybody waits for a credit.
@@ -544,7 +557,7 @@ impl fmt::Debug for Mailbox {
             f,
             "{} on core {} ({:?})",
             self.address,
-            self.core.index(),
+            self.core().index(),
             self.state.get()
         )
     }

@@ -486,7 +486,7 @@ impl Core {
     ) {
         let mut workers = self.table.all();
         workers.retain(|mailbox: &MailboxRc| {
-            let is_exempt = self.exempt.borrow().contains(&mailbox.handle.get());
+            let is_exempt = self.exempt.borrow().contains(&mailbox.handle());
             mailbox.state.get() != State::Detached && !is_exempt && concerns(mailbox)
         });
         for worker in workers {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ringpost_mailbox::sync::thread_local;
 
-use crate::{Address, Hop};
+use crate::{Address, Hop, Seen};
 
 /// The hops of a route.
 ///
@@ -75,6 +75,19 @@ impl Hops {
                 false => Count::OneLong,
             },
             one: hop,
+            many: More(None),
+        }
+    }
+
+    /// As [`one`](Self::one), of a hop that is made here. Each form is made by itself, so that who has just made it knows which it is.
+    #[inline(always)]
+    pub(super) fn to_seen(address: &Address, seen: Seen) -> Self {
+        if !address.is_short() {
+            return Self::one(Hop::to_seen(address.clone(), seen));
+        }
+        Self {
+            one: Hop::to_seen(address.copy_short(), seen),
+            count: Count::One,
             many: More(None),
         }
     }

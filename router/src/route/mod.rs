@@ -12,8 +12,7 @@ pub use parse::RouteError;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
-use crate::hint::Kept;
-use crate::{Address, Handle, Hint, NodeCore, TransportType, WorkersOf};
+use crate::{Address, Handle, Hint, NodeCore, Seen, TransportType, WorkersOf};
 use hops::Hops;
 
 /// What a hop takes besides the bytes of its address, or nearly.
@@ -25,7 +24,7 @@ const HOP_BYTES: usize = 64;
 pub struct Hop {
     /// Who is visited.
     pub address: Address,
-    kept: Kept,
+    seen: Seen,
 }
 
 impl Hop {
@@ -34,7 +33,7 @@ impl Hop {
     pub fn new(address: impl Into<Address>) -> Self {
         Self {
             address: address.into(),
-            kept: Kept::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -43,20 +42,26 @@ impl Hop {
     pub fn with_hint(address: Address, hint: Hint) -> Self {
         Self {
             address,
-            kept: Kept::new(hint),
+            seen: Seen::new(hint),
         }
+    }
+
+    /// A hop to where a worker was seen, if it was.
+    #[inline]
+    pub fn to_seen(address: Address, seen: Seen) -> Self {
+        Self { address, seen }
     }
 
     /// Where that worker was last seen, if known.
     #[inline]
     pub fn hint(&self) -> Option<Hint> {
-        self.kept.hint()
+        self.seen.hint()
     }
 
     /// Where that worker was last seen, if the node with this number has seen it.
     #[inline]
     pub fn hint_of(&self, node: u32) -> Option<Hint> {
-        self.kept.hint_of(node)
+        self.seen.hint_of(node)
     }
 
     /// A copy of a hop with a short name.
@@ -64,7 +69,7 @@ impl Hop {
     fn copy_short(&self) -> Self {
         Self {
             address: self.address.copy_short(),
-            kept: self.kept,
+            seen: self.seen,
         }
     }
 
@@ -77,31 +82,31 @@ impl Hop {
     /// Whether nothing is known of where that worker is.
     #[inline]
     pub fn is_unseen(&self) -> bool {
-        self.kept.is_none()
+        self.seen.is_none()
     }
 
     /// The number of the core where that worker was last seen, of whatever node; any if it was not seen.
     #[inline]
     pub fn near(&self) -> u16 {
-        self.kept.core()
+        self.seen.core()
     }
 
     /// The worker's handle, if it was last seen on this core.
     #[inline]
     pub fn worker_on(&self, core: NodeCore) -> Option<Handle> {
-        self.kept.worker_on(core)
+        self.seen.worker_on(core)
     }
 
     /// The worker's handle, if it was last seen among these.
     #[inline]
     pub fn worker_of(&self, workers: WorkersOf) -> Option<Handle> {
-        self.kept.worker_of(workers)
+        self.seen.worker_of(workers)
     }
 
     /// The place where a reply is waited for, if that is on this core.
     #[inline]
     pub fn reply_on(&self, core: NodeCore) -> Option<Handle> {
-        self.kept.reply_on(core)
+        self.seen.reply_on(core)
     }
 }
 
@@ -110,7 +115,7 @@ impl Clone for Hop {
     fn clone(&self) -> Self {
         Self {
             address: self.address.clone(),
-            kept: self.kept,
+            seen: self.seen,
         }
     }
 }
@@ -186,6 +191,15 @@ impl Route {
     #[inline]
     pub fn new() -> Self {
         Self { hops: Hops::none() }
+    }
+
+    /// The route of one hop, to where a worker with this address was seen: what it says is copied as plain words where
+    /// the name is short.
+    #[inline(always)]
+    pub fn to_seen(address: &Address, seen: Seen) -> Self {
+        Self {
+            hops: Hops::to_seen(address, seen),
+        }
     }
 
     /// A route of hops, which keep their hints.

@@ -112,6 +112,31 @@ fn a_hint_is_believed_by_the_node_that_made_it() {
 }
 
 #[test]
+fn a_route_to_where_a_worker_was_seen_is_that_of_its_hop() {
+    let core = NodeCore::new(NODE, 3);
+    let long = "a name that is too long to lie in its address";
+    for name in ["short", long] {
+        let address = Address::from(name);
+        let seen = Seen::worker(core, hint(3).handle);
+        let route = Route::to_seen(&address, seen);
+        assert_eq!(route.first().and_then(Hop::hint), Some(hint(3)));
+        assert_eq!(route, Route::from(Hop::to_seen(address.clone(), seen)));
+        assert_eq!(route.only_short().is_some(), name != long);
+
+        let nowhere = Seen::worker(core, Handle::NONE);
+        assert_eq!(
+            (nowhere.handle(), nowhere.node_core()),
+            (Handle::NONE, core)
+        );
+        let route = Route::to_seen(&address, nowhere);
+        let hop = route.first().unwrap();
+        assert!(hop.is_unseen() && hop.hint().is_none() && hop.hint_of(NODE).is_none());
+        assert!(hop.worker_on(core).is_none() && hop.worker_of(core.into()).is_none());
+        assert!(hop.reply_on(core).is_none());
+    }
+}
+
+#[test]
 fn a_hop_moves_itself_from_the_onward_to_the_return_route() {
     let mut onward = route!["h1", "h2", "echoer"];
     let mut back = Route::from("app");

@@ -245,7 +245,7 @@ fn set_up(ctx: &Context, unsent: Unsent<Option<Body>>) -> Option<Box<Rest>> {
             to.set_room(to.room().saturating_add(1));
             return Some(Box::new(Rest::Fail(ctx.core.no_memory_for_routes(body))));
         }
-        let routes = Routes::new(route, Route::from(ctx.mailbox.hop()));
+        let routes = Routes::new(route, ctx.mailbox.route());
         ctx.core.enqueue_along(to, &ctx.mailbox, routes, body);
         return None;
     }

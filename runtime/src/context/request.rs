@@ -175,7 +175,7 @@ impl<A: Message, R, M> Request<'_, A, R, M> {
     fn reserve(&self, of: Option<&Address>, wake: Wake) -> Option<Handle> {
         let core = &self.ctx.core;
         let asking = Asking {
-            who: self.ctx.mailbox.handle.get(),
+            who: self.ctx.mailbox.handle(),
             of,
             limit: self.timeout,
         };

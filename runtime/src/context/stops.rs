@@ -134,7 +134,7 @@ impl Context {
     async fn stop_with(&self, stop: Stop) -> Result<()> {
         if self.kind == Kind::Worker {
             let mut exempt = self.core.exempt.borrow_mut();
-            exempt.insert(self.mailbox.handle.get());
+            exempt.insert(self.mailbox.handle());
         }
         let node = &self.core.node;
         node.begin_stop(stop);

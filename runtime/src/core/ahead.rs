@@ -61,7 +61,7 @@ impl Numbers {
         if to.state.get() == State::Stub {
             return false;
         }
-        let handle = to.handle.get();
+        let handle = to.handle();
         let place = handle.index as usize;
         if place >= self.last.len() {
             self.last.resize(place + 1, Last::default());

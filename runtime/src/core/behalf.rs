@@ -122,9 +122,7 @@ impl Core {
             if is_first && more.task_key.is_none() {
                 more.call = None;
             }
-            let call = more
-                .call
-                .get_or_insert_with(|| Rc::new(worker.handle.get()));
+            let call = more.call.get_or_insert_with(|| Rc::new(worker.handle()));
             Rc::clone(call)
         }))
     }

@@ -82,7 +82,7 @@ impl Leader {
     async fn start(&mut self, member: usize, ctx: &Context) -> Result<()> {
         let led = Led {
             core: ctx.core.id,
-            leader: ctx.mailbox.handle.get(),
+            leader: ctx.mailbox.handle(),
             role: self.role(member),
         };
         let start = self.group.members[member].start.clone();

@@ -180,7 +180,7 @@ impl Decoder {
     /// been started where there was nobody.
     fn renew_run(&mut self, core: &Rc<Core>) {
         if let Some(run) = &mut self.run
-            && (!run.to.accepts() || run.to.handle.get() == Handle::NONE)
+            && (!run.to.accepts() || run.to.handle() == Handle::NONE)
         {
             run.to = resolve(&mut self.links, core, self.from, run.link);
         }

@@ -151,7 +151,7 @@ impl Core {
         }
         if self.node.hooks.dead_letters.as_ref() == Some(&mailbox.address) {
             // What the others leave behind is for it.
-            self.exempt.borrow_mut().insert(mailbox.handle.get());
+            self.exempt.borrow_mut().insert(mailbox.handle());
         }
         self.workers.set(self.workers.get() + 1);
         self.tally().started.add(1);
@@ -186,7 +186,7 @@ impl Core {
         let bucket = self.placement.bucket(&mailbox.address);
         match self.table.insert(bucket, mailbox.clone()) {
             Some(handle) => {
-                mailbox.handle.set(handle);
+                mailbox.set_handle(handle);
                 self.names.note(mailbox);
                 if self.placement.home(&mailbox.address) != self.id {
                     self.guests.set(self.guests.get() + 1);
@@ -202,7 +202,7 @@ impl Core {
 
     /// Takes a mailbox out of the table; its address is free.
     pub(crate) fn unregister(&self, mailbox: &Mailbox) {
-        let handle = mailbox.handle.get();
+        let handle = mailbox.handle();
         let removed = self.table.remove(handle);
         let guests = self.guests.get();
         if guests > 0 && removed.is_some() && self.placement.home(&mailbox.address) != self.id {
@@ -479,7 +479,7 @@ impl Core {
             self.workers.set(self.workers.get() - 1);
             self.tally().ended.add(1);
             self.entomb(mailbox.clone());
-            self.exempt.borrow_mut().remove(&mailbox.handle.get());
+            self.exempt.borrow_mut().remove(&mailbox.handle());
         }
     }
 

@@ -34,7 +34,7 @@ impl Names {
     /// Remembers the name of this mailbox.
     #[inline]
     pub(crate) fn note(&self, mailbox: &MailboxRc) {
-        self.place(&mailbox.address).set(mailbox.handle.get());
+        self.place(&mailbox.address).set(mailbox.handle());
     }
 
     #[inline]

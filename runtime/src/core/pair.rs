@@ -348,7 +348,7 @@ impl Pair {
     ) {
         let run = Run {
             link,
-            sender: from.handle.get(),
+            sender: from.handle(),
             guests,
         };
         let follows = self.run == Some(run);
@@ -473,7 +473,7 @@ impl Pair {
     /// Writes a head for a link of which the far side has been told.
     #[inline(always)]
     pub(super) fn push_head(&mut self, link: u32, from: &Mailbox, reply: Handle, detour: bool) {
-        let sender = from.handle.get();
+        let sender = from.handle();
         if *self.introduced.slot(sender) != Some(sender) {
             self.push_introduction(from);
         }
@@ -505,7 +505,7 @@ impl Pair {
     #[cold]
     #[inline(never)]
     fn push_introduction(&mut self, from: &Mailbox) {
-        let handle = from.handle.get();
+        let handle = from.handle();
         *self.introduced.slot(handle) = Some(handle);
         let address = from.address.clone();
         let introduction = Introduction { handle, address };

@@ -159,8 +159,8 @@ impl Core {
 /// Where a mailbox of this core is.
 pub(crate) fn place_of(mailbox: &Mailbox) -> Hint {
     Hint {
-        core: mailbox.core,
+        core: mailbox.core(),
         kind: HandleKind::Worker,
-        handle: mailbox.handle.get(),
+        handle: mailbox.handle(),
     }
 }

@@ -139,7 +139,7 @@ impl Core {
             }
             None => {
                 let from = Introduction {
-                    handle: from.handle.get(),
+                    handle: from.handle(),
                     address: from.address.clone(),
                 };
                 let returning = Box::new(Returning { to, from, body });

@@ -179,7 +179,7 @@ fn let_go(holder: &MailboxRc, requester: ReplyTo, shared: bool) {
     if shared && note(requester) {
         return;
     }
-    let Some(core) = core_of_this_thread().filter(|core| core.here == holder.core) else {
+    let Some(core) = core_of_this_thread().filter(|core| core.here == holder.core()) else {
         return;
     };
     match NOTED.with(Cell::get) {

@@ -111,7 +111,7 @@ impl Core {
                 return Hurry::Done(out.fail(ErrorKind::NoTransport { address }));
             }
             None => match self.guest(&address) {
-                Some(here) => (self.id, here.handle.get()),
+                Some(here) => (self.id, here.handle()),
                 None => (self.placement.home(&address), Handle::NONE),
             },
         };
@@ -192,7 +192,7 @@ impl Core {
         };
         if let Some(body) = out.body.take() {
             let from = Introduction {
-                handle: from.handle.get(),
+                handle: from.handle(),
                 address: from.address.clone(),
             };
             let (reply, detour) = (out.reply, out.detour);

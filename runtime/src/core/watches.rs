@@ -108,7 +108,7 @@ impl Core {
         });
         Watcher {
             core: self.id,
-            mailbox: mailbox.handle.get(),
+            mailbox: mailbox.handle(),
             id,
         }
     }
@@ -173,7 +173,7 @@ impl Core {
     fn forget_watch(self: &Rc<Self>, mailbox: &Mailbox, id: u64, at: &Hop, to: ReplyTo) {
         let watcher = Watcher {
             core: self.id,
-            mailbox: mailbox.handle.get(),
+            mailbox: mailbox.handle(),
             id,
         };
         self.where_noted(at, move |core: &Rc<Core>, found| {

@@ -64,7 +64,7 @@ impl Way {
     fn carries(&self, from: &MailboxRc, hop: &Hop) -> bool {
         let place = hop.worker_of(self.among.get());
         place.map(Handle::word) == Some(self.place.get())
-            && from.handle.get().word() == self.sender.get()
+            && from.handle().word() == self.sender.get()
             && !self.ring.seems_full()
     }
 
@@ -72,7 +72,7 @@ impl Way {
     #[inline]
     pub(super) fn carries_by_name(&self, from: &MailboxRc) -> bool {
         let is_by_name = self.left.get() > 0 && self.place.get() == Handle::NONE.word();
-        is_by_name && from.handle.get().word() == self.sender.get()
+        is_by_name && from.handle().word() == self.sender.get()
     }
 
     /// Writes the next payload of the stream. Whether that is the last of those that it was lent a batch for; it comes back where

@@ -47,7 +47,7 @@ impl Worker for Carrier {
 
     async fn initialize(&mut self, ctx: &mut Context) -> Result<()> {
         // The workers that still send while the node ends come first.
-        let handle = ctx.mailbox.handle.get();
+        let handle = ctx.mailbox.handle();
         ctx.core.exempt.borrow_mut().insert(handle);
         ctx.core
             .transports
@@ -147,7 +147,7 @@ pub(crate) fn send_straight(
     route: &Route,
     body: Body,
 ) -> Result<(), Body> {
-    let carried = core.transports.carried_by(to.handle.get());
+    let carried = core.transports.carried_by(to.handle());
     // Not while the table is looked at: what is encoded is code of the user's.
     let connection = carried.map(|carried| Rc::clone(&carried.1));
     match connection.filter(|_| is_next(to)) {
@@ -177,7 +177,7 @@ pub(crate) fn send_alike(
 pub(crate) fn goes_ahead(core: &Core, to: &MailboxRc, from: &MailboxRc, out: &Outgoing) -> bool {
     let routes = out.body.as_ref().and_then(Detour::routes);
     let leads_back = routes.is_some_and(|routes| leads_back(&routes.onward));
-    let Some(carried) = core.transports.carried_by(to.handle.get()) else {
+    let Some(carried) = core.transports.carried_by(to.handle()) else {
         return false;
     };
     leads_back && !to.has_sender(from) && carried.1.covers.go_ahead(&from.address)

@@ -95,7 +95,7 @@ impl Registry {
 
     /// A worker carries a connection.
     pub(super) fn note_carried(&self, worker: &MailboxRc, connection: &Rc<Connection>) {
-        let at = worker.handle.get().index as usize;
+        let at = worker.handle().index as usize;
         let mut carried = self.carried.borrow_mut();
         if carried.len() <= at {
             carried.resize_with(at.saturating_add(1), || None);
@@ -121,7 +121,7 @@ impl Registry {
     pub(super) fn carried_by(&self, place: Handle) -> Option<Ref<'_, Carried>> {
         Ref::filter_map(self.carried.borrow(), |carried| {
             let there = carried.get(place.index as usize)?.as_ref();
-            there.filter(|(worker, _)| worker.handle.get() == place)
+            there.filter(|(worker, _)| worker.handle() == place)
         })
         .ok()
     }
@@ -136,7 +136,7 @@ impl Registry {
 
     /// The connection behind this mailbox, also where its worker has not begun.
     pub(super) fn connection_of(&self, mailbox: &MailboxRc) -> Option<Rc<Connection>> {
-        let carried = self.carried_by(mailbox.handle.get());
+        let carried = self.carried_by(mailbox.handle());
         let carried = carried.map(|carried| Rc::clone(&carried.1));
         carried.or_else(|| self.dialed(&mailbox.address))
     }

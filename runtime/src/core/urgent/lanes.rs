@@ -108,7 +108,7 @@ impl Core {
 
     /// Whether as many urgent messages as are allowed are under way from this core to this worker of it.
     pub(crate) fn is_urgently_full(&self, to: &MailboxRc) -> bool {
-        let place = Receiver::Place(self.id, to.handle.get());
+        let place = Receiver::Place(self.id, to.handle());
         let name = Receiver::Name(to.address.clone());
         let lanes = self.urgent.lanes.borrow();
         let lanes = [place, name].map(|to| {

@@ -41,7 +41,7 @@ impl Connection {
             return Err(body);
         }
         self.count_straight(&needs);
-        let back = self.name_back(&Route::from(from.hop()));
+        let back = self.name_back(&from.route());
         let is_named = self.named_last.borrow().as_ref() == Some(&from.address);
         self.straight_last.replace(is_named.then(|| Straight {
             route: route.clone(),
@@ -55,7 +55,7 @@ impl Connection {
             Ok(()) => self.notice(),
             Err(cause) => {
                 self.straight_last.take();
-                let routes = Routes::new(route.clone(), Route::from(from.hop()));
+                let routes = Routes::new(route.clone(), from.route());
                 let kind = ErrorKind::Codec(cause);
                 self.lose(&routes, type_name, Reason::Unencodable, Some(kind));
             }
