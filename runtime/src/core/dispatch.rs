@@ -27,12 +27,13 @@ impl Core {
         let mut spare = self.tasks.spare();
         let until = self.queue.behind(budget);
         while !self.queue.has_passed(until) {
+            self.pass.begin(until);
             let mut polling = spare.polling();
             let came = loop {
                 if self.queue.has_passed(until) {
                     break None;
                 }
-                match self.queue.handle_next(self, &mut polling, until) {
+                match self.queue.handle_next(self, &mut polling) {
                     Next::Handled => {}
                     Next::Nothing => return budget - self.queue.left_to(until),
                     Next::NotReady => self.set_aside(),

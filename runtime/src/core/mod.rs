@@ -69,7 +69,7 @@ use crate::mailbox::{Mailbox, State};
 use crate::node::shared::{CoreShared, NodeShared};
 use crate::node::stats::{Counters, PairTally, Tally};
 use crate::node::stop::Stage;
-use crate::task::raw::{Frames, MailboxRc, Mailboxes, Queue};
+use crate::task::raw::{Frames, MailboxRc, Mailboxes, Pass, Queue};
 use crate::task::{Tasks, Wake};
 use crate::time::Time;
 use crate::timers::{TimerId, Timers};
@@ -102,6 +102,7 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) placement: Placement,
     pub(crate) queue: Queue,
+    pub(crate) pass: Pass,
     pub(crate) urgent: Urgent,
     /// Mailboxes that need a look: to initialize, to handle what is urgent, to end.
     pub(crate) attention: LocalQueue<MailboxRc>,
@@ -186,6 +187,7 @@ impl Core {
             limits: node.limits,
             placement: node.placement,
             queue: Queue::new(),
+            pass: Pass::new(),
             urgent: Urgent::new(),
             attention: LocalQueue::new(),
             turns: RefCell::default(),

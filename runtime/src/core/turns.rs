@@ -35,10 +35,10 @@ enum Which {
 
 impl Core {
     /// Whether a worker that could handle the next message has to wait for its turn, as so many are for it; then
-    /// it does. Whose turn it is, or whose message is urgent, handles no more than the one: it goes `until` there.
+    /// it does. Whose turn it is, or whose message is urgent, handles no more than the one: the pass goes up to behind it.
     #[cold]
-    pub(crate) fn defers(&self, to: &MailboxRc, until: usize) -> bool {
-        if until == self.queue.behind(1) {
+    pub(crate) fn defers(&self, to: &MailboxRc) -> bool {
+        if self.pass.until() == self.queue.behind(1) {
             return false;
         }
         let is_fair = self.turns.borrow().is_empty()
@@ -195,7 +195,8 @@ impl Core {
         self.queue.push_front(mailbox.clone(), envelope);
         mailbox.state.set(State::Idle);
         let only = self.queue.behind(1);
-        let next = self.queue.handle_next(self, &mut spare.polling(), only);
+        self.pass.begin(only);
+        let next = self.queue.handle_next(self, &mut spare.polling());
         if let Next::Came(_, step) = next {
             if matches!(step, Step::Pending) {
                 self.keep(mailbox, spare);

@@ -131,6 +131,12 @@ impl<M: Message> ArrivedOf<'_, M> {
         }
     }
 
+    /// Whom they are for.
+    #[inline(always)]
+    pub(super) fn receiver(self) -> NonNull<Header> {
+        self.begun.receiver()
+    }
+
     /// Another worker's handler is about to run.
     #[inline]
     pub(super) fn pass_by(self) {

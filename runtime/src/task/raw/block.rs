@@ -15,13 +15,13 @@ use ringpost_mailbox::ring::Word;
 use ringpost_router::{Address, Any, Handle, Named};
 
 use super::arrived::Slots;
-use super::call::{self, Frame, Go, Pass, Run};
+use super::call::{self, Came, Frame, Go, Run};
 use super::queue::Entry;
 use super::{Call, Step, whole};
 use crate::context::Context;
 use crate::core::Core;
 use crate::envelope::{Routes, Sender, Towards};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{self, Mailbox};
 use crate::task::panics::guarded;
 use crate::worker::Worker;
 
@@ -126,6 +126,13 @@ impl Header {
         &self.mailbox
     }
 
+    /// Its handler has ended well, and what is next is not for it.
+    #[inline(always)]
+    pub(super) fn rest(&self) {
+        self.phase.set(Phase::Idle);
+        self.mailbox.state.set(mailbox::State::Idle);
+    }
+
     /// # Panics
     /// If there is no worker, or its last call has not ended: the caller's state machine is broken.
     #[inline]
@@ -136,21 +143,20 @@ impl Header {
         );
     }
 
-    /// Runs the handler of the worker that `pass` names for this message, the next in the queue, and polls it once;
-    /// and goes on with those behind it, as [`call::handle`] says.
+    /// Runs the worker's handler for this message, the next in the queue, and polls it once; and goes on with those behind it,
+    /// as [`call::handle`] says.
     ///
     /// # Safety
     /// The block is idle, and `next` is the next message in the queue.
     #[inline]
     pub(super) unsafe fn handle(
+        this: NonNull<Self>,
         next: *const Entry,
         core: &Rc<Core>,
         polling: &mut Polling<'_>,
-        pass: &Pass,
-    ) -> Step {
-        let this = pass.to.get();
+    ) -> Came {
         // SAFETY: the caller upholds that the block is there and idle; the table was made for its type.
-        unsafe { (this.as_ref().table.handle)(this, next, core, polling, Go::Start, pass) }
+        unsafe { (this.as_ref().table.handle)(this, next, core, polling, Go::Start) }
     }
 }
 
@@ -243,14 +249,10 @@ impl MailboxRc {
             Call::Initialize => table.initialize,
             Call::Shutdown => table.shutdown,
         };
-        let pass = Pass {
-            until: 0,
-            to: Cell::new(self.header),
-            lying: ptr::null(),
-        };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
-        unsafe { run(self.header, ptr::null(), core, polling, Go::Start, &pass) }
+        let came = unsafe { run(self.header, ptr::null(), core, polling, Go::Start) };
+        came.into_parts().1
     }
 
     /// Polls the suspended call again. `Pending` if there is none: the wake was late.

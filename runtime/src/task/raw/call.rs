@@ -2,7 +2,6 @@
 
 use std::alloc::Layout;
 use std::any::Any;
-use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -14,7 +13,7 @@ use ringpost_router::{CodecError, Message, Unpack, unpack};
 
 use ringpost_mailbox::ring::Found;
 
-use super::arrived::{ArrivedOf, Begun};
+use super::arrived::ArrivedOf;
 use super::block::{Header, Phase, State, state_of};
 use super::queue::{Entry, Taken};
 use super::{Ending, Step};
@@ -55,20 +54,42 @@ pub(super) enum Lies {
 
 /// Runs a call of a worker whose type was erased. To start, the block must have been made for that type and
 /// be idle; else the frame must be that of a call which this function has suspended. To start
-/// `handle_message` the message must be the next in the core's queue, or null where [`Pass`] says where the messages
-/// lie, of which the next must simply hold what the worker takes. To anything else it is nothing. What comes back is of the
-/// worker that [`Pass`] names then.
+/// `handle_message` the message must be the next in the core's queue, or null where the [`Pass`](super::Pass) says where the messages
+/// lie, of which the next must simply hold what the worker takes. To anything else it is nothing.
 pub(super) type Run =
-    unsafe fn(NonNull<Header>, *const Entry, &Rc<Core>, &mut Polling<'_>, Go, &Pass) -> Step;
+    unsafe fn(NonNull<Header>, *const Entry, &Rc<Core>, &mut Polling<'_>, Go) -> Came;
 
-/// Messages that are handled one after another without a dispatch between.
-pub(super) struct Pass {
-    /// The position in the core's queue where those end that lie there; each that lies elsewhere takes one off.
-    pub(super) until: usize,
-    /// Whose handler was polled last; known when it is over.
-    pub(super) to: Cell<NonNull<Header>>,
-    /// Where they lie, if that is a ring and not the core's queue.
-    pub(super) lying: *const Begun<'static, 'static>,
+/// What came of a call, and of whose: after some messages, of the one whose handler was polled last. In two words, so that it is handed
+/// back in registers.
+pub(super) enum Came {
+    Done(NonNull<Header>),
+    Pending(NonNull<Header>),
+    Ended(Box<(NonNull<Header>, Box<Ending>)>),
+}
+
+impl Came {
+    #[cold]
+    #[inline(never)]
+    fn ended(to: NonNull<Header>, ending: Box<Ending>) -> Self {
+        Self::Ended(Box::new((to, ending)))
+    }
+
+    fn of(to: NonNull<Header>, step: Step) -> Self {
+        match step {
+            Step::Done => Self::Done(to),
+            Step::Pending => Self::Pending(to),
+            Step::Ended(ending) => Self::ended(to, ending),
+        }
+    }
+
+    /// Whose call it was, and what came of it.
+    pub(super) fn into_parts(self) -> (NonNull<Header>, Step) {
+        match self {
+            Self::Done(to) => (to, Step::Done),
+            Self::Pending(to) => (to, Step::Pending),
+            Self::Ended(over) => (over.0, Step::Ended(over.1)),
+        }
+    }
 }
 
 /// Runs `handle_message` on this message, and on those after it for as long as they are for workers of this type
@@ -82,14 +103,17 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    pass: &Pass,
-) -> Step {
-    // SAFETY: if there are any, they are there as long as the pass lasts; the caller upholds that they are for a `W`.
-    let arrived = unsafe { pass.lying.as_ref().map(|begun| begun.of::<W::Message>()) };
-    let until = Cell::new(pass.until);
-    let next = match arrived.and_then(|lying| lying.next_for(to)) {
-        Some(found) => Lies::InRing(found),
-        None => Lies::InQueue(next),
+) -> Came {
+    // SAFETY: if there are any, they are there as long as the pass lasts; it is asked for them where a message is handled, and the caller
+    // upholds that they are for a `W` then.
+    let arrived = || unsafe { core.pass.arrived::<W::Message>() };
+    let first = || match go == Go::Start {
+        true => match arrived().and_then(|lying| lying.next_for(to)) {
+            Some(found) => Lies::InRing(found),
+            None => Lies::InQueue(next),
+        },
+        // A call that is dropped in the midst of another worker's pass, for one, is no part of that.
+        false => Lies::InQueue(next),
     };
     let start = |to: NonNull<Header>, at, next| {
         let make = |(worker, ctx), msg| W::handle_message(worker, ctx, msg);
@@ -114,25 +138,14 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
         // SAFETY: the caller upholds that the block is there, and as long as there is a worker it stays.
         let header = unsafe { to.as_ref() };
         if !core.may_go_on(header.mailbox()) {
+            header.phase.set(Phase::Idle);
             return None;
         }
         // SAFETY: it is handed to `start`, which has taken it when something else is done to the queue.
-        unsafe { core.queue.next_after(to, core, &until, arrived) }
+        unsafe { core.queue.next_after(to, core, arrived) }
     };
     // SAFETY: the caller upholds it for this function.
-    unsafe {
-        drive(
-            to,
-            next,
-            core,
-            polling,
-            go,
-            handle::<W>,
-            pass,
-            start,
-            another,
-        )
-    }
+    unsafe { drive(to, core, polling, go, handle::<W>, first, start, another) }
 }
 
 /// Takes the next message, which this worker is handed; or says which it is, if it does not simply hold an `M`.
@@ -143,7 +156,7 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
 unsafe fn take<'q, M: Message>(
     to: NonNull<Header>,
     core: &'q Rc<Core>,
-    arrived: Option<ArrivedOf<'_, M>>,
+    arrived: impl FnOnce() -> Option<ArrivedOf<'q, M>>,
     next: Lies,
 ) -> Result<Taken<M>, &'q Entry> {
     let next = match next {
@@ -151,7 +164,7 @@ unsafe fn take<'q, M: Message>(
             core.tally().handled.add(1);
             core.begin_step();
             // SAFETY: the caller upholds that it was found there, and is what is taken next.
-            return Ok(unsafe { arrived.unwrap_unchecked().take(found) });
+            return Ok(unsafe { arrived().unwrap_unchecked().take(found) });
         }
         Lies::InQueue(next) => next,
     };
@@ -221,11 +234,10 @@ pub(super) unsafe fn initialize<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    pass: &Pass,
-) -> Step {
+) -> Came {
     let make = |worker: &'static mut W, ctx| worker.initialize(ctx);
     // SAFETY: the caller upholds it for this function.
-    unsafe { drive_once(to, core, polling, go, initialize::<W>, pass, make) }
+    unsafe { drive_once(to, core, polling, go, initialize::<W>, make) }
 }
 
 /// Runs `shutdown`.
@@ -238,11 +250,10 @@ pub(super) unsafe fn shutdown<W: Worker<Context = Context>>(
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
-    pass: &Pass,
-) -> Step {
+) -> Came {
     let make = |worker: &'static mut W, ctx| worker.shutdown(ctx);
     // SAFETY: the caller upholds it for this function.
-    unsafe { drive_once(to, core, polling, go, shutdown::<W>, pass, make) }
+    unsafe { drive_once(to, core, polling, go, shutdown::<W>, make) }
 }
 
 /// As [`drive`], of a call without a message.
@@ -256,17 +267,21 @@ unsafe fn drive_once<W: 'static, F: Future<Output = Result<()>>>(
     polling: &mut Polling<'_>,
     go: Go,
     run: Run,
-    pass: &Pass,
     make: impl Fn(&'static mut W, &'static mut Context) -> F,
-) -> Step {
+) -> Came {
     let start = |_: NonNull<Header>, at, ()| {
         // SAFETY: as in `handle`.
         let State { worker, ctx } = unsafe { borrow::<W>(to) };
         // SAFETY: `drive` hands in a place that is empty.
         unsafe { put(at, || make(worker, ctx)) }
     };
+    let another = |to: NonNull<Header>| {
+        // SAFETY: the caller upholds that the block is there.
+        unsafe { to.as_ref() }.phase.set(Phase::Idle);
+        None
+    };
     // SAFETY: the caller upholds it.
-    unsafe { drive(to, (), core, polling, go, run, pass, start, |_| None) }
+    unsafe { drive(to, core, polling, go, run, || (), start, another) }
 }
 
 /// The state of a block, for as long as a call lives, which no lifetime can say.
@@ -294,32 +309,31 @@ unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
 #[expect(clippy::too_many_arguments, reason = "the parts of one function")]
 unsafe fn drive<F: Future<Output = Result<()>>, N: Copy>(
     mut to: NonNull<Header>,
-    mut next: N,
     core: &Rc<Core>,
     polling: &mut Polling<'_>,
     go: Go,
     run: Run,
-    pass: &Pass,
+    first: impl FnOnce() -> N,
     start: impl Fn(NonNull<Header>, NonNull<F>, N) -> Result<(), Box<Ending>>,
     mut another: impl FnMut(NonNull<Header>) -> Option<(NonNull<Header>, N)>,
-) -> Step {
+) -> Came {
     // SAFETY: the caller upholds that the block is there; as long as there is a worker it stays (rule 7).
     let mut header = unsafe { to.as_ref() };
     // From here on nobody else touches the state (rule 4): not only the handler is user code, but so are a
     // foreign waker, a decoder that is run before it, and a destructor.
     header.phase.set(Phase::Polled);
     let Some(block) = place_of::<F>(header, core, go) else {
-        return Step::Pending;
+        return Came::Pending(to);
     };
     let future = block.cast::<F>();
+    let mut next = first();
     loop {
         if go == Go::Start
             && let Err(ending) = start(to, future, next)
         {
-            pass.to.set(to);
             header.phase.set(Phase::Idle);
             core.frames.give(block, Layout::new::<F>());
-            return Step::Ended(ending);
+            return Came::ended(to, ending);
         }
         let mut is_live = true;
         let once = || {
@@ -344,21 +358,24 @@ unsafe fn drive<F: Future<Output = Result<()>>, N: Copy>(
                     header = unsafe { to.as_ref() };
                     continue;
                 }
-                None => Step::Done,
+                None => {
+                    core.frames.give(block, Layout::new::<F>());
+                    return Came::Done(to);
+                }
             },
             Ok(Poll::Ready(Ok(()))) => Step::Done,
             Ok(Poll::Ready(Err(error))) => failed(error),
             Ok(Poll::Pending) => Step::Pending,
             Err(panic) => panicked(header, panic, go),
         };
-        pass.to.set(to);
         if is_live {
             // SAFETY: as above.
-            return unsafe { suspend(to, Frame { block, run }, core, step) };
+            let step = unsafe { suspend(to, Frame { block, run }, core, step) };
+            return Came::of(to, step);
         }
         header.phase.set(Phase::Idle);
         core.frames.give(block, Layout::new::<F>());
-        return step;
+        return Came::of(to, step);
     }
 }
 
@@ -422,13 +439,9 @@ pub(super) unsafe fn go_on(
     let Some(frame) = unsafe { to.as_ref() }.frame.get() else {
         return Step::Pending;
     };
-    let pass = Pass {
-        until: 0,
-        to: Cell::new(to),
-        lying: ptr::null_mut(),
-    };
     // SAFETY: the frame is set, so it is that of a call which this function has suspended (rule 3).
-    unsafe { (frame.run)(to, ptr::null(), core, polling, go, &pass) }
+    let came = unsafe { (frame.run)(to, ptr::null(), core, polling, go) };
+    came.into_parts().1
 }
 
 #[cold]

@@ -53,6 +53,7 @@ mod block;
 mod call;
 mod frames;
 mod lent;
+mod pass;
 mod queue;
 mod shown;
 mod table;
@@ -63,6 +64,7 @@ pub(crate) use self::shown::Shown;
 pub(crate) use block::{MailboxRc, MailboxRef, Vacant};
 pub(crate) use frames::Frames;
 pub(crate) use lent::lent;
+pub(crate) use pass::Pass;
 pub(crate) use queue::{Next, Queue};
 pub(crate) use table::Mailboxes;
 

@@ -1,6 +1,5 @@
 //! The messages of a core that wait for their turn.
 
-use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
@@ -13,7 +12,7 @@ use ringpost_router::{Body, Message, Messages};
 
 use super::arrived::{Arrived, ArrivedOf};
 use super::block::{Header, MailboxRc, Phase};
-use super::call::{Lies, Pass};
+use super::call::{Came, Lies};
 use super::{Step, whole};
 use crate::core::Core;
 use crate::core::ahead::Numbers;
@@ -169,34 +168,23 @@ impl Queue {
 
     /// Takes the next message, if its receiver is idle, runs the handler for it and polls that once. If it is
     /// done then, goes on with the message behind it if that is for the same worker, or for another of its type that is
-    /// ready for it, and so on, up to the position `until`. What comes back is of the last one.
+    /// ready for it, and so on, as far as the [pass](Pass) goes. What comes back is of the last one.
     ///
     /// # Panics
     /// If the receiver has no worker, or its last call has not ended: the caller's state machine is broken.
     #[inline(always)]
-    pub(crate) fn handle_next(
-        &self,
-        core: &Rc<Core>,
-        polling: &mut Polling<'_>,
-        until: usize,
-    ) -> Next {
+    pub(crate) fn handle_next(&self, core: &Rc<Core>, polling: &mut Polling<'_>) -> Next {
         // SAFETY: what is done before the message is taken, here and in `handle`, touches no queue as long as
         // this is used.
         let Some(next) = (unsafe { self.0.front() }) else {
             return Next::Nothing;
         };
-        if !next.begin(core, until) {
+        if !next.begin(core) {
             return Next::NotReady;
         }
-        let pass = Pass {
-            until,
-            to: Cell::new(next.receiver()),
-            lying: ptr::null(),
-        };
         // SAFETY: the phase is `Idle`: the state is there (rule 2) and nothing borrows it (rule 3). The
         // table was made for this block's type.
-        let step = unsafe { Header::handle(next, core, polling, &pass) };
-        Self::came(&pass, step)
+        Self::came(unsafe { Header::handle(next.receiver(), next, core, polling) })
     }
 
     /// As [`handle_next`](Self::handle_next), of messages that have arrived from another core; first of these, which is there.
@@ -218,27 +206,26 @@ impl Queue {
         if let Some(answered) = answers {
             core.make_ready_for(answered);
         }
-        let pass = Pass {
-            until: core.queue.behind(more),
-            to: Cell::new(begun.receiver()),
-            lying: ptr::from_ref(&begun).cast(),
-        };
+        core.pass.begin(core.queue.behind(more));
+        // SAFETY: it is there as long as what comes back.
+        let _lying = unsafe { core.pass.lies(&begun) };
         // SAFETY: as above; and it was seen what the message is.
-        let step = unsafe { Header::handle(ptr::null(), core, polling, &pass) };
-        Self::came(&pass, step)
+        Self::came(unsafe { Header::handle(begun.receiver(), ptr::null(), core, polling) })
     }
 
     /// What comes back of a pass.
     #[inline(always)]
-    fn came(pass: &Pass, step: Step) -> Next {
-        let to = pass.to.get();
-        // SAFETY: the worker is still there, as nobody can end it from within, and as long as it is, the
-        // block is (rule 7).
-        let header = unsafe { to.as_ref() };
-        if matches!(step, Step::Done) && header.mailbox().state.get() == State::Idle {
+    fn came(came: Came) -> Next {
+        if let Came::Done(to) = came
+            // SAFETY: the worker is still there, as nobody can end it from within, and as long as it is, the
+            // block is (rule 7).
+            && unsafe { to.as_ref() }.mailbox().state.get() == State::Idle
+        {
             return Next::Handled;
         }
-        // SAFETY: as above.
+        let (to, step) = came.into_parts();
+        // SAFETY: the worker is still there, as nobody can end it from within, and as long as it is, the
+        // block is (rule 7).
         Next::Came(unsafe { MailboxRc::of(to) }, step)
     }
 
@@ -281,39 +268,41 @@ impl Queue {
     /// # Safety
     /// The block is there, and nothing is done to the queue as long as the message is looked at.
     #[inline(always)]
-    pub(super) unsafe fn next_after<M: Message>(
+    pub(super) unsafe fn next_after<'b, M: Message>(
         &self,
         to: NonNull<Header>,
         core: &Core,
-        until: &Cell<usize>,
-        arrived: Option<ArrivedOf<'_, M>>,
+        arrived: impl Fn() -> Option<ArrivedOf<'b, M>>,
     ) -> Option<(NonNull<Header>, Lies)> {
         // SAFETY: the caller upholds it.
         let (last, next) = unsafe { (to.as_ref(), self.0.front()) };
-        let is_empty = next.is_none();
-        let Some(next) = next.filter(|_| !self.0.has_passed(until.get())) else {
-            if is_empty && let Some(found) = arrived.and_then(|lying| lying.next_for(to)) {
+        let Some(next) = next else {
+            if let Some(lying) = arrived()
+                && let Some(found) = lying.next_for(to)
+            {
                 // Of these there are no more than the pass may handle. Those in the queue count themselves as they are taken, and no more
                 // are taken once so many have been of both: a pass handles less than twice as many.
-                until.set(until.get().wrapping_sub(1));
-                return Some((to, Lies::InRing(found)));
+                core.pass.take_one_off();
+                return Some((lying.receiver(), Lies::InRing(found)));
             }
-            last.phase.set(Phase::Idle);
-            last.mailbox().state.set(State::Idle);
+            last.rest();
             return None;
         };
+        if self.0.has_passed(core.pass.until()) {
+            last.rest();
+            return None;
+        }
         if ptr::eq(next.to.header(), last) {
             return Some((next.receiver(), Lies::InQueue(next)));
         }
-        last.phase.set(Phase::Idle);
-        last.mailbox().state.set(State::Idle);
+        last.rest();
         if !ptr::eq(next.to.header().table, last.table) {
             return None;
         }
-        if !next.begin(core, until.get()) {
+        if !next.begin(core) {
             return None;
         }
-        if let Some(lying) = arrived {
+        if let Some(lying) = arrived() {
             lying.pass_by();
         }
         next.to.header().phase.set(Phase::Polled);
@@ -394,18 +383,18 @@ extern "C" fn look_at_step(core: &Core, from: &MailboxRc) {
 }
 
 impl Entry {
-    /// Whether the receiver can be handed its message at once, in a pass up to the position `until`; then it has begun.
+    /// Whether the receiver can be handed its message at once; then it has begun.
     ///
     /// # Panics
     /// If it has no worker, or its last call has not ended: the caller's state machine is broken.
     #[inline(always)]
-    fn begin(&self, core: &Core, until: usize) -> bool {
+    fn begin(&self, core: &Core) -> bool {
         let header = self.to.header();
         let mailbox = header.mailbox();
         if mailbox.state.get() != State::Idle {
             return false;
         }
-        if mailbox.queued() > core.limits.worker_burst && core.defers(&self.to, until) {
+        if mailbox.queued() > core.limits.worker_burst && core.defers(&self.to) {
             return false;
         }
         header.assert_idle();
