@@ -136,7 +136,7 @@ impl fmt::Debug for Seen {
 }
 
 impl Seen {
-    /// A worker of this core at this place, or if that is [`Handle::NONE`], one that cannot be found by any.
+    /// A worker of this core at this place; nothing was seen if that is [`Handle::NONE`].
     #[inline]
     #[must_use]
     pub fn worker(core: NodeCore, handle: Handle) -> Self {

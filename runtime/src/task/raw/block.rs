@@ -147,7 +147,7 @@ impl Header {
     /// as [`call::handle`] says.
     ///
     /// # Safety
-    /// The block is idle, and `next` is the next message in the queue.
+    /// The block is idle, and `next` is as [`Run`] says.
     #[inline]
     pub(super) unsafe fn handle(
         this: NonNull<Self>,

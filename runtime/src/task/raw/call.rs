@@ -151,7 +151,8 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
 /// Takes the next message, which this worker is handed; or says which it is, if it does not simply hold an `M`.
 ///
 /// # Safety
-/// The block is there. The message is the next, where it is said to lie.
+/// The block is there. The message is the next, where it is said to lie; `arrived` gives the ring in which it was found, if it was, and
+/// that was in this pass.
 #[inline(always)]
 unsafe fn take<'q, M: Message>(
     to: NonNull<Header>,
@@ -163,7 +164,7 @@ unsafe fn take<'q, M: Message>(
         Lies::InRing(found) => {
             core.tally().handled.add(1);
             core.begin_step();
-            // SAFETY: the caller upholds that it was found there, and is what is taken next.
+            // SAFETY: the caller upholds that it was found there, and is what is taken next. What runs between begins no pass.
             return Ok(unsafe { arrived().unwrap_unchecked().take(found) });
         }
         Lies::InQueue(next) => next,
@@ -370,8 +371,7 @@ unsafe fn drive<F: Future<Output = Result<()>>, N: Copy>(
         };
         if is_live {
             // SAFETY: as above.
-            let step = unsafe { suspend(to, Frame { block, run }, core, step) };
-            return Came::of(to, step);
+            return Came::of(to, unsafe { suspend(to, Frame { block, run }, core, step) });
         }
         header.phase.set(Phase::Idle);
         core.frames.give(block, Layout::new::<F>());

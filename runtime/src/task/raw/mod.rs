@@ -45,6 +45,8 @@
 //! 8. User code (making, polling and dropping futures, dropping workers) runs inside `catch_unwind`.
 //!    After a panic the future is gone and the caller ends the worker, so no broken state is seen
 //!    again.
+//! 9. A core is in one pass at a time, and each pass is over when what began it returns. Only methods of its `Shard` that have that
+//!    to themselves begin one, and no handler has the shard. So what [`Pass`] says is of the pass whose handler asks.
 
 #![allow(unsafe_code, reason = "the module listed in the tidy check")]
 

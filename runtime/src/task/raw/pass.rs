@@ -8,7 +8,7 @@ use ringpost_router::Message;
 use super::arrived::{ArrivedOf, Begun};
 
 /// The pass that a core is in: messages that are handled one after another. It lies in the core, and not with whoever begins it, as each
-/// handler that is run in it would have to be told. There is one at a time: nobody begins one from within a handler.
+/// handler that is run in it would have to be told. There is one at a time (rule 9 of the [module](super)).
 pub(crate) struct Pass {
     /// The position in the core's queue where those end that lie there; each that lies elsewhere takes one off.
     until: Cell<usize>,
@@ -30,6 +30,7 @@ impl Pass {
     /// What comes now goes up to this position of the queue.
     #[inline]
     pub(crate) fn begin(&self, until: usize) {
+        debug_assert!(self.lying.get().is_null(), "one pass at a time");
         self.until.set(until);
     }
 
@@ -47,7 +48,7 @@ impl Pass {
     /// It is over these messages, too.
     ///
     /// # Safety
-    /// They are there as long as what comes back, which is dropped.
+    /// They are there as long as what comes back, which is dropped when the pass is over.
     #[inline]
     pub(super) unsafe fn lies<'a>(&'a self, begun: &'a Begun<'_, '_>) -> Lying<'a> {
         self.lying.set(ptr::from_ref(begun).cast());
@@ -60,7 +61,8 @@ impl Pass {
     /// That is what their worker takes. What comes back is not used when the pass is over.
     #[inline(always)]
     pub(super) unsafe fn arrived<'b, M: Message>(&self) -> Option<ArrivedOf<'b, M>> {
-        // SAFETY: whoever has put them there keeps them until they are taken away; the caller upholds the rest.
+        // SAFETY: whoever called `lies` keeps them until they are taken away, and there is one pass at a time (rule 9); the caller
+        // upholds the rest.
         unsafe {
             self.lying
                 .get()

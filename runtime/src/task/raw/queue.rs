@@ -168,7 +168,7 @@ impl Queue {
 
     /// Takes the next message, if its receiver is idle, runs the handler for it and polls that once. If it is
     /// done then, goes on with the message behind it if that is for the same worker, or for another of its type that is
-    /// ready for it, and so on, as far as the [pass](Pass) goes. What comes back is of the last one.
+    /// ready for it, and so on, as far as the [pass](super::Pass) goes, which has begun. What comes back is of the last one.
     ///
     /// # Panics
     /// If the receiver has no worker, or its last call has not ended: the caller's state machine is broken.
@@ -207,9 +207,10 @@ impl Queue {
             core.make_ready_for(answered);
         }
         core.pass.begin(core.queue.behind(more));
-        // SAFETY: it is there as long as what comes back.
+        // SAFETY: `begun` is older than what comes back, so it is dropped after it, here.
         let _lying = unsafe { core.pass.lies(&begun) };
-        // SAFETY: as above; and it was seen what the message is.
+        // SAFETY: the phase is `Idle`, and the table was made for this block's type: `begin` has seen to both, and to what the message
+        // is that lies there.
         Self::came(unsafe { Header::handle(begun.receiver(), ptr::null(), core, polling) })
     }
 
@@ -283,6 +284,8 @@ impl Queue {
                 // Of these there are no more than the pass may handle. Those in the queue count themselves as they are taken, and no more
                 // are taken once so many have been of both: a pass handles less than twice as many.
                 core.pass.take_one_off();
+                // That is `to`, as no other is looked for; but seen to stay the same, it would have all that follows from it kept in memory.
+                debug_assert_eq!(lying.receiver(), to, "the ring's own worker goes on");
                 return Some((lying.receiver(), Lies::InRing(found)));
             }
             last.rest();
