@@ -86,6 +86,7 @@ impl Stop {
 /// One address on one core.
 pub(crate) struct Mailbox {
     pub(crate) address: Address,
+    /// Where it is, as a hop says it.
     seen: Cell<Seen>,
     pub(crate) state: Cell<State>,
     pub(crate) stop: Cell<Stop>,

@@ -26,8 +26,8 @@ impl Core {
         }
         let mut spare = self.tasks.spare();
         let until = self.queue.behind(budget);
+        self.pass.begin(until);
         while !self.queue.has_passed(until) {
-            self.pass.begin(until);
             let mut polling = spare.polling();
             let came = loop {
                 if self.queue.has_passed(until) {

@@ -194,8 +194,7 @@ impl Core {
         };
         self.queue.push_front(mailbox.clone(), envelope);
         mailbox.state.set(State::Idle);
-        let only = self.queue.behind(1);
-        self.pass.begin(only);
+        self.pass.begin(self.queue.behind(1));
         let next = self.queue.handle_next(self, &mut spare.polling());
         if let Next::Came(_, step) = next {
             if matches!(step, Step::Pending) {

@@ -107,13 +107,13 @@ pub(super) unsafe fn handle<W: Worker<Context = Context>>(
     // SAFETY: if there are any, they are there as long as the pass lasts; it is asked for them where a message is handled, and the caller
     // upholds that they are for a `W` then.
     let arrived = || unsafe { core.pass.arrived::<W::Message>() };
-    let first = || match go == Go::Start {
-        true => match arrived().and_then(|lying| lying.next_for(to)) {
+    let first = || match go {
+        Go::Start => match arrived().and_then(|lying| lying.next_for(to)) {
             Some(found) => Lies::InRing(found),
             None => Lies::InQueue(next),
         },
         // A call that is dropped in the midst of another worker's pass, for one, is no part of that.
-        false => Lies::InQueue(next),
+        Go::Resume | Go::Cancel => Lies::InQueue(next),
     };
     let start = |to: NonNull<Header>, at, next| {
         let make = |(worker, ctx), msg| W::handle_message(worker, ctx, msg);
@@ -302,7 +302,8 @@ unsafe fn borrow<'a, W>(header: NonNull<Header>) -> &'a mut State<W> {
 ///
 /// Each type of future is polled in one place of the program, here, and dropped in one. So the optimizer
 /// puts both into the function that calls this, and sees there where a new future begins, and that one
-/// which has ended well has nothing left to be dropped.
+/// which has ended well has nothing left to be dropped. What to begin with is asked for in here, of `first`, for that too: were it
+/// handed in, it would be one of two things, and the optimizer makes a call for each.
 ///
 /// # Safety
 /// As for `run`, which is the caller. `start` writes the future, unless it says otherwise.
